@@ -1,0 +1,116 @@
+"""The one tree of errors; a class's docstring is its default message.
+
+    ChainGraphError
+    ├── SettingsError               a setting is wrong: the process does not start
+    ├── RequestError                what the caller sent can't be done; has a code of CONTRACT.md
+    │   ├── ValidationFailed        VALIDATION_ERROR, with its faults
+    │   ├── BadRequest              BAD_REQUEST
+    │   ├── Forbidden               FORBIDDEN
+    │   ├── NotFound                NOT_FOUND
+    │   ├── Conflict                CONFLICT
+    │   └── ServiceUnavailable      SERVICE_UNAVAILABLE
+    ├── NodeError                   a node failed; `type` and `message` reach the events
+    │   ├── NonRetryableError       … and trying again can't help
+    │   ├── NodeTimeout             … because its time was up
+    │   └── NodeCancelled           … because the execution stopped
+    ├── NodeDefinitionError         a node is written wrongly: the process does not start
+    └── StoreUnavailable            PostgreSQL can't be reached
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class ChainGraphError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        self.message = message or (type(self).__doc__ or "").strip().split("\n")[0]
+        super().__init__(self.message)
+
+
+class SettingsError(ChainGraphError):
+    """A setting is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with a document: where (a JSON pointer, RFC 6901) and what."""
+
+    pointer: str
+    message: str
+
+
+class RequestError(ChainGraphError):
+    """The request can't be carried out."""
+
+    code: ClassVar[str] = "BAD_REQUEST"
+
+
+class ValidationFailed(RequestError):
+    """The document is not valid."""
+
+    code = "VALIDATION_ERROR"
+
+    def __init__(self, faults: list[Fault], message: str | None = None) -> None:
+        self.faults = faults
+        super().__init__(message)
+
+
+class BadRequest(RequestError):
+    """The request can't be read."""
+
+
+class Forbidden(RequestError):
+    """The caller may not do this."""
+
+    code = "FORBIDDEN"
+
+
+class NotFound(RequestError):
+    """There is no such resource."""
+
+    code = "NOT_FOUND"
+
+
+class Conflict(RequestError):
+    """The resource is in another status."""
+
+    code = "CONFLICT"
+
+
+class ServiceUnavailable(RequestError):
+    """The database can't be reached."""
+
+    code = "SERVICE_UNAVAILABLE"
+
+
+class NodeError(ChainGraphError):
+    """The node failed."""
+
+    @property
+    def type(self) -> str:
+        """The name that `error.type` of the node's events carries."""
+        return type(self).__name__
+
+
+class NonRetryableError(NodeError):
+    """The node failed, and trying again can't help."""
+
+
+class NodeTimeout(NodeError):
+    """The node's time was up."""
+
+
+class NodeCancelled(NodeError):
+    """The execution was stopped."""
+
+
+class NodeDefinitionError(ChainGraphError):
+    """A node is written wrongly."""
+
+
+class StoreUnavailable(ChainGraphError):
+    """PostgreSQL can't be reached."""

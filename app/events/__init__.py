@@ -1,0 +1,1 @@
+"""Event types and their wire form: the single list of names. Pure."""

@@ -1,0 +1,1 @@
+"""The flow document: its models, import, validation, and the plan compiled from it. Pure."""

@@ -1,0 +1,85 @@
+"""The compiled plan: a valid document as the engine walks it, indexed by document order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.nodes.spec import NodeSpec, RetryPolicy
+from app.values.paths import Path
+from app.values.ports import PortConfig, Value
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEdge:
+    """An edge between two nodes (by index); paths start with the root port's id."""
+
+    index: int
+    id: str
+    source: int
+    source_path: Path
+    target: int
+    target_path: Path
+
+    @property
+    def source_root(self) -> str:
+        """The id of the root port that it leaves."""
+        return str(self.source_path[0])
+
+    @property
+    def target_root(self) -> str:
+        """The id of the root port that it leads into."""
+        return str(self.target_path[0])
+
+
+@dataclass(frozen=True, slots=True)
+class InPort:
+    """A port that has edges: where it is, its config, and its edges in document order."""
+
+    path: Path
+    config: PortConfig
+    edges: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanNode:
+    """A node of the plan.
+
+    `ports` are its own root ports as the document shaped them, system ports included;
+    `values` the stored value of each root port, defaults filled in (ports without either are
+    absent); `in_ports` the ports with edges, in the order of their first edge; `out_edges`
+    the edges that leave it, in document order; `handles_error` says that an edge leaves
+    `__error` or `__errorMessage`; `is_template` that it is a child of a node that is not a
+    group, and counts as completed with its stored values without running.
+    """
+
+    index: int
+    id: str
+    type: str
+    spec: NodeSpec
+    ports: Mapping[str, PortConfig]
+    values: Mapping[str, Value]
+    in_ports: tuple[InPort, ...]
+    out_edges: tuple[int, ...]
+    retry: RetryPolicy
+    timeout_ms: int | None
+    queue: str | None
+    handles_error: bool
+    is_template: bool = False
+    parent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A flow version, compiled: immutable, shared by all of its executions in a process.
+
+    `outputs` maps the names of `metadata.outputs` to (node index, path); None where the flow
+    does not name any.
+    """
+
+    flow_id: str
+    metadata: Mapping[str, Value]
+    nodes: tuple[PlanNode, ...]
+    edges: tuple[PlanEdge, ...]
+    index_of: Mapping[str, int]
+    outputs: Mapping[str, tuple[int, Path]] | None

@@ -1,0 +1,1 @@
+"""How a node is written (the SDK) and the nodes that come with the engine."""

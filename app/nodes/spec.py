@@ -1,0 +1,110 @@
+"""What the engine knows of a node type, and what a running node knows of its run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from app.values.ports import PortConfig, Value
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how soon a failed node runs again (FLOWS.md, rule 7).
+
+    `max_attempts` 1..100 counts the first; waits grow from `backoff_ms` by `backoff_factor`
+    up to `max_backoff_ms`, all in milliseconds.
+    """
+
+    max_attempts: int = 1
+    backoff_ms: int = 0
+    backoff_factor: float = 1.0
+    max_backoff_ms: int = 86_400_000
+
+    def backoff_after(self, attempt: int) -> int:
+        """Milliseconds to wait after the failure of `attempt` (1, 2, …) before the next."""
+        try:
+            grown = self.backoff_ms * self.backoff_factor ** (attempt - 1)
+        except OverflowError:
+            return self.max_backoff_ms
+        return int(min(grown, self.max_backoff_ms))
+
+
+class Cancellation(Protocol):
+    """An event to wait on; set once the run is stopped or the node's time is up."""
+
+    def is_set(self) -> bool:
+        """Whether the node should end."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait up to `timeout` seconds; True as soon as the node should end."""
+        ...
+
+
+class NodeContext(Protocol):
+    """What a running node may ask of, and tell, the run that it is part of."""
+
+    execution_id: str
+    root_execution_id: str
+    node_id: str
+    attempt: int
+    idempotency_key: str
+    owner_id: str
+    integrations: Mapping[str, Value]
+    event: Mapping[str, Value] | None
+    is_child: bool
+    cancelled: Cancellation
+
+    def log(self, text: str, level: str = "info") -> None:
+        """Send a `node:debug-log-string` event."""
+        ...
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        """Send a `node:progress` event; `fraction` is 0..1."""
+        ...
+
+    def check(self) -> None:
+        """Raise NodeCancelled if the run was stopped, NodeTimeout if the node's time is up."""
+        ...
+
+    def sleep(self, ms: int) -> None:
+        """Wait in place for at most 1,000 ms; raises as `check` does when cut short."""
+        ...
+
+    def schema(self, port: str) -> PortConfig:
+        """The config that a port of this very node has, as its document shaped it."""
+        ...
+
+
+#: Inputs by root port id (defaults filled in) and the context; gives outputs by root port id.
+#: Raises NodeError, or anything else, which counts as a failure of that type.
+Invoke = Callable[[Mapping[str, Value], NodeContext], Mapping[str, Value]]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """A node type: its own ports in order (system ports not among them) and how to run it.
+
+    `effects=False` promises: same inputs, same outputs, nothing else touched.
+    `extra_ports` says whether a document may add ports of its own to this type.
+    """
+
+    type: str
+    category: str
+    ports: Mapping[str, PortConfig]
+    invoke: Invoke
+    title: str = ""
+    description: str = ""
+    effects: bool = True
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    timeout_ms: int | None = None
+    queue: str | None = None
+    deprecated: bool = False
+    extra_ports: bool = False
+    tags: tuple[str, ...] = ()
+
+
+#: Node types by name.
+Catalogue = Mapping[str, NodeSpec]
