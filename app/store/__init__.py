@@ -1,0 +1,1 @@
+"""Every SQL statement of the project, and the tables it speaks to."""

@@ -1,0 +1,257 @@
+"""The schema. Operators query these tables by hand, so names stay.
+
+The life of an execution's row: inserted by create (`runnable_at` set if its start is already
+requested), claimed by a worker process (`epoch` + 1, `runnable_at` cleared, a row in the
+claims), written once per node boundary under that epoch (`writes`, `last_event_index`), and
+either parked (`waiting` says for what, `wake_at` until when) or finished. A row is never
+claimed and runnable at once, and a final status never changes.
+
+Columns that change with every node come last and stand in no index, so that those updates
+are heap-only and their log records short.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_at = DateTime(timezone=True)
+_now = text("clock_timestamp()")
+_zero = text("0")
+
+flows = Table(
+    "chaingraph_flows",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", _at, nullable=False, server_default=_now),
+    Column("updated_at", _at, nullable=False, server_default=_now),
+    Column("hidden_at", _at),
+    CheckConstraint("version >= 1", name="version"),
+)
+Index("ix_chaingraph_flows_listed", flows.c.created_at.desc(), flows.c.id.desc())
+
+flow_versions = Table(
+    "chaingraph_flow_versions",
+    metadata,
+    Column("flow_id", Text, ForeignKey(flows.c.id), primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("document", JSON, nullable=False),
+    Column("created_at", _at, nullable=False, server_default=_now),
+)
+
+executions = Table(
+    "chaingraph_executions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("flow_id", Text, nullable=False),
+    Column("flow_version", Integer, nullable=False),
+    Column("owner_id", Text, nullable=False),
+    Column("root_execution_id", Text, nullable=False),
+    Column("parent_execution_id", Text),
+    Column("execution_depth", Integer, nullable=False, server_default=_zero),
+    Column("forked_from", Text),
+    Column("priority", SmallInteger, nullable=False, server_default=_zero),
+    Column("created_at", _at, nullable=False),
+    Column("options", JSON, nullable=False),
+    Column("inputs", JSON),
+    Column("integration", JSON),
+    Column("external_events", JSON),
+    # -- what changes, rarely to often
+    Column("status", Text, nullable=False, server_default="created"),
+    Column("start_requested_at", _at),
+    Column("started_at", _at),
+    Column("completed_at", _at),
+    Column("error_message", Text),
+    Column("error_node_id", Text),
+    Column("failure_count", Integer, nullable=False, server_default=_zero),
+    Column("last_failure_reason", Text),
+    Column("last_failure_at", _at),
+    Column("requested", Text),
+    Column("requested_seq", Integer, nullable=False, server_default=_zero),
+    Column("waiting", JSON),
+    Column("runnable_at", _at),
+    Column("wake_at", _at),
+    Column("processing_started_at", _at),
+    Column("processing_worker_id", Text),
+    Column("claim_token", Text),
+    Column("epoch", Integer, nullable=False, server_default=_zero),
+    Column("crashes", Integer, nullable=False, server_default=_zero),
+    Column("wake", Integer, nullable=False, server_default=_zero),
+    Column("nodes_total", Integer, nullable=False, server_default=_zero),
+    Column("updated_at", _at, nullable=False),
+    Column("writes", Integer, nullable=False, server_default=_zero),
+    Column("last_event_index", Integer, nullable=False, server_default=text("-1")),
+    Column("nodes_completed", Integer, nullable=False, server_default=_zero),
+    Column("nodes_failed", Integer, nullable=False, server_default=_zero),
+    Column("nodes_skipped", Integer, nullable=False, server_default=_zero),
+    Column("grants", JSON),
+    CheckConstraint(
+        "status IN ('created', 'running', 'paused', 'completed', 'failed', 'stopped')",
+        name="status",
+    ),
+    CheckConstraint("priority BETWEEN 0 AND 9", name="priority"),
+    CheckConstraint(
+        "requested IS NULL OR requested IN ('pause', 'step', 'stop')", name="requested"
+    ),
+    CheckConstraint(
+        "(status IN ('completed', 'failed', 'stopped')) = (completed_at IS NOT NULL)",
+        name="completed_at",
+    ),
+    CheckConstraint(
+        "runnable_at IS NULL OR status IN ('created', 'running', 'paused')", name="runnable"
+    ),
+    postgresql_with={"fillfactor": 60, "autovacuum_vacuum_scale_factor": 0.02},
+)
+Index("ix_chaingraph_executions_listed", executions.c.created_at.desc(), executions.c.id.desc())
+Index(
+    "ix_chaingraph_executions_flow",
+    executions.c.flow_id,
+    executions.c.created_at.desc(),
+    executions.c.id.desc(),
+)
+Index(
+    "ix_chaingraph_executions_children",
+    executions.c.parent_execution_id,
+    postgresql_where=executions.c.parent_execution_id.is_not(None),
+)
+Index(
+    "ix_chaingraph_executions_descendants",
+    executions.c.root_execution_id,
+    postgresql_where=executions.c.parent_execution_id.is_not(None),
+)
+#: The backlog: what a worker claims next, by priority, then age.
+Index(
+    "ix_chaingraph_executions_runnable",
+    executions.c.priority.desc(),
+    executions.c.created_at,
+    executions.c.id,
+    postgresql_where=executions.c.runnable_at.is_not(None),
+)
+#: The timers of those that are parked.
+Index(
+    "ix_chaingraph_executions_timers",
+    executions.c.wake_at,
+    postgresql_where=executions.c.wake_at.is_not(None),
+)
+
+claims = Table(
+    "chaingraph_execution_claims",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    Column("node_id", Text, primary_key=True, server_default=""),
+    Column("worker_id", Text, nullable=False),
+    Column("claimed_at", _at, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("expires_at", _at),
+    Column("heartbeat_at", _at, nullable=False),
+    CheckConstraint("status IN ('active', 'released', 'expired')", name="status"),
+    CheckConstraint("(status = 'released') = (expires_at IS NULL)", name="expires_at"),
+    postgresql_with={"fillfactor": 60, "autovacuum_vacuum_scale_factor": 0.02},
+)
+Index(
+    "ix_chaingraph_execution_claims_active",
+    claims.c.worker_id,
+    postgresql_where=claims.c.status == "active",
+)
+
+recoveries = Table(
+    "chaingraph_execution_recovery",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("execution_id", Text, nullable=False),
+    Column("recovered_at", _at, nullable=False, server_default=_now),
+    Column("recovered_by_worker", Text, nullable=False),
+    Column("recovery_reason", Text, nullable=False),
+    Column("previous_status", Text, nullable=False),
+    Column("previous_worker_id", Text),
+    CheckConstraint(
+        "recovery_reason IN ('worker_died', 'expired_claim', 'no_claim', 'requested')",
+        name="recovery_reason",
+    ),
+)
+Index("ix_chaingraph_execution_recovery_execution", recoveries.c.execution_id, recoveries.c.id)
+
+checkpoints = Table(
+    "chaingraph_checkpoints",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    Column("node_id", Text, primary_key=True),
+    Column("seq", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("started_at", _at, nullable=False),
+    Column("completed_at", _at, nullable=False),
+    Column("execution_time_ms", Integer, nullable=False),
+    Column("worker_id", Text, nullable=False),
+    Column("outputs", JSON),
+    Column("chosen", JSON),
+    Column("error", JSON),
+    Column("retry_at", _at),
+    CheckConstraint("status IN ('completed', 'error', 'waiting')", name="status"),
+)
+
+events = Table(
+    "chaingraph_execution_events",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    Column("index", Integer, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("timestamp", _at, nullable=False),
+    Column("data", JSON, nullable=False),
+)
+
+workers = Table(
+    "chaingraph_workers",
+    metadata,
+    Column("worker_id", Text, primary_key=True),
+    Column("parent_worker_id", Text),
+    Column("hostname", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("pool", Text, nullable=False),
+    Column("concurrency", Integer, nullable=False),
+    Column("queues", JSON, nullable=False),
+    Column("status", Text, nullable=False, server_default="running"),
+    Column("started_at", _at, nullable=False, server_default=_now),
+    Column("lease_ms", Integer, nullable=False),
+    Column("lock_key", BigInteger),
+    Column("lock_server_started_at", _at),
+    Column("last_heartbeat_at", _at, nullable=False, server_default=_now),
+    CheckConstraint("status IN ('running', 'draining')", name="status"),
+    postgresql_with={"fillfactor": 60},
+)
+
+beat = Table(
+    "chaingraph_beat",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("swept_at", _at, nullable=False),
+    Column("worker_id", Text),
+    CheckConstraint("id = 1", name="one_row"),
+)
