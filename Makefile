@@ -1,0 +1,44 @@
+# One command each; `make` alone lists them.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint bench clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /make \1\t/' | expand -t 16
+
+install: $(STAMP) ## make .venv with everything (nothing to do when nothing changed)
+
+$(STAMP): requirements.txt requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --root-user-action=ignore -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --root-user-action=ignore --no-deps --editable .
+	@touch $@
+
+run: install ## everything in one terminal: servers, API, two workers, Flower, samples
+	@exec $(BIN)/chaingraph dev
+
+test: install ## all tests, on real servers of their own
+	$(BIN)/pytest $(ARGS)
+
+lint: install ## style, types, layers, and whether the migrations match the tables
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.alembic_check
+
+bench: install ## how fast it is, on this machine
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## remove .venv and what the tools left; .data stays
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .coverage htmlcov ./*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,116 @@
+"""What must hold between settings, and which settings belong to features still to come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from ipaddress import ip_address
+
+from app.config import urls
+from app.config.settings import Settings, masked, variables
+from app.errors import SettingsError
+
+#: A lease must survive two lost renewals.
+HEARTBEATS_PER_CLAIM = 3
+
+#: Variables whose feature is not built: only their default starts. Delete a line once it is.
+NOT_BUILT = frozenset(
+    {
+        "AUTH_ENABLED",
+        "CORS_ORIGINS",
+        "DATABASE_URL_EXECUTIONS",
+        "EVENT_PUBLISH",
+        "EXECUTION_MODE",
+        "MAX_CHILDREN_PER_PARENT",
+        "MAX_EXECUTION_DEPTH",
+        "MAX_ITEMS_PER_FOREACH",
+        "METRICS_TOKEN",
+        "QUEUE_CONCURRENCY",
+        "RATE_LIMIT",
+        "RETENTION_DAYS",
+        "WORKER_METRICS_PORT",
+    }
+)
+
+
+def check(settings: Settings) -> None:
+    """Raise SettingsError, one line, for the first rule that the settings break."""
+    for rule in RULES:
+        rule(settings)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server bound to the host."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _only_what_is_built(settings: Settings) -> None:
+    for variable in variables():
+        value = getattr(settings, variable.field_name)
+        if variable.name in NOT_BUILT and not _is_default(settings, variable.name, value):
+            raise SettingsError(_not_built(variable.name, value, secret=variable.secret))
+
+
+def _is_default(settings: Settings, name: str, value: object) -> bool:
+    if name == "DATABASE_URL_EXECUTIONS" and isinstance(value, str):
+        given = settings.given_database_url
+        return given is not None and urls.for_libpq(value) == urls.for_libpq(given)
+    return any(value == each.default for each in variables() if each.name == name)
+
+
+def _not_built(name: str, value: object, *, secret: bool) -> str:
+    return f"{name}={masked(value, secret=secret)} is not built yet: leave {name} unset"
+
+
+def _lease_outlives_heartbeats(settings: Settings) -> None:
+    least = HEARTBEATS_PER_CLAIM * settings.worker_heartbeat_interval_ms
+    if settings.worker_claim_timeout_ms < least:
+        raise SettingsError(
+            f"WORKER_CLAIM_TIMEOUT_MS={settings.worker_claim_timeout_ms} is not allowed:"
+            f" at least {least}, {HEARTBEATS_PER_CLAIM} times WORKER_HEARTBEAT_INTERVAL_MS"
+        )
+
+
+def _pool_bounds_in_order(settings: Settings) -> None:
+    if settings.connection_pool_min > settings.connection_pool_max:
+        raise SettingsError(
+            f"CONNECTION_POOL_MIN={settings.connection_pool_min} is not allowed:"
+            f" at most CONNECTION_POOL_MAX, which is {settings.connection_pool_max}"
+        )
+
+
+def _auth_has_its_key(settings: Settings) -> None:
+    if settings.auth_enabled and settings.secret_key is None:
+        raise SettingsError(
+            "AUTH_ENABLED=true is not allowed without SECRET_KEY: set it to 32 characters or more"
+        )
+
+
+def _open_api_stays_on_loopback(settings: Settings) -> None:
+    if not settings.auth_enabled and not is_loopback(settings.host):
+        raise SettingsError(
+            f"HOST={settings.host} is not allowed while AUTH_ENABLED=false: use 127.0.0.1,"
+            " ::1 or localhost, or set AUTH_ENABLED=true and SECRET_KEY"
+        )
+
+
+def _open_flower_stays_on_loopback(settings: Settings) -> None:
+    if settings.flower_basic_auth is None and not is_loopback(settings.flower_address):
+        raise SettingsError(
+            f"FLOWER_ADDRESS={settings.flower_address} is not allowed without"
+            " FLOWER_BASIC_AUTH=user:password: use 127.0.0.1, or set it"
+        )
+
+
+RULES: tuple[Callable[[Settings], None], ...] = (
+    _only_what_is_built,
+    _lease_outlives_heartbeats,
+    _pool_bounds_in_order,
+    _auth_has_its_key,
+    _open_api_stays_on_loopback,
+    _open_flower_stays_on_loopback,
+)

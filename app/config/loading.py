@@ -1,0 +1,64 @@
+"""From the environment to `Settings`: former names, embedded servers, values, checks."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from app.config.checks import check
+from app.config.former import translate
+from app.config.settings import NamedVariable, Settings, masked, variables
+from app.errors import SettingsError
+
+#: In DATA_DIR while the embedded servers run: their addresses, by variable.
+ADDRESSES_FILE = "addresses.json"
+
+_log = logging.getLogger(__name__)
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read and check every setting; `environ` is the process's own unless given.
+
+    A variable that is set but blank counts as unset. Raises SettingsError with one line that
+    names the variable, its value and what is allowed; a secret value is not shown.
+    """
+    translation = translate(os.environ if environ is None else environ)
+    for warning in translation.warnings:
+        _log.warning(warning)
+    given = {each.name: translation.environ.get(each.name) for each in variables()}
+    sources = {name: "environment" for name, raw in given.items() if raw is not None}
+    sources.update(translation.sources)
+    values = {each.field_name: _value(each, given[each.name]) for each in variables()}
+    for each, address in _embedded_addresses(values["data_dir"]).items():
+        if values[each.field_name] is None:
+            values[each.field_name] = address
+            sources[each.name] = f"embedded ({values['data_dir']})"
+    settings = Settings(**values, sources=MappingProxyType(sources))
+    check(settings)
+    return settings
+
+
+def _value(variable: NamedVariable, raw: str | None) -> Any:
+    if raw is None:
+        return variable.default
+    try:
+        return variable.kind.read(raw)
+    except ValueError:
+        shown = masked(raw, secret=variable.secret)
+        raise SettingsError(
+            f"{variable.name}={shown} is not allowed: {variable.kind.allowed}"
+        ) from None
+
+
+def _embedded_addresses(data_dir: Path) -> dict[NamedVariable, str]:
+    """The addresses that `dev` left in DATA_DIR, so that other commands find its servers."""
+    try:
+        written = json.loads((data_dir / ADDRESSES_FILE).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return {each: written[each.name] for each in variables() if each.name in written}
