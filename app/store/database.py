@@ -1,0 +1,239 @@
+"""Connections to PostgreSQL, the prepared statements on them, and what becomes of lost ones.
+
+Hot statements run in autocommit: the server commits without the client, so a process that
+freezes holds no row.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import psycopg2
+import psycopg2.errors
+import psycopg2.extensions
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from app.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from psycopg2.extensions import connection as PgConnection
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+#: A connection that was idle for longer (s) is tried before it is handed out.
+PING_AFTER_IDLE_S = 2.0
+#: How long (s) a request waits for a connection of the pool.
+POOL_WAIT_S = 5
+#: How often a statement is tried again that another one's lock held up or deadlocked.
+LOCK_TRIES = 5
+
+#: What every session sets. A generic plan from the first call on: planning is most of the
+#: cost of these statements. The check interval lets the server notice a dead client while it
+#: waits for a lock, so that the client's own locks go at once.
+SESSION_OPTIONS = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "timezone": "UTC",
+        "lock_timeout": "2s",
+        "idle_in_transaction_session_timeout": "5s",
+        "client_connection_check_interval": "500ms",
+        "plan_cache_mode": "force_generic_plan",
+        "jit": "off",
+    }.items()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement that is prepared once per connection.
+
+    `name` is unique, `types` lists the parameters' PostgreSQL types, `sql` uses $1, $2, ….
+    """
+
+    name: str
+    types: str
+    sql: str
+    prepare: str = field(init=False)
+    execute: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        marks = ", ".join(["%s"] * len(self.types.split(","))) if self.types else ""
+        signature = f"({self.types})" if self.types else ""
+        object.__setattr__(self, "prepare", f"PREPARE {self.name} {signature} AS {self.sql}")
+        call = f"EXECUTE {self.name} ({marks})" if marks else f"EXECUTE {self.name}"
+        object.__setattr__(self, "execute", call)
+
+
+class Session:
+    """One connection in autocommit, with the statements prepared on it."""
+
+    def __init__(self, connection: PgConnection, prepared: set[str]) -> None:
+        self.connection = connection
+        self._prepared = prepared
+        self._cursor = connection.cursor()
+
+    def execute(self, statement: Statement, *args: object) -> list[tuple[Any, ...]]:
+        """Run a statement in a transaction of its own and give its rows.
+
+        A statement that a lock kept waiting for `lock_timeout`, or that deadlocked, has
+        changed nothing and is tried again. Raises StoreUnavailable where the connection is
+        lost, which leaves open whether the statement was done.
+        """
+        for left in reversed(range(LOCK_TRIES)):
+            try:
+                return self._execute(statement, args)
+            except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected):
+                if not left:
+                    raise StoreUnavailable(f"{statement.name}: a row stays locked") from None
+            except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+                raise StoreUnavailable(str(error).strip()) from error
+        raise AssertionError("the last try returns or raises")
+
+    def _execute(self, statement: Statement, args: Sequence[object]) -> list[tuple[Any, ...]]:
+        if statement.name not in self._prepared:
+            self._cursor.execute(statement.prepare)
+            self._prepared.add(statement.name)
+        self._cursor.execute(statement.execute, args)
+        return self._cursor.fetchall() if self._cursor.description else []
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Run the statements of the block in one transaction at READ COMMITTED."""
+        try:
+            self._cursor.execute("BEGIN")
+            yield
+            self._cursor.execute("COMMIT")
+        except psycopg2.OperationalError as error:
+            self._roll_back()
+            raise StoreUnavailable(str(error).strip()) from error
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        if not self.connection.closed:
+            try:
+                self._cursor.execute("ROLLBACK")
+            except (psycopg2.OperationalError, psycopg2.InterfaceError):
+                self.connection.close()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is known to be gone."""
+        return bool(self.connection.closed)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+
+class Database:
+    """PostgreSQL as one process sees it: a pool for requests, and connections of one's own.
+
+    `url` is a libpq URI. Nothing is opened before the first use, so that it may be made
+    before a fork.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 20, application_name: str = "cg") -> None:
+        self.url = url
+        self.application_name = application_name
+        self.engine = self._make_engine(pool_size)
+
+    def _make_engine(self, pool_size: int) -> Engine:
+        engine = create_engine(
+            make_url("postgresql+psycopg2://"),
+            creator=self.connect,
+            isolation_level="AUTOCOMMIT",
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=POOL_WAIT_S,
+            pool_use_lifo=True,
+            # Statements are written by hand and prepared; JSON stays text until it is asked for.
+            json_deserializer=lambda text: text,
+        )
+        event.listen(engine, "checkin", _note_checkin)
+        event.listen(engine, "checkout", _ping_if_idle)
+        return engine
+
+    def connect(self) -> PgConnection:
+        """Open a connection in autocommit. Raises psycopg2.OperationalError."""
+        connection = psycopg2.connect(
+            self.url,
+            options=SESSION_OPTIONS,
+            application_name=self.application_name,
+            connect_timeout=5,
+            keepalives_idle=30,
+            keepalives_interval=10,
+            keepalives_count=3,
+        )
+        connection.autocommit = True
+        return connection
+
+    def open(self) -> Session:
+        """Open a session of one's own, outside the pool. Raises StoreUnavailable."""
+        try:
+            return Session(self.connect(), set())
+        except psycopg2.OperationalError as error:
+            raise StoreUnavailable(str(error).strip()) from error
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """Lend a session of the pool. Raises StoreUnavailable."""
+        try:
+            lent = self.engine.raw_connection()
+        except (DBAPIError, psycopg2.OperationalError, PoolTimeout) as error:
+            raise StoreUnavailable(str(error).strip()) from error
+        try:
+            driver: Any = lent.driver_connection
+            session = Session(driver, lent.info.setdefault("prepared", set()))
+            driver.autocommit = True
+            yield session
+        except StoreUnavailable:
+            if lent.is_valid and driver.closed:
+                lent.invalidate()
+            raise
+        finally:
+            lent.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Lend a SQLAlchemy connection of the pool, for the API's reads.
+
+        Raises StoreUnavailable.
+        """
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except PoolTimeout as error:
+            raise StoreUnavailable(str(error)) from error
+        except DBAPIError as error:
+            if isinstance(error.orig, psycopg2.OperationalError | psycopg2.InterfaceError):
+                raise StoreUnavailable(str(error.orig).strip()) from error
+            raise
+        except psycopg2.OperationalError as error:
+            raise StoreUnavailable(str(error).strip()) from error
+
+    def forget_connections(self) -> None:
+        """Drop the pool without closing what a parent process owns: call after a fork."""
+        self.engine.dispose(close=False)
+
+
+def _note_checkin(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info["idle_since"] = time.monotonic()
+
+
+def _ping_if_idle(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+    idle_since = record.info.get("idle_since")
+    if idle_since is None or time.monotonic() - idle_since < PING_AFTER_IDLE_S:
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        raise DisconnectionError(str(error)) from error
