@@ -10,13 +10,16 @@ from app.values.ports import MISSING, Missing, Value
 #: A root port id followed by property names (str) and array positions (int).
 Path = tuple[str | int, ...]
 
-_STEP = re.compile(r"\[(\d+)\]|\.?([^.\[\]]+)")
+#: The last position of an array that a path may name: a path must not make a huge array.
+MAX_POSITION = 9_999
+
+_STEP = re.compile(r"\[([0-9]{1,4})\]|\.?([^.\[\]]+)")
 
 
 def parse_path(text: str) -> Path:
     """Read `a.b[0].c` as ("a", "b", 0, "c").
 
-    Raises ValueError where the text isn't a path.
+    Raises ValueError where the text isn't a path, or a position is beyond MAX_POSITION.
     """
     steps: list[str | int] = []
     position = 0
@@ -41,10 +44,10 @@ def format_path(path: Sequence[str | int]) -> str:
 def get_path(value: Value, steps: Sequence[str | int]) -> Value | Missing:
     """Walk `steps` into a value; MISSING where the value has no such place."""
     for step in steps:
-        if isinstance(value, dict) and not isinstance(step, int) and step in value:
-            value = value[step]
-        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
-            value = value[step]
-        else:
+        if isinstance(step, int):
+            if not isinstance(value, list) or step >= len(value):
+                return MISSING
+        elif not isinstance(value, dict) or step not in value:
             return MISSING
+        value = value[step]
     return value
