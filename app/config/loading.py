@@ -12,7 +12,7 @@ from typing import Any
 
 from app.config.checks import check
 from app.config.former import translate
-from app.config.settings import NamedVariable, Settings, masked, variables
+from app.config.settings import EMBEDDED, NamedVariable, Settings, masked, variables
 from app.errors import SettingsError
 
 #: In DATA_DIR while the embedded servers run: their addresses, by variable.
@@ -37,7 +37,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     for each, address in _embedded_addresses(values["data_dir"]).items():
         if values[each.field_name] is None:
             values[each.field_name] = address
-            sources[each.name] = f"embedded ({values['data_dir']})"
+            sources[each.name] = f"{EMBEDDED} ({values['data_dir']})"
     settings = Settings(**values, sources=MappingProxyType(sources))
     check(settings)
     return settings

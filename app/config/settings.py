@@ -21,6 +21,8 @@ _MIB = 1024 * _KIB
 
 #: Where a value came from when nothing set it.
 DEFAULT = "default"
+#: … and how the source begins when `dev` runs the server.
+EMBEDDED = "embedded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Settings:
     given_redis_url: str | None = _address(_REDIS, "REDIS_URL")
     given_broker_url: str | None = _address(_REDIS, "BROKER_URL")
     data_dir: Path = _variable(parsing.path("a directory"), Path(".data"))
+    pg_bin: Path | None = _variable(parsing.path("the directory of PostgreSQL's programs"))
+    valkey_bin: Path | None = _variable(parsing.path("the program of a Valkey or Redis server"))
     host: str = _variable(parsing.text("a host name or an address"), "127.0.0.1")
     port: int = _variable(_PORT, 4021)
 
@@ -164,9 +168,22 @@ class Settings:
         return urls.for_kombu(self.given_broker_url or self.redis_url)
 
     @property
+    def embeds_postgres(self) -> bool:
+        """Whether PostgreSQL is ours to start: DATABASE_URL is not set."""
+        return "DATABASE_URL" not in self.sources or self._is_embedded("DATABASE_URL")
+
+    @property
+    def embeds_redis(self) -> bool:
+        """Whether Redis is ours to start: REDIS_URL is not set."""
+        return "REDIS_URL" not in self.sources or self._is_embedded("REDIS_URL")
+
+    @property
     def chaingraph_url(self) -> str:
         """Where the command line and the client find the API."""
         return self.given_chaingraph_url or f"http://{bracketed(self.host)}:{self.port}"
+
+    def _is_embedded(self, name: str) -> bool:
+        return self.sources[name].startswith(EMBEDDED)
 
     def describe(self) -> Iterator[DescribedSetting]:
         """Every setting by its variable's name, secrets masked, with its source."""

@@ -1,0 +1,141 @@
+"""The database's schema by way of Alembic: bring it up to date, compare it, write a migration."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from psycopg2 import errors
+from sqlalchemy import Connection, create_engine, pool, text
+from sqlalchemy.exc import OperationalError
+
+from app.config.urls import for_sqlalchemy
+from app.errors import ChainGraphError
+
+ROOT = Path(__file__).parents[2]
+
+#: Any number that no other lock of this database uses: "migrate", read as base 36.
+MIGRATION_LOCK = 48_746_366_558
+
+#: A migration waits so long for a table that is in use, then lets the others go on and tries
+#: again: a queue behind an ALTER TABLE is an outage.
+LOCK_TIMEOUT_MS = 3000
+ATTEMPTS = 20
+PAUSE_S = 1.0
+
+
+class SchemaError(ChainGraphError):
+    """The schema can't be brought up to date."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revisions:
+    """Where a database is and where the code wants it; None is an empty database."""
+
+    present: str | None
+    wanted: str | None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.present == self.wanted
+
+
+def upgrade(database_url: str) -> Revisions:
+    """Bring the database to the newest revision; return where it was and where it is.
+
+    `database_url` is a libpq URI. Concurrent calls wait for one another. Raises SchemaError
+    when a table stays locked, or the database is newer than this code.
+    """
+    with _connection(database_url) as connection, _one_at_a_time(connection):
+        before = _revisions(connection)
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                _upgrade(connection)
+            except OperationalError as error:
+                connection.rollback()
+                if not isinstance(error.orig, errors.LockNotAvailable):
+                    raise
+                if attempt == ATTEMPTS:
+                    raise SchemaError("a table stays locked: end what holds it") from error
+                time.sleep(PAUSE_S)
+            else:
+                break
+        return before
+
+
+def revisions(database_url: str) -> Revisions:
+    """Where the database is, and where this code wants it."""
+    with _connection(database_url) as connection:
+        return _revisions(connection)
+
+
+def generate(database_url: str, name: str) -> Path:
+    """Write a migration from the database, which must be current, to the tables in the code."""
+    with _connection(database_url) as connection:
+        script = command.revision(_config(connection), message=name, autogenerate=True)
+    if script is None or isinstance(script, list):
+        raise SchemaError(f"no migration was written for {name}")
+    return Path(script.path)
+
+
+def differences(database_url: str) -> str | None:
+    """What a current database lacks of the tables in the code, in words; None if nothing."""
+    with _connection(database_url) as connection:
+        try:
+            command.check(_config(connection))
+        except CommandError as error:
+            return str(error)
+    return None
+
+
+def _upgrade(connection: Connection) -> None:
+    connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT_MS}"))
+    try:
+        command.upgrade(_config(connection), "head")
+    except CommandError as error:
+        raise SchemaError(f"the database fits another version of this code: {error}") from error
+    connection.commit()
+
+
+@contextmanager
+def _connection(database_url: str) -> Iterator[Connection]:
+    engine = create_engine(for_sqlalchemy(database_url), poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def _one_at_a_time(connection: Connection) -> Iterator[None]:
+    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
+        connection.commit()
+
+
+def _revisions(connection: Connection) -> Revisions:
+    present = MigrationContext.configure(connection).get_current_revision()
+    wanted = ScriptDirectory.from_config(_config(connection)).get_current_head()
+    connection.commit()
+    return Revisions(present, wanted)
+
+
+def _config(connection: Connection) -> Config:
+    quiet = Namespace(quiet=True)  # its progress would mix with the answer of --json
+    config = Config(toml_file=ROOT / "pyproject.toml", stdout=StringIO(), cmd_opts=quiet)
+    config.attributes["connection"] = connection
+    return config

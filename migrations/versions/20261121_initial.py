@@ -1,0 +1,334 @@
+"""The first schema."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "3ef98de75b0c"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "chaingraph_beat",
+        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("swept_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("worker_id", sa.Text(), nullable=True),
+        sa.CheckConstraint("id = 1", name=op.f("ck_chaingraph_beat_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_chaingraph_beat")),
+    )
+    op.create_table(
+        "chaingraph_checkpoints",
+        sa.Column("execution_id", sa.Text(), nullable=False),
+        sa.Column("node_id", sa.Text(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("completed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("execution_time_ms", sa.Integer(), nullable=False),
+        sa.Column("worker_id", sa.Text(), nullable=False),
+        sa.Column("outputs", sa.JSON(), nullable=True),
+        sa.Column("chosen", sa.JSON(), nullable=True),
+        sa.Column("error", sa.JSON(), nullable=True),
+        sa.Column("retry_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "status IN ('completed', 'error', 'waiting')",
+            name=op.f("ck_chaingraph_checkpoints_status"),
+        ),
+        sa.PrimaryKeyConstraint("execution_id", "node_id", name=op.f("pk_chaingraph_checkpoints")),
+    )
+    op.create_table(
+        "chaingraph_execution_claims",
+        sa.Column("execution_id", sa.Text(), nullable=False),
+        sa.Column("node_id", sa.Text(), server_default="", nullable=False),
+        sa.Column("worker_id", sa.Text(), nullable=False),
+        sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("heartbeat_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "(status = 'released') = (expires_at IS NULL)",
+            name=op.f("ck_chaingraph_execution_claims_expires_at"),
+        ),
+        sa.CheckConstraint(
+            "status IN ('active', 'released', 'expired')",
+            name=op.f("ck_chaingraph_execution_claims_status"),
+        ),
+        sa.PrimaryKeyConstraint(
+            "execution_id", "node_id", name=op.f("pk_chaingraph_execution_claims")
+        ),
+        postgresql_with={"fillfactor": 60, "autovacuum_vacuum_scale_factor": 0.02},
+    )
+    op.create_index(
+        "ix_chaingraph_execution_claims_active",
+        "chaingraph_execution_claims",
+        ["worker_id"],
+        unique=False,
+        postgresql_where=sa.text("status = 'active'"),
+    )
+    op.create_table(
+        "chaingraph_execution_events",
+        sa.Column("execution_id", sa.Text(), nullable=False),
+        sa.Column("index", sa.Integer(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("timestamp", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "execution_id", "index", name=op.f("pk_chaingraph_execution_events")
+        ),
+    )
+    op.create_table(
+        "chaingraph_execution_recovery",
+        sa.Column("id", sa.BigInteger(), autoincrement=True, nullable=False),
+        sa.Column("execution_id", sa.Text(), nullable=False),
+        sa.Column(
+            "recovered_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.Column("recovered_by_worker", sa.Text(), nullable=False),
+        sa.Column("recovery_reason", sa.Text(), nullable=False),
+        sa.Column("previous_status", sa.Text(), nullable=False),
+        sa.Column("previous_worker_id", sa.Text(), nullable=True),
+        sa.CheckConstraint(
+            "recovery_reason IN ('worker_died', 'expired_claim', 'no_claim', 'requested')",
+            name=op.f("ck_chaingraph_execution_recovery_recovery_reason"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_chaingraph_execution_recovery")),
+    )
+    op.create_index(
+        "ix_chaingraph_execution_recovery_execution",
+        "chaingraph_execution_recovery",
+        ["execution_id", "id"],
+        unique=False,
+    )
+    op.create_table(
+        "chaingraph_executions",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("flow_id", sa.Text(), nullable=False),
+        sa.Column("flow_version", sa.Integer(), nullable=False),
+        sa.Column("owner_id", sa.Text(), nullable=False),
+        sa.Column("root_execution_id", sa.Text(), nullable=False),
+        sa.Column("parent_execution_id", sa.Text(), nullable=True),
+        sa.Column("execution_depth", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("forked_from", sa.Text(), nullable=True),
+        sa.Column("priority", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("options", sa.JSON(), nullable=False),
+        sa.Column("inputs", sa.JSON(), nullable=True),
+        sa.Column("integration", sa.JSON(), nullable=True),
+        sa.Column("external_events", sa.JSON(), nullable=True),
+        sa.Column("status", sa.Text(), server_default="created", nullable=False),
+        sa.Column("start_requested_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("error_message", sa.Text(), nullable=True),
+        sa.Column("error_node_id", sa.Text(), nullable=True),
+        sa.Column("failure_count", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("last_failure_reason", sa.Text(), nullable=True),
+        sa.Column("last_failure_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("requested", sa.Text(), nullable=True),
+        sa.Column("requested_seq", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("waiting", sa.JSON(), nullable=True),
+        sa.Column("runnable_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("wake_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("processing_started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("processing_worker_id", sa.Text(), nullable=True),
+        sa.Column("claim_token", sa.Text(), nullable=True),
+        sa.Column("epoch", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("crashes", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("wake", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("nodes_total", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("writes", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("last_event_index", sa.Integer(), server_default=sa.text("-1"), nullable=False),
+        sa.Column("nodes_completed", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("nodes_failed", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("nodes_skipped", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("grants", sa.JSON(), nullable=True),
+        sa.CheckConstraint(
+            "(status IN ('completed', 'failed', 'stopped')) = (completed_at IS NOT NULL)",
+            name=op.f("ck_chaingraph_executions_completed_at"),
+        ),
+        sa.CheckConstraint(
+            "requested IS NULL OR requested IN ('pause', 'step', 'stop')",
+            name=op.f("ck_chaingraph_executions_requested"),
+        ),
+        sa.CheckConstraint(
+            "runnable_at IS NULL OR status IN ('created', 'running', 'paused')",
+            name=op.f("ck_chaingraph_executions_runnable"),
+        ),
+        sa.CheckConstraint(
+            "status IN ('created', 'running', 'paused', 'completed', 'failed', 'stopped')",
+            name=op.f("ck_chaingraph_executions_status"),
+        ),
+        sa.CheckConstraint(
+            "priority BETWEEN 0 AND 9", name=op.f("ck_chaingraph_executions_priority")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_chaingraph_executions")),
+        postgresql_with={"fillfactor": 60, "autovacuum_vacuum_scale_factor": 0.02},
+    )
+    op.create_index(
+        "ix_chaingraph_executions_children",
+        "chaingraph_executions",
+        ["parent_execution_id"],
+        unique=False,
+        postgresql_where=sa.text("parent_execution_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_chaingraph_executions_descendants",
+        "chaingraph_executions",
+        ["root_execution_id"],
+        unique=False,
+        postgresql_where=sa.text("parent_execution_id IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_chaingraph_executions_flow",
+        "chaingraph_executions",
+        ["flow_id", sa.literal_column("created_at DESC"), sa.literal_column("id DESC")],
+        unique=False,
+    )
+    op.create_index(
+        "ix_chaingraph_executions_listed",
+        "chaingraph_executions",
+        [sa.literal_column("created_at DESC"), sa.literal_column("id DESC")],
+        unique=False,
+    )
+    op.create_index(
+        "ix_chaingraph_executions_runnable",
+        "chaingraph_executions",
+        [sa.literal_column("priority DESC"), "created_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("runnable_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_chaingraph_executions_timers",
+        "chaingraph_executions",
+        ["wake_at"],
+        unique=False,
+        postgresql_where=sa.text("wake_at IS NOT NULL"),
+    )
+    op.create_table(
+        "chaingraph_flows",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("owner_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.Column(
+            "updated_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.Column("hidden_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("version >= 1", name=op.f("ck_chaingraph_flows_version")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_chaingraph_flows")),
+    )
+    op.create_index(
+        "ix_chaingraph_flows_listed",
+        "chaingraph_flows",
+        [sa.literal_column("created_at DESC"), sa.literal_column("id DESC")],
+        unique=False,
+    )
+    op.create_table(
+        "chaingraph_workers",
+        sa.Column("worker_id", sa.Text(), nullable=False),
+        sa.Column("parent_worker_id", sa.Text(), nullable=True),
+        sa.Column("hostname", sa.Text(), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("pool", sa.Text(), nullable=False),
+        sa.Column("concurrency", sa.Integer(), nullable=False),
+        sa.Column("queues", sa.JSON(), nullable=False),
+        sa.Column("status", sa.Text(), server_default="running", nullable=False),
+        sa.Column(
+            "started_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.Column("lease_ms", sa.Integer(), nullable=False),
+        sa.Column("lock_key", sa.BigInteger(), nullable=True),
+        sa.Column("lock_server_started_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "last_heartbeat_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.CheckConstraint(
+            "status IN ('running', 'draining')", name=op.f("ck_chaingraph_workers_status")
+        ),
+        sa.PrimaryKeyConstraint("worker_id", name=op.f("pk_chaingraph_workers")),
+        postgresql_with={"fillfactor": 60},
+    )
+    op.create_table(
+        "chaingraph_flow_versions",
+        sa.Column("flow_id", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("document", sa.JSON(), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.ForeignKeyConstraint(
+            ["flow_id"], ["chaingraph_flows.id"], name=op.f("fk_chaingraph_flow_versions_flow_id")
+        ),
+        sa.PrimaryKeyConstraint("flow_id", "version", name=op.f("pk_chaingraph_flow_versions")),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("chaingraph_flow_versions")
+    op.drop_table("chaingraph_workers")
+    op.drop_index("ix_chaingraph_flows_listed", table_name="chaingraph_flows")
+    op.drop_table("chaingraph_flows")
+    op.drop_index(
+        "ix_chaingraph_executions_timers",
+        table_name="chaingraph_executions",
+        postgresql_where=sa.text("wake_at IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_chaingraph_executions_runnable",
+        table_name="chaingraph_executions",
+        postgresql_where=sa.text("runnable_at IS NOT NULL"),
+    )
+    op.drop_index("ix_chaingraph_executions_listed", table_name="chaingraph_executions")
+    op.drop_index("ix_chaingraph_executions_flow", table_name="chaingraph_executions")
+    op.drop_index(
+        "ix_chaingraph_executions_descendants",
+        table_name="chaingraph_executions",
+        postgresql_where=sa.text("parent_execution_id IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_chaingraph_executions_children",
+        table_name="chaingraph_executions",
+        postgresql_where=sa.text("parent_execution_id IS NOT NULL"),
+    )
+    op.drop_table("chaingraph_executions")
+    op.drop_index(
+        "ix_chaingraph_execution_recovery_execution", table_name="chaingraph_execution_recovery"
+    )
+    op.drop_table("chaingraph_execution_recovery")
+    op.drop_table("chaingraph_execution_events")
+    op.drop_index(
+        "ix_chaingraph_execution_claims_active",
+        table_name="chaingraph_execution_claims",
+        postgresql_where=sa.text("status = 'active'"),
+    )
+    op.drop_table("chaingraph_execution_claims")
+    op.drop_table("chaingraph_checkpoints")
+    op.drop_table("chaingraph_beat")
