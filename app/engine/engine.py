@@ -1,0 +1,380 @@
+"""The state machine of one run: what is resolved, what is ready, what is settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+
+from app.engine.narrator import Narrator
+from app.engine.state import (
+    SETTLED,
+    Checkpoint,
+    Completion,
+    Failure,
+    NodeFailure,
+    NodeStatus,
+    RunOptions,
+    Verdict,
+)
+from app.engine.wiring import Wiring
+from app.errors import NodeError
+from app.events.types import Event
+from app.flows.plan import PlanNode
+from app.values.copying import copy_value
+from app.values.merging import transfer
+from app.values.paths import format_path, get_path
+from app.values.ports import (
+    ERROR,
+    ERROR_MESSAGE,
+    EXECUTE,
+    SUCCESS,
+    SYSTEM_PORTS,
+    Direction,
+    Missing,
+    Value,
+)
+
+_UNRESOLVED = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The decision that a node starts now, as its `attempt`-th try (1, 2, …)."""
+
+    node: PlanNode
+    attempt: int
+
+
+class Engine:
+    """One run of a plan, from its inputs and checkpoints on.
+
+    Nodes are named by their index in the plan. Every method that decides something tells
+    it as events, which `take_events` hands over in order.
+    """
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        options: RunOptions,
+        inputs: Mapping[int, Mapping[str, Value]] | None = None,
+    ) -> None:
+        plan = wiring.plan
+        self.plan = plan
+        self.status = [NodeStatus.INITIALIZED] * len(plan.nodes)
+        self.attempts = [0] * len(plan.nodes)
+        self.outputs: dict[int, Mapping[str, Value]] = {}
+        self.failures: dict[int, NodeFailure] = {}
+        self.running: set[int] = set()
+        self.waiting: set[int] = set()
+        self.completed = self.failed = self.skipped = 0
+        self.unhandled: Failure | None = None
+        self._wiring = wiring
+        self._options = options
+        self._inputs = inputs or {}
+        self._ready: list[int] = []
+        self._chosen = [_UNRESOLVED] * len(wiring.ports)
+        self._open = list(wiring.port_edges)
+        self._missing = list(wiring.missing)
+        self._tell = Narrator(plan, debug=options.debug)
+
+    # -- beginning
+
+    def begin(self) -> None:
+        """Start a run that nothing has happened in yet."""
+        self._tell.flow_started()
+        self._open_run()
+        self._tell.initialized(sorted(self._ready))
+
+    def restore(self, checkpoints: Iterable[Checkpoint], granted: Mapping[str, int]) -> None:
+        """Take up a run where its checkpoints, in the order of writing, left it.
+
+        `granted` gives the attempt of each node that was started and is not settled; it
+        starts anew, as the next attempt. Tells nothing: it was told before.
+        """
+        self._open_run()
+        for checkpoint in checkpoints:
+            self._replay(checkpoint)
+        for node_id, attempt in granted.items():
+            node = self.plan.index_of[node_id]
+            self.attempts[node] = max(self.attempts[node], attempt)
+        self._tell.take()
+
+    def _open_run(self) -> None:
+        unfed: list[int] = []
+        for node in self.plan.nodes:
+            if node.is_template:
+                self.status[node.index] = NodeStatus.COMPLETED
+                self.completed += 1
+                self.outputs[node.index] = _resolved_outputs(node, node.values, {})
+                self._resolve(self._wiring.value_edges[node.index])
+                unfed += self._close(self._wiring.error_edges[node.index])
+        for index, missing in enumerate(self._missing):
+            if not missing:
+                self._admit(index)
+        self._skip_all(unfed)
+
+    def _replay(self, checkpoint: Checkpoint) -> None:
+        node = self.plan.index_of[checkpoint.node_id]
+        self.attempts[node] = checkpoint.attempt
+        if checkpoint.status is NodeStatus.COMPLETED:
+            self._settle_completed(node, checkpoint.outputs or {})
+        elif checkpoint.status is NodeStatus.WAITING:
+            self.status[node] = NodeStatus.WAITING
+            self.waiting.add(node)
+        else:
+            self._settle_failed(node, checkpoint.error or NodeFailure("NodeError", ""))
+
+    # -- advancing
+
+    def start_next(self) -> Start | None:
+        """Start the first ready node in document order; None if none may start now."""
+        if self.unhandled or len(self.running) >= self._options.max_concurrency:
+            return None
+        while self._ready:
+            node = heappop(self._ready)
+            if self.status[node] is NodeStatus.INITIALIZED:
+                return self._start(node)
+        return None
+
+    def _start(self, node: int) -> Start:
+        self.attempts[node] += 1
+        self.status[node] = NodeStatus.EXECUTING
+        self.running.add(node)
+        start = Start(self.plan.nodes[node], self.attempts[node])
+        self._tell.started(node, start.attempt, self.chosen_edges(node))
+        return start
+
+    def complete(self, node: int, outputs: Mapping[str, Value], execution_ms: int) -> None:
+        """Settle a running node that handed in `outputs` (by root port id)."""
+        plan_node = self.plan.nodes[node]
+        resolved = _resolved_outputs(plan_node, self._held(node, outputs), outputs)
+        self.running.discard(node)
+        self._tell.completed(node, _own_outputs(plan_node, resolved), execution_ms)
+        self._settle_completed(node, resolved)
+
+    def fail(self, node: int, error: NodeFailure, execution_ms: int) -> None:
+        """Settle a running node that failed for good."""
+        self.running.discard(node)
+        self._tell.failed(node, error, self.attempts[node], execution_ms, retry_at=None)
+        self._settle_failed(node, error)
+
+    def defer(self, node: int, error: NodeFailure, execution_ms: int, retry_at: str) -> None:
+        """Let a running node that failed wait until `retry_at` (ISO 8601) for its next try."""
+        self.running.discard(node)
+        self._tell.failed(node, error, self.attempts[node], execution_ms, retry_at=retry_at)
+        self.status[node] = NodeStatus.WAITING
+        self.waiting.add(node)
+
+    def retry(self, node: int) -> None:
+        """Make a waiting node ready again: its time has come."""
+        self.waiting.discard(node)
+        self.status[node] = NodeStatus.INITIALIZED
+        heappush(self._ready, node)
+
+    def verdict(self) -> Verdict | None:
+        """How the run ends, once nothing runs and nothing more can start; else None.
+
+        Nodes of a cycle that nothing set going are skipped first: they can't be fed any more.
+        """
+        if self.running:
+            return None
+        if self.unhandled:
+            return self.unhandled
+        if self.waiting or self._has_ready():
+            return None
+        self._skip_the_unfed()
+        return Completion()
+
+    # -- asking
+
+    def inputs(self, node: int) -> dict[str, Value]:
+        """What a started node is given: stored values, laid over by the run's, by the edges'."""
+        plan_node = self.plan.nodes[node]
+        values = {port: copy_value(value) for port, value in plan_node.values.items()}
+        for port, value in self._inputs.get(node, {}).items():
+            values[port] = copy_value(value)
+        for number in sorted(self._chosen[port] for port in self._wiring.ports_of[node]):
+            edge = self.plan.edges[number]
+            transfer(values, edge.target_path, self._source_value(number))
+        return values
+
+    def _held(self, node: int, returned: Mapping[str, Value]) -> Mapping[str, Value]:
+        """What the ports hold that a node did not return: its inputs, if one passes through."""
+        for port, config in self.plan.nodes[node].ports.items():
+            if config.direction is Direction.PASSTHROUGH and port not in returned:
+                return self.inputs(node)
+        return self.plan.nodes[node].values
+
+    def chosen_edges(self, node: int) -> list[int]:
+        """The edges that feed a node that is ready or was, in document order."""
+        chosen = [self._chosen[port] for port in self._wiring.ports_of[node]]
+        return sorted(edge for edge in chosen if edge != _UNRESOLVED)
+
+    def own_outputs(self, node: int) -> dict[str, Value]:
+        """The outputs and passthroughs of a completed node, system ports left out."""
+        return _own_outputs(self.plan.nodes[node], self.outputs[node])
+
+    def take_events(self) -> list[Event]:
+        """Hand over what was told since the last call."""
+        return self._tell.take()
+
+    def conclude(self, verdict: Verdict, execution_ms: int) -> None:
+        """Tell the end of the flow and of the execution, which took `execution_ms`."""
+        self._tell.concluded(verdict, execution_ms)
+
+    def can_start(self) -> bool:
+        """Whether `start_next` would give a node."""
+        free = len(self.running) < self._options.max_concurrency
+        return free and not self.unhandled and self._has_ready()
+
+    def _has_ready(self) -> bool:
+        while self._ready and self.status[self._ready[0]] is not NodeStatus.INITIALIZED:
+            heappop(self._ready)
+        return bool(self._ready)
+
+    # -- settling
+
+    def _settle_completed(self, node: int, outputs: Mapping[str, Value]) -> None:
+        self.status[node] = NodeStatus.COMPLETED
+        self.completed += 1
+        self.outputs[node] = outputs
+        self._settle(self._wiring.value_edges[node], self._wiring.error_edges[node])
+
+    def _settle_failed(self, node: int, error: NodeFailure) -> None:
+        plan_node = self.plan.nodes[node]
+        self.status[node] = NodeStatus.ERROR
+        self.failed += 1
+        self.failures[node] = error
+        self.outputs[node] = {ERROR: True, ERROR_MESSAGE: error.message}
+        if self._options.fail_on_error and not plan_node.handles_error and not self.unhandled:
+            self.unhandled = Failure(plan_node.id, error)
+        self._settle(self._wiring.error_edges[node], self._wiring.value_edges[node])
+
+    def _settle(self, resolving: Sequence[int], closing: Sequence[int]) -> None:
+        touched = self._resolve(resolving)
+        unfed = self._close(closing)
+        for node in touched:
+            if self._missing[node] == 0:
+                self._admit(node)
+        self._skip_all(unfed)
+
+    def _resolve(self, edges: Sequence[int]) -> list[int]:
+        """Resolve ports that still wait; the nodes that got a port resolved."""
+        touched: dict[int, None] = {}
+        for edge in edges:
+            port = self._wiring.edge_port[edge]
+            node = self._wiring.port_node[port]
+            self._open[port] -= 1
+            if self._chosen[port] == _UNRESOLVED:
+                self._missing[node] -= 1
+                self._chosen[port] = edge
+                touched[node] = None
+            elif edge < self._chosen[port] and (self._missing[node] or node in touched):
+                # Until the node is ready the first edge in document order wins.
+                self._chosen[port] = edge
+        return list(touched)
+
+    def _close(self, edges: Sequence[int]) -> list[int]:
+        """Close edges that will never resolve; the ports that can't be fed any more."""
+        unfed = []
+        for edge in edges:
+            port = self._wiring.edge_port[edge]
+            self._open[port] -= 1
+            if not self._open[port] and self._chosen[port] == _UNRESOLVED:
+                unfed.append(port)
+        return unfed
+
+    def _admit(self, node: int) -> None:
+        """Make a node ready whose ports are all resolved, or skip it (rules 3 and 4).
+
+        Decided at once and not when it starts, so that a replay decides the same.
+        """
+        if self.status[node] is not NodeStatus.INITIALIZED:
+            return
+        failed = self._failed_transfer(node)
+        if failed is not None:
+            port = format_path(self.plan.edges[failed].target_path)
+            self._tell.transfer_failed(failed, f"null into the required port '{port}'")
+            self._skip(node, f"the transfer into port '{port}' failed")
+        elif self._execute_value(node) is not True:
+            self._skip(node, "__execute is not true")
+        else:
+            heappush(self._ready, node)
+
+    def _failed_transfer(self, node: int) -> int | None:
+        for port in self._wiring.ports_of[node]:
+            if self._wiring.ports[port].config.required:
+                edge = self._chosen[port]
+                if self._source_value(edge) is None:
+                    return edge
+        return None
+
+    def _execute_value(self, node: int) -> Value:
+        for port in self._wiring.ports_of[node]:
+            if self._wiring.ports[port].path == (EXECUTE,):
+                return self._source_value(self._chosen[port])
+        overlaid = self._inputs.get(node, {})
+        if EXECUTE in overlaid:
+            return overlaid[EXECUTE]
+        return self.plan.nodes[node].values.get(EXECUTE, True)
+
+    def _source_value(self, edge_index: int) -> Value:
+        edge = self.plan.edges[edge_index]
+        found = get_path(self.outputs[edge.source], edge.source_path)
+        return None if isinstance(found, Missing) else found
+
+    def _skip(self, node: int, reason: str) -> None:
+        self._skip_one(node, reason)
+        self._skip_all(self._close(self._edges_out(node)))
+
+    def _skip_one(self, node: int, reason: str) -> None:
+        self.status[node] = NodeStatus.SKIPPED
+        self.skipped += 1
+        self._tell.skipped(node, reason)
+
+    def _skip_all(self, unfed: list[int]) -> None:
+        """Skip the nodes of ports that can't be fed, and so on downstream (rule 5)."""
+        position = 0
+        while position < len(unfed):
+            port = unfed[position]
+            position += 1
+            node = self._wiring.port_node[port]
+            if self.status[node] is NodeStatus.INITIALIZED:
+                path = format_path(self._wiring.ports[port].path)
+                self._skip_one(node, f"no source of port '{path}' was resolved")
+                unfed.extend(self._close(self._edges_out(node)))
+
+    def _edges_out(self, node: int) -> tuple[int, ...]:
+        return self._wiring.value_edges[node] + self._wiring.error_edges[node]
+
+    def _skip_the_unfed(self) -> None:
+        if self.completed + self.failed + self.skipped == len(self.plan.nodes):
+            return
+        for node, status in enumerate(self.status):
+            if status not in SETTLED:
+                ports = self._wiring.ports_of[node]
+                first = next(p for p in ports if self._chosen[p] == _UNRESOLVED)
+                self._skip_all([first])
+
+
+def _resolved_outputs(
+    node: PlanNode, inputs: Mapping[str, Value], returned: Mapping[str, Value]
+) -> dict[str, Value]:
+    """Every root port that a completed node resolves: what it returned, else what it holds."""
+    resolved: dict[str, Value] = {SUCCESS: True}
+    for port, config in node.ports.items():
+        if config.gives_output and port not in SYSTEM_PORTS:
+            resolved[port] = returned[port] if port in returned else inputs.get(port)
+    return resolved
+
+
+def _own_outputs(node: PlanNode, resolved: Mapping[str, Value]) -> dict[str, Value]:
+    return {port: value for port, value in resolved.items() if port not in SYSTEM_PORTS}
+
+
+def as_node_failure(error: BaseException) -> NodeFailure:
+    """What an exception out of a node is called in events: a NodeError by its own name."""
+    if isinstance(error, NodeError):
+        return NodeFailure(error.type, error.message)
+    return NodeFailure(type(error).__name__, str(error) or type(error).__name__)

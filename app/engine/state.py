@@ -1,0 +1,79 @@
+"""The vocabulary of a run: node statuses, what came of a node, what came of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.values.ports import Value
+
+
+class NodeStatus(StrEnum):
+    """The statuses of FLOWS.md, rule 5."""
+
+    IDLE = "idle"
+    INITIALIZED = "initialized"
+    EXECUTING = "executing"
+    WAITING = "waiting"
+    COMPLETED = "completed"
+    SKIPPED = "skipped"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+
+
+#: A node with one of these never changes again.
+SETTLED = frozenset({NodeStatus.COMPLETED, NodeStatus.SKIPPED, NodeStatus.ERROR})
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What `options` says to the engine: nodes at once, what an unhandled error does, debug."""
+
+    max_concurrency: int = 50
+    fail_on_error: bool = True
+    debug: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFailure:
+    """Why a node failed, as `error` of its events and its checkpoint."""
+
+    type: str
+    message: str
+
+    def as_json(self) -> dict[str, Value]:
+        """The shape that events, checkpoints and the API give it."""
+        return {"type": self.type, "message": self.message}
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What is kept of a node that ended, or that waits to be tried again.
+
+    `outputs` of a completed node by root port id; `chosen` the ids of the edges that fed it.
+    """
+
+    node_id: str
+    status: NodeStatus
+    attempt: int
+    outputs: Mapping[str, Value] | None = None
+    error: NodeFailure | None = None
+    chosen: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """Every node settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A node failed, nothing handled it, and the run may not go on."""
+
+    node_id: str
+    error: NodeFailure
+
+
+#: How a run ends by itself.
+Verdict = Completion | Failure

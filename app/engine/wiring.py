@@ -1,0 +1,50 @@
+"""The edges of a plan as flat lists, so that a run walks them without a lookup by name."""
+
+from __future__ import annotations
+
+from app.flows.plan import InPort, Plan
+from app.values.ports import ERROR, ERROR_MESSAGE
+
+_ERROR_PORTS = frozenset({ERROR, ERROR_MESSAGE})
+
+
+class Wiring:
+    """A plan's edges by number; made once per plan, shared by its runs, never changed.
+
+    The ports that have edges are numbered through the plan: `ports_of[node]` is the range of
+    a node's, `port_node` the node of one, `port_edges` how many edges lead into it.
+    `edge_port` is the port that an edge feeds. `value_edges` and `error_edges` are, for each
+    node, the edges that resolve when it completes and when it fails.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.ports: list[InPort] = []
+        self.ports_of: list[range] = []
+        self.port_node: list[int] = []
+        self.port_edges: list[int] = []
+        self.edge_port: list[int] = [-1] * len(plan.edges)
+        self.missing: list[int] = []
+        self.value_edges: list[tuple[int, ...]] = []
+        self.error_edges: list[tuple[int, ...]] = []
+        for node in plan.nodes:
+            self._number_ports(node.index, node.in_ports)
+            self._split_edges(node.out_edges)
+
+    def _number_ports(self, node: int, ports: tuple[InPort, ...]) -> None:
+        first = len(self.ports)
+        for port in ports:
+            for edge in port.edges:
+                self.edge_port[edge] = len(self.ports)
+            self.ports.append(port)
+            self.port_node.append(node)
+            self.port_edges.append(len(port.edges))
+        self.ports_of.append(range(first, len(self.ports)))
+        self.missing.append(len(ports))
+
+    def _split_edges(self, edges: tuple[int, ...]) -> None:
+        failing = [self.plan.edges[e].source_root in _ERROR_PORTS for e in edges]
+        self.error_edges.append(tuple(e for e, fails in zip(edges, failing, strict=True) if fails))
+        self.value_edges.append(
+            tuple(e for e, fails in zip(edges, failing, strict=True) if not fails)
+        )

@@ -1,0 +1,175 @@
+"""What the API does to executions and reads of them: create, start, one, many, their nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg2.errors
+from sqlalchemy import Row, and_, or_, select
+
+from app.store.database import Database, Statement
+from app.store.records import NewExecution
+from app.store.tables import checkpoints, claims, executions, workers
+
+#: Creates any number of executions, each with its first event. They are a microsecond apart,
+#: so that age keeps the order of the request.
+CREATE = Statement(
+    "create_executions",
+    "text[], text[], int[], text[], int[], text[], text[], text[], bool[], int[], text[]",
+    """
+    WITH t AS MATERIALIZED (
+        SELECT date_trunc('milliseconds', clock_timestamp()) AS at
+    ), rows AS MATERIALIZED (
+        SELECT u.*, t.at, t.at + (u.place - 1) * interval '1 microsecond' AS created_at
+        FROM t, unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) WITH ORDINALITY
+            AS u(id, flow_id, flow_version, owner_id, priority, options, inputs, integration,
+                 start_requested, nodes_total, created_event, place)
+    ), created AS (
+        INSERT INTO chaingraph_executions
+            (id, flow_id, flow_version, owner_id, root_execution_id, priority, created_at,
+             options, inputs, integration, start_requested_at, runnable_at, nodes_total,
+             updated_at)
+        SELECT id, flow_id, flow_version, owner_id, id, priority, created_at, options::json,
+            inputs::json, integration::json,
+            CASE WHEN start_requested THEN created_at END,
+            CASE WHEN start_requested THEN created_at END, nodes_total, created_at
+        FROM rows
+    )
+    INSERT INTO chaingraph_execution_events (execution_id, index, type, timestamp, data)
+    SELECT id, -1, 'execution:created', at, created_event::json FROM rows
+    RETURNING timestamp
+    """,
+)
+
+#: (execution): request the start, once.
+REQUEST_START = Statement(
+    "request_start",
+    "text",
+    """
+    UPDATE chaingraph_executions
+    SET start_requested_at = clock_timestamp(), runnable_at = clock_timestamp(),
+        wake = wake + 1, waiting = NULL
+    WHERE id = $1 AND status = 'created' AND start_requested_at IS NULL
+    RETURNING id
+    """,
+)
+
+#: How many executions a worker could claim, counted no further than (limit).
+BACKLOG = Statement(
+    "backlog",
+    "int",
+    """
+    SELECT count(*) FROM (
+        SELECT 1 FROM chaingraph_executions WHERE runnable_at IS NOT NULL LIMIT $1
+    ) AS some
+    """,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionFilter:
+    """Which executions a list holds; `before` is (created_at, id) of the last one seen."""
+
+    owner_id: str | None = None
+    status: str | None = None
+    flow_id: str | None = None
+    root_execution_id: str | None = None
+    before: tuple[datetime, str] | None = None
+
+
+class ExecutionTable:
+    """Executions as the API sees them. Every method may raise StoreUnavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create(self, rows: Sequence[NewExecution]) -> datetime:
+        """Insert the rows and their first events, all or none; gives the events' time.
+
+        Trying again after a lost reply is safe: ids that are there were inserted by it.
+        """
+        columns = (
+            [row.id for row in rows],
+            [row.flow_id for row in rows],
+            [row.flow_version for row in rows],
+            [row.owner_id for row in rows],
+            [row.priority for row in rows],
+            [row.options for row in rows],
+            [row.inputs for row in rows],
+            [row.integration for row in rows],
+            [row.start_requested for row in rows],
+            [row.nodes_total for row in rows],
+            [row.created_event for row in rows],
+        )
+        with self._database.session() as session:
+            at: datetime = session.execute(CREATE, *columns)[0][0]
+        return at
+
+    def request_start(self, execution_id: str) -> bool:
+        """Request the start; False where it was requested before or the status forbids it."""
+        with self._database.session() as session:
+            return bool(session.execute(REQUEST_START, execution_id))
+
+    def backlog(self, limit: int) -> int:
+        """How many executions wait for a worker, counted up to `limit`."""
+        with self._database.session() as session:
+            return int(session.execute(BACKLOG, limit)[0][0])
+
+    def one(self, execution_id: str) -> Row[Any] | None:
+        """The row with this id."""
+        with self._database.reading() as connection:
+            found = connection.execute(select(executions).where(executions.c.id == execution_id))
+            return found.one_or_none()
+
+    def many(self, ids: Sequence[str]) -> dict[str, Row[Any]]:
+        """The rows with these ids."""
+        with self._database.reading() as connection:
+            found = connection.execute(select(executions).where(executions.c.id.in_(ids)))
+            return {row.id: row for row in found}
+
+    def page(self, wanted: ExecutionFilter, limit: int) -> Sequence[Row[Any]]:
+        """The newest rows that pass the filter, at most `limit`."""
+        query = select(executions)
+        for column, value in (
+            (executions.c.owner_id, wanted.owner_id),
+            (executions.c.status, wanted.status),
+            (executions.c.flow_id, wanted.flow_id),
+            (executions.c.root_execution_id, wanted.root_execution_id),
+        ):
+            if value is not None:
+                query = query.where(column == value)
+        if wanted.before is not None:
+            at, id_ = wanted.before
+            older = executions.c.created_at < at
+            query = query.where(
+                or_(older, and_(executions.c.created_at == at, executions.c.id < id_))
+            )
+        newest = (executions.c.created_at.desc(), executions.c.id.desc())
+        with self._database.reading() as connection:
+            return connection.execute(query.order_by(*newest).limit(limit)).all()
+
+    def checkpoints(self, execution_id: str) -> Sequence[Row[Any]]:
+        """The checkpoints of an execution in the order of writing."""
+        wanted = checkpoints.c.execution_id == execution_id
+        with self._database.reading() as connection:
+            query = select(checkpoints).where(wanted).order_by(checkpoints.c.seq)
+            return connection.execute(query).all()
+
+    def active_claims(self) -> Sequence[Row[Any]]:
+        """(worker id, execution id) of all that runs now."""
+        query = select(claims.c.worker_id, claims.c.execution_id).where(claims.c.status == "active")
+        with self._database.reading() as connection:
+            return connection.execute(query.order_by(claims.c.claimed_at)).all()
+
+    def workers(self) -> Sequence[Row[Any]]:
+        """The rows of all worker processes, parents first."""
+        query = select(workers).order_by(workers.c.parent_worker_id.is_not(None))
+        with self._database.reading() as connection:
+            return connection.execute(query.order_by(workers.c.started_at)).all()
+
+
+#: Raised by a second insert of the same id.
+DuplicateId = psycopg2.errors.UniqueViolation

@@ -1,0 +1,183 @@
+"""What goes into the store and comes out of it: plain records, no SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewExecution:
+    """A row to create. JSON columns are texts; `created_event` the data of execution:created."""
+
+    id: str
+    flow_id: str
+    flow_version: int
+    owner_id: str
+    priority: int
+    options: str
+    inputs: str | None
+    integration: str | None
+    start_requested: bool
+    nodes_total: int
+    created_event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """The right to write for an execution: void once another took the epoch."""
+
+    execution_id: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """An execution that this process owns from now on, as its row was at the claim."""
+
+    fence: Fence
+    writes: int
+    wake: int
+    flow_id: str
+    flow_version: int
+    owner_id: str
+    root_execution_id: str
+    parent_execution_id: str | None
+    begun: bool
+    options: str
+    inputs: str | None
+    integration: str | None
+    grants: str | None
+    running_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointRow:
+    """A node's checkpoint. `seq` orders an execution's checkpoints; JSON columns are texts.
+
+    `started_at` is the time of the grant, None for a node that was never granted (a pure
+    one); `retry_at` that of the next try.
+    """
+
+    node_id: str
+    seq: int
+    status: str
+    attempt: int
+    execution_ms: int
+    outputs: str | None
+    chosen: str | None
+    error: str | None
+    started_at: datetime | None = None
+    retry_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Nodes settled so far, in all."""
+
+    completed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an execution ends: its final status, and for a failure the reason and the node."""
+
+    status: str
+    error_message: str | None = None
+    error_node_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """All that one guarded statement writes: checkpoints, grants, events, perhaps the end.
+
+    `events` are (type, data as JSON text); `grants` is the JSON text of {node id: attempt}
+    of every node that is started and not settled once the statement is done.
+    """
+
+    events: Sequence[tuple[str, str]] = ()
+    checkpoints: Sequence[CheckpointRow] = ()
+    grants: str = "{}"
+    progress: Progress = field(default_factory=Progress)
+    ending: Ending | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The statement was done: the index of its first event, its time, what is requested."""
+
+    first_index: int
+    at: datetime
+    requested: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """Nothing was written: another owns the execution, or it is final."""
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """Not parked: something arrived since the run looked. `wake` is the new count."""
+
+    wake: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """The execution waits and holds nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCheckpoint:
+    """A checkpoint as a resuming run reads it."""
+
+    node_id: str
+    seq: int
+    status: str
+    attempt: int
+    outputs: str | None
+    error: str | None
+    retry_in_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """A lease that was confirmed, and the command that is requested of its execution."""
+
+    fence: Fence
+    requested: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRow:
+    """A process that runs nodes, or the parent of such: what it says of itself at its start."""
+
+    worker_id: str
+    parent_worker_id: str | None
+    hostname: str
+    pid: int
+    pool: str
+    concurrency: int
+    queues: Sequence[str]
+    lease_ms: int
+    lock_key: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """An execution taken from an owner that was lost, and the event that tells it.
+
+    `ended` says that it crashed too often and was failed for good; `events` are
+    (index, type, data as JSON text), all of the time `at`.
+    """
+
+    execution_id: str
+    reason: str
+    previous_worker_id: str | None
+    at: datetime
+    ended: bool
+    events: Sequence[tuple[int, str, str]]

@@ -1,0 +1,249 @@
+"""The statements of a run: claim, fenced write, park, release, renew.
+
+Locks are taken in one order, the execution's row before its claim's, so that no two of these
+can deadlock.
+"""
+
+from __future__ import annotations
+
+from app.store.database import Statement
+
+_CLAIMED = """
+    e.id, e.epoch, e.writes, e.wake, e.flow_id, e.flow_version, e.owner_id,
+    e.root_execution_id, e.parent_execution_id, e.started_at IS NOT NULL,
+    e.options::text, e.inputs::text, e.integration::text, e.grants::text,
+    coalesce(1000 * extract(epoch FROM clock_timestamp() - e.started_at), 0)::bigint
+"""
+
+
+def _claim(name: str, types: str, which: str) -> Statement:
+    return Statement(
+        name,
+        types,
+        f"""
+    WITH picked AS MATERIALIZED (
+        SELECT id FROM chaingraph_executions
+        WHERE runnable_at IS NOT NULL {which}
+        ORDER BY priority DESC, created_at, id
+        LIMIT 1
+        FOR UPDATE SKIP LOCKED
+    ), e AS (
+        UPDATE chaingraph_executions AS x
+        SET epoch = x.epoch + 1, claim_token = $2, runnable_at = NULL, wake_at = NULL,
+            waiting = NULL, processing_worker_id = $1, processing_started_at = clock_timestamp()
+        FROM picked WHERE x.id = picked.id
+        RETURNING x.*
+    ), lease AS (
+        INSERT INTO chaingraph_execution_claims AS c
+            (execution_id, node_id, worker_id, claimed_at, status, epoch, expires_at, heartbeat_at)
+        SELECT e.id, '', $1, clock_timestamp(), 'active', e.epoch,
+            clock_timestamp() + $3 * interval '1 ms', clock_timestamp()
+        FROM e
+        ON CONFLICT (execution_id, node_id) DO UPDATE
+        SET worker_id = excluded.worker_id, claimed_at = excluded.claimed_at,
+            status = excluded.status, epoch = excluded.epoch,
+            expires_at = excluded.expires_at, heartbeat_at = excluded.heartbeat_at
+    )
+    SELECT {_CLAIMED} FROM e
+    """,
+    )
+
+
+#: (worker, token, lease ms): own the first of the backlog.
+CLAIM_NEXT = _claim("claim_next", "text, text, int", "")
+#: (worker, token, lease ms, execution): own this one, if it is runnable.
+CLAIM_ONE = _claim("claim_one", "text, text, int, text", "AND id = $4")
+
+#: (token, worker): what the claim with this token owns.
+FIND_CLAIM = Statement(
+    "find_claim",
+    "text, text",
+    f"""
+    SELECT {_CLAIMED}
+    FROM chaingraph_execution_claims AS c JOIN chaingraph_executions AS e ON e.id = c.execution_id
+    WHERE c.worker_id = $2 AND c.status = 'active' AND e.claim_token = $1 AND e.epoch = c.epoch
+    """,
+)
+
+_WRITE = """
+    WITH guard AS (
+        UPDATE chaingraph_executions
+        SET writes = writes + 1,
+            last_event_index = last_event_index + cardinality($4),
+            updated_at = date_trunc('milliseconds', clock_timestamp()),
+            status = {status},
+            started_at = coalesce(started_at, date_trunc('milliseconds', clock_timestamp())),
+            grants = $6::json,
+            nodes_completed = $7, nodes_failed = $8, nodes_skipped = $9,
+            crashes = CASE WHEN cardinality($10) > 0 THEN 0 ELSE crashes END
+            {more}
+        WHERE id = $1 AND epoch = $2 AND writes = $3 AND completed_at IS NULL
+        RETURNING last_event_index - cardinality($4) + 1 AS first, updated_at AS at, requested,
+            processing_worker_id AS worker
+    ), saved AS (
+        INSERT INTO chaingraph_checkpoints AS c
+            (execution_id, node_id, seq, status, attempt, started_at, completed_at,
+             execution_time_ms, worker_id, outputs, chosen, error, retry_at)
+        SELECT $1, u.node_id, u.seq, u.status, u.attempt,
+            coalesce(u.started_at, guard.at - u.ms * interval '1 ms'), guard.at, u.ms,
+            guard.worker, u.outputs::json, u.chosen::json, u.error::json, u.retry_at
+        FROM guard,
+            unnest($10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+                AS u(node_id, seq, status, attempt, ms, outputs, chosen, error,
+                     started_at, retry_at)
+        ON CONFLICT (execution_id, node_id) DO UPDATE
+        SET seq = excluded.seq, status = excluded.status, attempt = excluded.attempt,
+            started_at = excluded.started_at, completed_at = excluded.completed_at,
+            execution_time_ms = excluded.execution_time_ms, worker_id = excluded.worker_id,
+            outputs = excluded.outputs, chosen = excluded.chosen, error = excluded.error,
+            retry_at = excluded.retry_at
+    ), told AS (
+        INSERT INTO chaingraph_execution_events (execution_id, index, type, timestamp, data)
+        SELECT $1, guard.first + u.place - 1, u.type, guard.at, u.data::json
+        FROM guard, unnest($4, $5) WITH ORDINALITY AS u(type, data, place)
+    ){release}
+    SELECT first, at, requested FROM guard
+"""
+
+_WRITE_TYPES = (
+    "text, int, int, text[], text[], text, int, int, int, "
+    "text[], int[], text[], int[], int[], text[], text[], text[], timestamptz[], timestamptz[]"
+)
+
+#: A node boundary. Void (no row) unless epoch and count hold and the status isn't final.
+WRITE = Statement(
+    "write_boundary",
+    _WRITE_TYPES,
+    _WRITE.format(status="'running'", more="", release=""),
+)
+
+#: The last boundary: the same, with the end and the release of the claim.
+FINISH = Statement(
+    "write_end",
+    _WRITE_TYPES + ", text, text, text",
+    _WRITE.format(
+        status="$20",
+        more=""", completed_at = date_trunc('milliseconds', clock_timestamp()),
+            error_message = $21, error_node_id = $22, requested = NULL""",
+        release=""", released AS (
+        UPDATE chaingraph_execution_claims
+        SET status = 'released', expires_at = NULL
+        FROM guard WHERE execution_id = $1 AND node_id = '' AND chaingraph_execution_claims.epoch = $2
+    )""",
+    ),
+)
+
+#: (execution): what became of a write whose reply was lost.
+INSPECT = Statement(
+    "inspect",
+    "text",
+    """
+    SELECT epoch, writes, wake, completed_at IS NOT NULL, last_event_index, updated_at, requested
+    FROM chaingraph_executions WHERE id = $1
+    """,
+)
+
+_RELEASE_CLAIM = """
+    released AS (
+        UPDATE chaingraph_execution_claims
+        SET status = 'released', expires_at = NULL
+        FROM guard WHERE execution_id = guard.id AND node_id = ''
+    )
+"""
+
+#: (execution, epoch, writes, wake, waiting, wake_at): give up until something arrives.
+PARK = Statement(
+    "park",
+    "text, int, int, int, text, timestamptz",
+    f"""
+    WITH guard AS (
+        UPDATE chaingraph_executions
+        SET writes = writes + 1, waiting = $5::json, wake_at = $6,
+            processing_worker_id = NULL, processing_started_at = NULL,
+            updated_at = date_trunc('milliseconds', clock_timestamp())
+        WHERE id = $1 AND epoch = $2 AND writes = $3 AND wake = $4 AND completed_at IS NULL
+        RETURNING id
+    ), {_RELEASE_CLAIM}
+    SELECT id FROM guard
+    """,
+)
+
+#: (execution, epoch): give up at once; the next worker goes on from the last checkpoint.
+RELEASE = Statement(
+    "release",
+    "text, int",
+    f"""
+    WITH guard AS (
+        UPDATE chaingraph_executions
+        SET epoch = epoch + 1, runnable_at = clock_timestamp(),
+            processing_worker_id = NULL, processing_started_at = NULL
+        WHERE id = $1 AND epoch = $2 AND completed_at IS NULL AND claim_token IS NOT NULL
+        RETURNING id
+    ), {_RELEASE_CLAIM}
+    SELECT id FROM guard
+    """,
+)
+
+#: (execution, epoch): whether the fence holds.
+HOLDS = Statement(
+    "holds",
+    "text, int",
+    """
+    SELECT 1 FROM chaingraph_executions
+    WHERE id = $1 AND epoch = $2 AND completed_at IS NULL
+    """,
+)
+
+#: (execution): its checkpoints in the order of writing.
+CHECKPOINTS = Statement(
+    "checkpoints",
+    "text",
+    """
+    SELECT node_id, seq, status, attempt, outputs::text, error::text,
+        greatest(0, 1000 * extract(epoch FROM retry_at - clock_timestamp()))::bigint
+    FROM chaingraph_checkpoints WHERE execution_id = $1 ORDER BY seq
+    """,
+)
+
+#: (flow, version): its document.
+DOCUMENT = Statement(
+    "document",
+    "text, int",
+    "SELECT document::text FROM chaingraph_flow_versions WHERE flow_id = $1 AND version = $2",
+)
+
+NOW = Statement("server_now", "", "SELECT date_trunc('milliseconds', clock_timestamp())")
+
+#: (worker, executions, epochs, lease ms): one statement per heartbeat, whatever runs.
+RENEW = Statement(
+    "renew",
+    "text, text[], int[], int",
+    """
+    WITH mine AS (
+        SELECT u.id, u.epoch FROM unnest($2, $3) AS u(id, epoch)
+    ), beat AS (
+        UPDATE chaingraph_workers SET last_heartbeat_at = clock_timestamp() WHERE worker_id = $1
+    ), renewed AS (
+        UPDATE chaingraph_execution_claims AS c
+        SET heartbeat_at = clock_timestamp(),
+            expires_at = clock_timestamp() + $4 * interval '1 ms'
+        FROM mine
+        WHERE c.execution_id = mine.id AND c.node_id = '' AND c.worker_id = $1
+            AND c.epoch = mine.epoch AND c.status = 'active'
+        RETURNING c.execution_id, c.epoch
+    )
+    SELECT r.execution_id, r.epoch, e.requested
+    FROM renewed AS r JOIN chaingraph_executions AS e ON e.id = r.execution_id
+    """,
+)
+
+#: (worker, executions that run here): the claims of a process that nothing in it runs.
+STRAYS = Statement(
+    "strays",
+    "text, text[]",
+    """
+    SELECT execution_id, epoch FROM chaingraph_execution_claims
+    WHERE worker_id = $1 AND status = 'active' AND NOT execution_id = ANY ($2)
+        AND claimed_at < clock_timestamp() - interval '1 second'
+    """,
+)

@@ -1,0 +1,178 @@
+"""The run store on PostgreSQL: one connection, one statement per decision."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from app.errors import StoreUnavailable
+from app.store import run_statements as sql
+from app.store.database import Database, Session, Statement
+from app.store.records import (
+    Boundary,
+    CheckpointRow,
+    Claimed,
+    Fence,
+    Parked,
+    Renewed,
+    StoredCheckpoint,
+    Void,
+    Woken,
+    Written,
+)
+
+
+class PgRunStore:
+    """The statements of a process that runs executions, on a connection of its own.
+
+    Opened at the first use, so after a fork; opened anew after a loss. Not for several
+    threads at once.
+    """
+
+    def __init__(
+        self, database: Database, *, on_connect: Callable[[Session], None] | None = None
+    ) -> None:
+        self._database = database
+        self._on_connect = on_connect
+        self._session: Session | None = None
+
+    def _run(self, statement: Statement, *args: object) -> list[tuple[Any, ...]]:
+        session = self._session
+        if session is None or session.lost:
+            session = self._session = self._database.open()
+            if self._on_connect:
+                self._on_connect(session)
+        try:
+            return session.execute(statement, *args)
+        except StoreUnavailable:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection; the next statement opens another."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def claim(
+        self, worker_id: str, token: str, lease_ms: int, execution_id: str | None = None
+    ) -> Claimed | None:
+        """Own the named execution, or the next of the backlog; None if there is none to own."""
+        if execution_id is None:
+            rows = self._run(sql.CLAIM_NEXT, worker_id, token, lease_ms)
+        else:
+            rows = self._run(sql.CLAIM_ONE, worker_id, token, lease_ms, execution_id)
+        return _claimed(rows[0]) if rows else None
+
+    def find_claim(self, worker_id: str, token: str) -> Claimed | None:
+        """What the claim with this token owns, where its reply was lost."""
+        rows = self._run(sql.FIND_CLAIM, token, worker_id)
+        return _claimed(rows[0]) if rows else None
+
+    def write(self, fence: Fence, writes: int, boundary: Boundary) -> Written | Void:
+        """Write a node boundary, if the fence holds and `writes` is the count so far."""
+        args = _boundary_args(fence, writes, boundary)
+        ending = boundary.ending
+        if ending is None:
+            rows = self._run(sql.WRITE, *args)
+        else:
+            end = (ending.status, ending.error_message, ending.error_node_id)
+            rows = self._run(sql.FINISH, *args, *end)
+        return Written(*rows[0]) if rows else Void()
+
+    def settle_unknown(self, fence: Fence, writes: int, boundary: Boundary) -> Written | Void:
+        """Find out whether a write whose reply was lost was done, and do it if not."""
+        rows = self._run(sql.INSPECT, fence.execution_id)
+        if not rows:
+            return Void()
+        epoch, count, _wake, final, last_index, at, requested = rows[0]
+        if epoch != fence.epoch:
+            return Void()
+        if count == writes + 1 and final == (boundary.ending is not None):
+            return Written(last_index - len(boundary.events) + 1, at, requested)
+        if count == writes and not final:
+            return self.write(fence, writes, boundary)
+        return Void()
+
+    def park(
+        self, fence: Fence, writes: int, wake: int, waiting: str, wake_at: datetime | None
+    ) -> Parked | Woken | Void:
+        """Give the execution up until something arrives or `wake_at`, unless `wake` moved on."""
+        args = (fence.execution_id, fence.epoch, writes, wake, waiting, wake_at)
+        if self._run(sql.PARK, *args):
+            return Parked()
+        rows = self._run(sql.INSPECT, fence.execution_id)
+        if rows and rows[0][0] == fence.epoch and rows[0][1] == writes and not rows[0][3]:
+            return Woken(rows[0][2])
+        return Void()
+
+    def release(self, fence: Fence) -> None:
+        """Give the execution up at once, for another to go on with."""
+        self._run(sql.RELEASE, fence.execution_id, fence.epoch)
+
+    def holds(self, fence: Fence) -> bool:
+        """Whether the fence still holds."""
+        return bool(self._run(sql.HOLDS, fence.execution_id, fence.epoch))
+
+    def checkpoints(self, execution_id: str) -> list[StoredCheckpoint]:
+        """The checkpoints in the order of writing."""
+        rows = self._run(sql.CHECKPOINTS, execution_id)
+        return [StoredCheckpoint(*row) for row in rows]
+
+    def document(self, flow_id: str, version: int) -> str:
+        """The document of a flow version, as JSON text."""
+        return str(self._run(sql.DOCUMENT, flow_id, version)[0][0])
+
+    def now(self) -> datetime:
+        """The store's time, in milliseconds."""
+        at: datetime = self._run(sql.NOW)[0][0]
+        return at
+
+    def renew(self, worker_id: str, fences: Sequence[Fence], lease_ms: int) -> list[Renewed]:
+        """Prolong the leases of what really runs here; gives those that still held."""
+        ids = [fence.execution_id for fence in fences]
+        epochs = [fence.epoch for fence in fences]
+        rows = self._run(sql.RENEW, worker_id, ids, epochs, lease_ms)
+        return [Renewed(Fence(row[0], row[1]), row[2]) for row in rows]
+
+    def release_strays(self, worker_id: str, fences: Sequence[Fence]) -> None:
+        """Release what this process holds a claim on and doesn't run."""
+        ids = [fence.execution_id for fence in fences]
+        for execution_id, epoch in self._run(sql.STRAYS, worker_id, ids):
+            self.release(Fence(execution_id, epoch))
+
+
+def _claimed(row: tuple[Any, ...]) -> Claimed:
+    execution_id, epoch, *rest = row
+    return Claimed(Fence(execution_id, epoch), *rest)
+
+
+def _boundary_args(fence: Fence, writes: int, boundary: Boundary) -> tuple[object, ...]:
+    return (
+        fence.execution_id,
+        fence.epoch,
+        writes,
+        [type_ for type_, _ in boundary.events],
+        [data for _, data in boundary.events],
+        boundary.grants,
+        boundary.progress.completed,
+        boundary.progress.failed,
+        boundary.progress.skipped,
+        *_columns(boundary.checkpoints),
+    )
+
+
+def _columns(rows: Sequence[CheckpointRow]) -> tuple[list[object], ...]:
+    return (
+        [row.node_id for row in rows],
+        [row.seq for row in rows],
+        [row.status for row in rows],
+        [row.attempt for row in rows],
+        [row.execution_ms for row in rows],
+        [row.outputs for row in rows],
+        [row.chosen for row in rows],
+        [row.error for row in rows],
+        [row.started_at for row in rows],
+        [row.retry_at for row in rows],
+    )
