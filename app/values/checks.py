@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from app.values.paths import Path, format_path
-from app.values.patterns import PatternError, PatternTimeout, Stopwatch, matches
+from app.values.patterns import PatternError, PatternTimeout, Stopwatch
 from app.values.plain import MAX_DEPTH
 from app.values.ports import PortConfig, PortType, Value
+from app.values.regexp import matches
 
 #: Objects, arrays and scalars in one value. Shared parts count each time they are reached: a
 #: few levels of sharing (YAML's aliases) would otherwise keep a check busy for years.
@@ -76,6 +77,7 @@ def check_json(value: Value) -> str | None:
 
 def value_faults(config: PortConfig, value: Value) -> Iterator[ValueFault]:
     """Everything wrong with a value, in the order in which it is written."""
+    # One for all: ten thousand slow texts in one array must not add up.
     stopwatch = Stopwatch()
     parts = 0
     pending: list[tuple[PortConfig, Value, _Trail, int]] = [(config, value, None, 0)]
@@ -233,7 +235,8 @@ def _unmatched(pattern: str | None, text: str, stopwatch: Stopwatch) -> str | No
     if pattern is None:
         return None
     try:
-        return None if matches(pattern, text, stopwatch) else f"must match the pattern {pattern}"
+        matched = matches(pattern, text, stopwatch)
+        return None if matched else f"must match the pattern {pattern}"
     except (PatternError, PatternTimeout) as error:
         return f"can't be checked against the pattern {pattern}: {error}"
 
@@ -257,14 +260,15 @@ def _on_step(value: float, start: float, step: float) -> bool:
 
 
 def _no_option(config: PortConfig, value: Value) -> str | None:
-    if not config.options or any(_same(option, value) for option in config.options):
+    if not config.options or any(same_scalar(option, value) for option in config.options):
         return None
     shown = ", ".join(str(option) for option in config.options[:10])
     more = f" … ({len(config.options)} in all)" if len(config.options) > 10 else ""
     return f"must be one of {shown}{more}"
 
 
-def _same(left: Value, right: Value) -> bool:
+def same_scalar(left: Value, right: Value) -> bool:
+    """Whether two plain values are one and the same in JSON."""
     # In Python 1 == True; in JSON they are different values.
     return left == right and isinstance(left, bool) == isinstance(right, bool)
 
