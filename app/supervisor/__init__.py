@@ -7,3 +7,9 @@ libraries and has neither of the two. What is needed is here, on asyncio.
 """
 
 from __future__ import annotations
+
+from app.supervisor.output import Console
+from app.supervisor.program import Program, StartFailed
+from app.supervisor.supervisor import Supervisor, supervise
+
+__all__ = ["Console", "Program", "StartFailed", "Supervisor", "supervise"]

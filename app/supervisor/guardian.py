@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 #: How long a group may take to end, in seconds, before it is killed.
@@ -30,13 +30,14 @@ class Ward:
 
 
 class Guardian:
-    """The supervisor's end of the line."""
+    """The supervisor's end of the line; it keeps the descriptors `held` open to its own end."""
 
-    def __init__(self) -> None:
+    def __init__(self, held: Sequence[int] = ()) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-E", __file__],
             stdin=subprocess.PIPE,
             start_new_session=True,
+            pass_fds=held,
             text=True,
         )
 
