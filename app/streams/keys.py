@@ -1,0 +1,77 @@
+"""The catalogue of Redis keys. The braces are part of the name: a cluster's hash tag.
+
+    key                     type    lives             meaning
+    ----------------------  ------  ----------------  ----------------------------------------
+    cg:{execution}:events   stream  EVENT_STREAM_TTL  the tail of the execution's events. An
+                                    since the last    entry is a batch: its id is the index of
+                                    publish           its first event + 2, `n` how many there
+                                                      are, `e` their envelopes, one a line
+    cg:{execution}:start    string  until taken, or   the start signal: the execution was told
+                                    the start timeout to start
+    cg:{execution}:message  string  1 s               a broker message for this execution is
+                                                      on its way: no second one is needed
+    cg:{execution}:commands list    60 s              pause, step, stop for its owner, oldest
+                                                      first
+    cg:control:{worker}     list    60 s              ids of executions that have commands:
+                                                      the worker process waits here
+    cg:wake:{relay}         stream  60 s              an API process's reader is to look again
+                                                      at what it watches
+
+Nothing here is the only copy of anything: PostgreSQL holds the events, `start_requested_at`
+and `requested`.
+"""
+
+from __future__ import annotations
+
+from app.events.wire import FIRST_INDEX
+
+#: The id of the entry that begins with the first event: ids begin at 1.
+_ID_OFFSET = 1 - FIRST_INDEX
+
+#: How long (ms) a broker message may be on its way before another is sent.
+MESSAGE_TTL_MS = 1000
+#: How long (s) commands and wake-ups wait for a worker. Past this PostgreSQL has told it.
+COMMANDS_TTL_S = 60
+
+EVENT_COUNT = b"n"
+EVENT_LINES = b"e"
+
+
+def events(execution_id: str) -> str:
+    """The stream of an execution's events."""
+    return f"cg:{{{execution_id}}}:events"
+
+
+def start(execution_id: str) -> str:
+    """The start signal of an execution."""
+    return f"cg:{{{execution_id}}}:start"
+
+
+def message(execution_id: str) -> str:
+    """The marker that a message for an execution is on its way."""
+    return f"cg:{{{execution_id}}}:message"
+
+
+def commands(execution_id: str) -> str:
+    """The commands for an execution's owner."""
+    return f"cg:{{{execution_id}}}:commands"
+
+
+def control(worker_id: str) -> str:
+    """Where a worker process waits for commands."""
+    return f"cg:control:{{{worker_id}}}"
+
+
+def wake(relay_id: str) -> str:
+    """Where an API process's reader is woken."""
+    return f"cg:wake:{{{relay_id}}}"
+
+
+def entry_id(first_index: int) -> str:
+    """The id of the entry that begins with this event."""
+    return f"{first_index + _ID_OFFSET}-0"
+
+
+def first_index(entry: bytes) -> int:
+    """The index of the event that an entry begins with."""
+    return int(entry.split(b"-", 1)[0]) - _ID_OFFSET

@@ -1,0 +1,206 @@
+"""Publishing committed events: sent without asking for a reply, dropped where Redis is away.
+
+A batch is one entry, and its id follows from the index of its first event, so Redis itself
+refuses what was published before: whoever is in doubt publishes again. What never arrives, the
+relay reads from PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from hiredis import pack_command
+from redis.exceptions import RedisError, ResponseError
+
+from app.streams import keys
+from app.streams.client import Truce, single_connection
+
+#: The longest (s) that opening the connection, or a full socket, may hold up a run.
+TIMEOUT_S = 0.05
+#: How long (s) publishes are dropped after a failure before Redis is tried again.
+REST_S = 1.0
+#: An entry ends before it is larger (bytes): a reader takes whole entries into its memory.
+MAX_ENTRY_BYTES = 256 * 1024
+#: So often (s) a publish has its replies sent, to notice a Redis that is full or read-only.
+#: The others go without: a reply costs both sides as much as the publish itself.
+LISTEN_EVERY_S = 5.0
+#: A refusal is logged at most so often (s).
+COMPLAINT_EVERY_S = 60.0
+
+#: Writes are of this size (bytes) at most, each bounded by TIMEOUT_S.
+_WRITE_BYTES = 64 * 1024
+
+_PUBLISHED_BEFORE = "equal or smaller"
+
+_log = logging.getLogger(__name__)
+
+
+def _pack(*words: str | int | bytes) -> bytes:
+    packed: bytes = pack_command(words)  # type: ignore[arg-type]  # its stub allows one word
+    return packed
+
+
+_REPLIES_ON = _pack("CLIENT", "REPLY", "ON")
+_REPLIES_OFF = _pack("CLIENT", "REPLY", "OFF")
+
+
+class Batch(NamedTuple):
+    """Events of one execution in a row: the index of the first, and their envelopes."""
+
+    execution_id: str
+    first_index: int
+    envelopes: Sequence[bytes]
+
+
+class EventPublisher:
+    """Hands events to Redis. May be made before a fork and used by any thread."""
+
+    def __init__(
+        self,
+        redis_url: str,
+        *,
+        ttl_s: int,
+        maxlen: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._url = redis_url
+        self._ttl_s = ttl_s
+        self._maxlen = maxlen
+        self._clock = clock
+        self._line = self._new_line()
+
+    def publish(self, execution_id: str, first_index: int, envelopes: Sequence[bytes]) -> bool:
+        """Publish events that are committed; whether they were handed to Redis."""
+        return self.publish_many((Batch(execution_id, first_index, envelopes),))
+
+    def publish_many(self, batches: Iterable[Batch]) -> bool:
+        """Publish events of many executions in one go; whether they were handed to Redis."""
+        line = self._own_line()
+        if line.is_resting:
+            return False
+        return line.send([each for batch in batches for each in self._packed(batch)])
+
+    def close(self) -> None:
+        """Close the connection, once Redis has taken what was sent."""
+        self._own_line().close()
+
+    def _own_line(self) -> _Line:
+        # A connection that came through a fork belongs to the parent.
+        if self._line.pid != os.getpid():
+            self._line = self._new_line()
+        return self._line
+
+    def _new_line(self) -> _Line:
+        return _Line(self._url, self._clock)
+
+    def _packed(self, batch: Batch) -> Iterator[bytes]:
+        key = keys.events(batch.execution_id)
+        for first_index, lines in _entries(batch):
+            fields = (keys.EVENT_COUNT, len(lines), keys.EVENT_LINES, b"\n".join(lines))
+            at = keys.entry_id(first_index)
+            yield _pack("XADD", key, "MAXLEN", "~", self._maxlen, at, *fields)
+            yield _pack("EXPIRE", key, self._ttl_s)
+
+
+def _entries(batch: Batch) -> Iterator[tuple[int, Sequence[bytes]]]:
+    """Split a batch into entries of a bounded size."""
+    lines = batch.envelopes
+    if sum(map(len, lines)) <= MAX_ENTRY_BYTES:
+        if lines:
+            yield batch.first_index, lines
+        return
+    begin = size = 0
+    for at, line in enumerate(lines):
+        if size and size + len(line) > MAX_ENTRY_BYTES:
+            yield batch.first_index + begin, lines[begin:at]
+            begin, size = at, 0
+        size += len(line)
+    yield batch.first_index + begin, lines[begin:]
+
+
+class _Line:
+    """One process's connection, on which Redis is silent but for a publish now and then."""
+
+    def __init__(self, url: str, clock: Callable[[], float]) -> None:
+        self.pid = os.getpid()
+        self._clock = clock
+        self._connection = single_connection(url, role="worker", timeout_s=TIMEOUT_S)
+        self._lock = threading.Lock()
+        self._truce = Truce(REST_S, clock)
+        self._listen_at = 0.0
+        self._complain_at = 0.0
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether Redis failed a moment ago."""
+        return self._truce.holds
+
+    def send(self, packed: Sequence[bytes]) -> bool:
+        """Send packed commands; whether they went out."""
+        with self._lock:
+            self._take_replies()
+            try:
+                if self._connection.is_connected:
+                    self._send_on(packed)
+                else:
+                    self._connection.connect()
+                    self._send_listening(packed)
+            except RedisError as error:
+                self._connection.disconnect()
+                self._truce.begin()
+                self._complain(error)
+                return False
+            return True
+
+    def close(self) -> None:
+        """Wait until Redis has taken what was sent, then close."""
+        with self._lock:
+            if not self._connection.is_connected:
+                return
+            self._take_replies()
+            try:
+                self._connection.send_packed_command([_REPLIES_ON])
+                self._connection.read_response()
+            except RedisError as error:
+                self._complain(error)
+            self._connection.disconnect()
+
+    def _send_on(self, packed: Sequence[bytes]) -> None:
+        if self._clock() < self._listen_at:
+            self._write(packed)
+        else:
+            self._send_listening([_REPLIES_ON, *packed])
+
+    def _send_listening(self, packed: Sequence[bytes]) -> None:
+        self._listen_at = self._clock() + LISTEN_EVERY_S
+        self._write([*packed, _REPLIES_OFF])
+
+    def _write(self, packed: Sequence[bytes]) -> None:
+        whole = b"".join(packed)
+        pieces = [whole[at : at + _WRITE_BYTES] for at in range(0, len(whole), _WRITE_BYTES)]
+        self._connection.send_packed_command(pieces)
+
+    def _take_replies(self) -> None:
+        """Take what has come; a connection that Redis closed is opened anew for the next."""
+        try:
+            while self._connection.is_connected and self._connection.can_read():
+                self._take_one()
+        except RedisError:
+            self._connection.disconnect()
+
+    def _take_one(self) -> None:
+        try:
+            self._connection.read_response(disconnect_on_error=False)
+        except ResponseError as refusal:
+            if _PUBLISHED_BEFORE not in str(refusal):
+                self._complain(refusal)
+
+    def _complain(self, error: RedisError) -> None:
+        if self._clock() >= self._complain_at:
+            self._complain_at = self._clock() + COMPLAINT_EVERY_S
+            _log.warning("events are not published live: %s", error)
