@@ -46,16 +46,55 @@ class Cancellation(Protocol):
 class NodeContext(Protocol):
     """What a running node may ask of, and tell, the run that it is part of."""
 
-    execution_id: str
-    root_execution_id: str
-    node_id: str
-    attempt: int
-    idempotency_key: str
-    owner_id: str
-    integrations: Mapping[str, Value]
-    event: Mapping[str, Value] | None
-    is_child: bool
-    cancelled: Cancellation
+    @property
+    def execution_id(self) -> str:
+        """The execution that the node runs in."""
+        ...
+
+    @property
+    def root_execution_id(self) -> str:
+        """The first ancestor of that execution; itself where it has none."""
+        ...
+
+    @property
+    def node_id(self) -> str:
+        """The node itself."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """Which try this is: 1, 2, …; counted across crashes."""
+        ...
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of this node in this execution."""
+        ...
+
+    @property
+    def owner_id(self) -> str:
+        """Who owns the flow."""
+        ...
+
+    @property
+    def integrations(self) -> Mapping[str, Value]:
+        """The free-form context of the execution."""
+        ...
+
+    @property
+    def event(self) -> Mapping[str, Value] | None:
+        """The external event that drives the execution: its name and payload."""
+        ...
+
+    @property
+    def is_child(self) -> bool:
+        """Whether another execution made this one."""
+        ...
+
+    @property
+    def cancelled(self) -> Cancellation:
+        """Set once the node should end."""
+        ...
 
     def log(self, text: str, level: str = "info") -> None:
         """Send a `node:debug-log-string` event."""

@@ -149,26 +149,26 @@ class ExecutionTable:
             )
         newest = (executions.c.created_at.desc(), executions.c.id.desc())
         with self._database.reading() as connection:
-            return connection.execute(query.order_by(*newest).limit(limit)).all()
+            return list(connection.execute(query.order_by(*newest).limit(limit)))
 
     def checkpoints(self, execution_id: str) -> Sequence[Row[Any]]:
         """The checkpoints of an execution in the order of writing."""
         wanted = checkpoints.c.execution_id == execution_id
         with self._database.reading() as connection:
             query = select(checkpoints).where(wanted).order_by(checkpoints.c.seq)
-            return connection.execute(query).all()
+            return list(connection.execute(query))
 
     def active_claims(self) -> Sequence[Row[Any]]:
         """(worker id, execution id) of all that runs now."""
         query = select(claims.c.worker_id, claims.c.execution_id).where(claims.c.status == "active")
         with self._database.reading() as connection:
-            return connection.execute(query.order_by(claims.c.claimed_at)).all()
+            return list(connection.execute(query.order_by(claims.c.claimed_at)))
 
     def workers(self) -> Sequence[Row[Any]]:
         """The rows of all worker processes, parents first."""
         query = select(workers).order_by(workers.c.parent_worker_id.is_not(None))
         with self._database.reading() as connection:
-            return connection.execute(query.order_by(workers.c.started_at)).all()
+            return list(connection.execute(query.order_by(workers.c.started_at)))
 
 
 #: Raised by a second insert of the same id.

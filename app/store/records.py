@@ -133,7 +133,7 @@ class Parked:
 
 @dataclass(frozen=True, slots=True)
 class StoredCheckpoint:
-    """A checkpoint as a resuming run reads it."""
+    """A checkpoint as a resuming run reads it; `retry_in_ms` is what is left until `retry_at`."""
 
     node_id: str
     seq: int
@@ -141,6 +141,7 @@ class StoredCheckpoint:
     attempt: int
     outputs: str | None
     error: str | None
+    retry_at: datetime | None
     retry_in_ms: int | None
 
 

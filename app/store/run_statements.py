@@ -199,7 +199,7 @@ CHECKPOINTS = Statement(
     "checkpoints",
     "text",
     """
-    SELECT node_id, seq, status, attempt, outputs::text, error::text,
+    SELECT node_id, seq, status, attempt, outputs::text, error::text, retry_at,
         greatest(0, 1000 * extract(epoch FROM retry_at - clock_timestamp()))::bigint
     FROM chaingraph_checkpoints WHERE execution_id = $1 ORDER BY seq
     """,

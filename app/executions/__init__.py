@@ -1,0 +1,1 @@
+"""The life of an execution: what the API does to it, and how a worker runs it."""

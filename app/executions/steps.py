@@ -1,0 +1,181 @@
+"""One step of a run: a node on its way through a thread, and what it hands to the run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from app.engine.engine import Start
+from app.errors import NodeCancelled, NodeTimeout
+from app.events.types import Event, EventType
+from app.nodes.invoke import run_node_function
+from app.values.ports import PortConfig, Value
+
+#: The longest that `ctx.sleep` waits in place, in milliseconds.
+MAX_SLEEP_MS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A node came back: with outputs, or with the exception that ended it."""
+
+    node: int
+    attempt: int
+    outputs: Mapping[str, Value] | None
+    error: BaseException | None
+    execution_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A running node says something."""
+
+    node: int
+    attempt: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """A node did not begin: its process was held up so long that another may own the run."""
+
+    node: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disowned:
+    """The lease was not renewed: the execution belongs to another, or is final."""
+
+
+#: What can arrive in a run's inbox.
+Arrival = Ended | Told | Stale | Disowned
+
+
+class Inbox(Protocol):
+    """Where a run's arrivals go, from any thread."""
+
+    def put(self, arrival: Arrival) -> None:
+        """Hand in an arrival."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What every node of a run is told about it."""
+
+    execution_id: str
+    root_execution_id: str
+    owner_id: str
+    integrations: Mapping[str, Value]
+    is_child: bool
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """A started node with all that it needs to run. It is the node's context, too."""
+
+    facts: RunFacts
+    start: Start
+    inputs: Mapping[str, Value]
+    inbox: Inbox
+    clock: Callable[[], float]
+    fresh_until: float
+    event: Mapping[str, Value] | None = None
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    timed_out: bool = False
+
+    @property
+    def execution_id(self) -> str:
+        """The execution that the node runs in."""
+        return self.facts.execution_id
+
+    @property
+    def root_execution_id(self) -> str:
+        """The first ancestor of that execution."""
+        return self.facts.root_execution_id
+
+    @property
+    def owner_id(self) -> str:
+        """Who owns the flow."""
+        return self.facts.owner_id
+
+    @property
+    def integrations(self) -> Mapping[str, Value]:
+        """The free-form context of the execution."""
+        return self.facts.integrations
+
+    @property
+    def is_child(self) -> bool:
+        """Whether another execution made this one."""
+        return self.facts.is_child
+
+    @property
+    def node_id(self) -> str:
+        """The node itself."""
+        return self.start.node.id
+
+    @property
+    def attempt(self) -> int:
+        """Which try this is: 1, 2, …; counted across crashes."""
+        return self.start.attempt
+
+    @property
+    def idempotency_key(self) -> str:
+        """The same for every attempt of this node in this execution."""
+        return f"{self.facts.execution_id}:{self.start.node.id}"
+
+    def log(self, text: str, level: str = "info") -> None:
+        """Send a `node:debug-log-string` event."""
+        self._tell(EventType.NODE_DEBUG_LOG, level=level, log=str(text))
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        """Send a `node:progress` event; `fraction` is 0..1."""
+        bounded = min(1.0, max(0.0, float(fraction)))
+        self._tell(EventType.NODE_PROGRESS, progress=bounded, message=str(message))
+
+    def check(self) -> None:
+        """Raise NodeCancelled if the run was stopped, NodeTimeout if the node's time is up."""
+        if self.cancelled.is_set():
+            raise NodeTimeout() if self.timed_out else NodeCancelled()
+
+    def sleep(self, ms: int) -> None:
+        """Wait in place for at most 1,000 ms; raises as `check` does when cut short."""
+        if not 0 <= ms <= MAX_SLEEP_MS:
+            raise ValueError(f"sleep takes 0..{MAX_SLEEP_MS} ms: a longer wait is a SleepNode")
+        self.cancelled.wait(ms / 1000)
+        self.check()
+
+    def schema(self, port: str) -> PortConfig:
+        """The config that a port of this very node has, as its document shaped it."""
+        return self.start.node.ports[port]
+
+    def cancel(self, *, timed_out: bool) -> None:
+        """Ask the node to end."""
+        self.timed_out = timed_out
+        self.cancelled.set()
+
+    def run(self) -> None:
+        """Run the node and hand in what came of it.
+
+        Whatever a node raises is its failure: nodes are the users' code.
+        """
+        node, attempt = self.start.node.index, self.start.attempt
+        begun = self.clock()
+        if begun > self.fresh_until:
+            self.inbox.put(Stale(node, attempt))
+            return
+        outputs: Mapping[str, Value] | None = None
+        failure: BaseException | None = None
+        try:
+            outputs = run_node_function(self.start.node.spec, self.inputs, self)
+        except (Exception, SystemExit) as error:
+            failure = error
+        took_ms = round((self.clock() - begun) * 1000)
+        self.inbox.put(Ended(node, attempt, outputs, failure, took_ms))
+
+    def _tell(self, type_: EventType, **data: Value) -> None:
+        event = Event(type_, {"nodeId": self.node_id, **data})
+        self.inbox.put(Told(self.start.node.index, self.attempt, event))

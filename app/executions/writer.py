@@ -1,0 +1,131 @@
+"""The one writer of a run: gathers what happened, commits it under the fence, then tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from app.errors import StoreUnavailable
+from app.events.fitting import fit_event
+from app.events.types import Event
+from app.events.wire import EncodedEvent, envelopes
+from app.store.protocol import RunStore
+from app.store.records import (
+    Boundary,
+    CheckpointRow,
+    Ending,
+    Fence,
+    Progress,
+    Void,
+    Written,
+)
+
+#: Live events are gathered for so long (s).
+GATHER_LIVE_S = 0.005
+#: Checkpoints of pure nodes wait so long (s) for others to be written with.
+GATHER_PURE_S = 0.05
+#: Waits (s) between attempts to reach a store that is away: the first, and the longest.
+BACKOFF_FIRST_S = 0.05
+BACKOFF_LAST_S = 1.0
+
+T = TypeVar("T")
+
+Publish = Callable[[str, int, Sequence[bytes]], object]
+
+
+class Pause(Protocol):
+    """Waits between attempts."""
+
+    def __call__(self, seconds: float) -> object:
+        """Wait for so long."""
+        ...
+
+
+class Writer:
+    """Writes for one claimed execution, from one thread."""
+
+    def __init__(
+        self,
+        store: RunStore,
+        publish: Publish,
+        fence: Fence,
+        writes: int,
+        *,
+        clock: Callable[[], float],
+        pause: Pause,
+    ) -> None:
+        self.fence = fence
+        self.writes = writes
+        #: When the statement that last confirmed the fence was sent (on `clock`).
+        self.confirmed_at = clock()
+        #: The store's time of the last write.
+        self.written_at: datetime | None = None
+        #: When what is gathered must be written (on `clock`); None while nothing is.
+        self.due_at: float | None = None
+        self._store = store
+        self._publish = publish
+        self._clock = clock
+        self._pause = pause
+        self._events: list[EncodedEvent] = []
+        self._checkpoints: list[CheckpointRow] = []
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is gathered."""
+        return not self._events and not self._checkpoints
+
+    def gather(self, events: Iterable[Event], within_s: float) -> None:
+        """Add events, to be written within so many seconds."""
+        for event in events:
+            self._events.extend(fit_event(self.fence.execution_id, event))
+            self.hurry(within_s)
+
+    def add(self, checkpoint: CheckpointRow) -> None:
+        """Add a checkpoint."""
+        self._checkpoints.append(checkpoint)
+        self.hurry(GATHER_PURE_S)
+
+    def hurry(self, within_s: float) -> None:
+        """Have what is gathered written within so many seconds."""
+        due_at = self._clock() + within_s
+        self.due_at = due_at if self.due_at is None else min(self.due_at, due_at)
+
+    def commit(self, grants: str, progress: Progress, ending: Ending | None = None) -> bool:
+        """Write what is gathered and publish it. False: this process doesn't own the run.
+
+        Waits for a store that is away: nothing runs on without its checkpoint.
+        """
+        boundary = Boundary(self._events, self._checkpoints, grants, progress, ending)
+        outcome = self._write(boundary)
+        self._events, self._checkpoints, self.due_at = [], [], None
+        if isinstance(outcome, Void):
+            return False
+        self.writes += 1
+        self.written_at = outcome.at
+        execution_id = self.fence.execution_id
+        lines = envelopes(execution_id, outcome.first_index, outcome.at, boundary.events)
+        self._publish(execution_id, outcome.first_index, lines)
+        return True
+
+    def _write(self, boundary: Boundary) -> Written | Void:
+        sent_at = self._clock()
+        try:
+            outcome = self._store.write(self.fence, self.writes, boundary)
+        except StoreUnavailable:
+            outcome = self.insist(
+                lambda: self._store.settle_unknown(self.fence, self.writes, boundary)
+            )
+            sent_at = self._clock()
+        self.confirmed_at = sent_at
+        return outcome
+
+    def insist(self, ask: Callable[[], T]) -> T:
+        """Ask until the store answers."""
+        wait_s = BACKOFF_FIRST_S
+        while True:
+            try:
+                return ask()
+            except StoreUnavailable:
+                self._pause(wait_s)
+                wait_s = min(wait_s * 2, BACKOFF_LAST_S)

@@ -1,0 +1,118 @@
+"""The sweep: whatever should be moving and is not, is made to move. One process at a time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from app.events.wire import envelopes
+from app.store.records import Recovered
+from app.store.sweeps import LostClaim, PgKeeperStore
+
+#: Between the two looks at a lock that seems lost, in seconds.
+SECOND_LOOK_S = 0.2
+#: How many rows one statement of the sweep takes.
+BATCH = 500
+#: Work that lies for so long (ms) gets a hint: a message for it may be lost.
+LYING_MS = 300
+
+_log = logging.getLogger(__name__)
+
+Publish = Callable[[str, int, Sequence[bytes]], object]
+#: Tells workers of executions that may be claimed, in the order of claiming.
+Hint = Callable[[Sequence[str]], object]
+
+
+@dataclass(frozen=True, slots=True)
+class SweepOptions:
+    """`recovers` is ENABLE_RECOVERY; `most_crashes` RECOVERY_MAX_FAILURE_COUNT."""
+
+    recovers: bool
+    most_crashes: int
+    interval_ms: int
+
+
+class Sweep:
+    """One process's part in sweeping. For one thread.
+
+    `may_judge` says whether this process has renewed its own leases long enough without a
+    break to tell others' leases expired; `pause` waits for so many seconds.
+    """
+
+    def __init__(
+        self,
+        store: PgKeeperStore,
+        options: SweepOptions,
+        *,
+        publish: Publish,
+        hint: Hint,
+        may_judge: Callable[[], bool],
+        pause: Callable[[float], object],
+    ) -> None:
+        self._store = store
+        self._options = options
+        self._publish = publish
+        self._hint = hint
+        self._may_judge = may_judge
+        self._pause = pause
+
+    def turn(self) -> None:
+        """Sweep if the beat is due and ours. Raises StoreUnavailable."""
+        if not self._store.take_beat(self._options.interval_ms * 9 // 10):
+            return
+        if self._options.recovers:
+            self._recover_dead()
+            self._recover_expired()
+        self._fire_timers()
+        self._hint(self._store.left_lying(LYING_MS, BATCH))
+
+    def _recover_dead(self) -> None:
+        """What processes own that hold no lock any more, at two looks."""
+        suspects = self._store.unlocked()
+        if not suspects:
+            return
+        self._pause(SECOND_LOOK_S)
+        dead = sorted(suspects & self._store.unlocked())
+        while dead and (claims := self._store.claims_of(dead, BATCH)):
+            self._recover(claims, "worker_died")
+        self._store.unregister(dead)
+
+    def _recover_expired(self) -> None:
+        if self._may_judge():
+            self._recover(self._store.expired(BATCH), "expired_claim")
+            if silent := self._store.silent():
+                self._store.unregister(silent)
+
+    def _recover(self, claims: Sequence[LostClaim], reason: str) -> None:
+        taken = [
+            recovered
+            for claim in claims
+            if (recovered := self._store.recover(claim, reason, self._options.most_crashes))
+        ]
+        for recovered in taken:
+            self._tell(recovered)
+        self._hint([recovered.execution_id for recovered in taken if not recovered.ended])
+
+    def _tell(self, recovered: Recovered) -> None:
+        _log.warning(
+            "took execution %s from %s: %s",
+            recovered.execution_id,
+            recovered.previous_worker_id,
+            recovered.reason,
+        )
+        first = recovered.events[0][0]
+        events = [(type_, data) for _, type_, data in recovered.events]
+        lines = envelopes(recovered.execution_id, first, recovered.at, events)
+        self._publish(recovered.execution_id, first, lines)
+
+    def _fire_timers(self) -> None:
+        """Fire what is due, and, each at its time, what is due before the next beat."""
+        left_ms = self._options.interval_ms
+        while left_ms > 0:
+            self._hint(self._store.fire_timers(BATCH))
+            due_ms = self._store.next_timer_ms(left_ms)
+            if due_ms is None:
+                return
+            self._pause(due_ms / 1000)
+            left_ms -= max(due_ms, 1)

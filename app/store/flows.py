@@ -1,0 +1,165 @@
+"""Flows and their versions: the statements, and the rows that they give.
+
+The row of a flow says which version is the newest; every version is a row that never changes.
+Whoever writes a version locks the flow's row first, so that versions are numbered without a
+gap whatever comes at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from app.store.database import Database, Statement
+
+#: Before every flow there is: where a list that is newest first begins.
+_NEWEST = (datetime.max.replace(tzinfo=UTC), "")
+
+#: (id, owner, name, document): a new flow, or the owner's next version; another's: no row.
+_STORE = Statement(
+    "store_flow",
+    "text, text, text, json",
+    """
+    WITH stored AS (
+        INSERT INTO chaingraph_flows AS f (id, owner_id, name, version, created_at, updated_at)
+        SELECT $1, $2, $3, 1, now, now
+        FROM date_trunc('milliseconds', clock_timestamp()) AS now
+        ON CONFLICT (id) DO UPDATE
+        SET version = f.version + 1, name = excluded.name, updated_at = excluded.updated_at,
+            hidden_at = NULL
+        WHERE f.owner_id = excluded.owner_id
+        RETURNING id, version, owner_id, name, created_at, updated_at
+    ), versioned AS (
+        INSERT INTO chaingraph_flow_versions (flow_id, version, document, created_at)
+        SELECT id, version, $4, updated_at FROM stored
+    )
+    SELECT id, version, owner_id, name, created_at, updated_at FROM stored
+    """,
+)
+
+#: (id, owner, name, document, expected versions or null): the next version, if the present one
+#: is among those expected.
+_REPLACE = Statement(
+    "replace_flow",
+    "text, text, text, json, int[]",
+    """
+    WITH stored AS (
+        UPDATE chaingraph_flows
+        SET version = version + 1, name = $3, updated_at = date_trunc('milliseconds', clock_timestamp())
+        WHERE id = $1 AND owner_id = $2 AND hidden_at IS NULL
+          AND ($5 IS NULL OR version = ANY ($5))
+        RETURNING id, version, owner_id, name, created_at, updated_at
+    ), versioned AS (
+        INSERT INTO chaingraph_flow_versions (flow_id, version, document, created_at)
+        SELECT id, version, $4, updated_at FROM stored
+    )
+    SELECT id, version, owner_id, name, created_at, updated_at FROM stored
+    """,
+)
+
+#: (id, owner): the flow as a list shows it.
+_READ = Statement(
+    "read_flow",
+    "text, text",
+    """
+    SELECT id, version, owner_id, name, created_at, updated_at FROM chaingraph_flows
+    WHERE id = $1 AND owner_id = $2 AND hidden_at IS NULL
+    """,
+)
+
+#: (id, owner, version or null for the newest): the flow with a document. It is as old as its
+#: version; the name that the row has is the newest version's.
+_READ_VERSION = Statement(
+    "read_flow_version",
+    "text, text, int",
+    """
+    SELECT f.id, v.version, f.owner_id, f.name, f.created_at, v.created_at, v.document::text
+    FROM chaingraph_flows AS f
+    JOIN chaingraph_flow_versions AS v
+      ON v.flow_id = f.id AND v.version = coalesce($3, f.version)
+    WHERE f.id = $1 AND f.owner_id = $2 AND f.hidden_at IS NULL
+    """,
+)
+
+#: (owner, created at, id, limit): those before the place, newest first.
+_LIST = Statement(
+    "list_flows",
+    "text, timestamptz, text, int",
+    """
+    SELECT id, version, owner_id, name, created_at, updated_at FROM chaingraph_flows
+    WHERE owner_id = $1 AND hidden_at IS NULL AND (created_at, id) < ($2, $3)
+    ORDER BY created_at DESC, id DESC
+    LIMIT $4
+    """,
+)
+
+#: (id, owner): no list shows it any more; its versions stay for the executions bound to them.
+_HIDE = Statement(
+    "hide_flow",
+    "text, text",
+    """
+    UPDATE chaingraph_flows SET hidden_at = date_trunc('milliseconds', clock_timestamp())
+    WHERE id = $1 AND owner_id = $2 AND hidden_at IS NULL
+    RETURNING id
+    """,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRow:
+    """A flow; `document` (JSON text) only where one version was asked for."""
+
+    id: str
+    version: int
+    owner_id: str
+    name: str
+    created_at: datetime
+    updated_at: datetime
+    document: str | None = None
+
+
+class FlowStore:
+    """Flows in PostgreSQL. Every method may raise StoreUnavailable."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def store(self, flow_id: str, owner: str, name: str, document: str) -> FlowRow | None:
+        """Store a version, of a new flow if need be; None if the id is another owner's."""
+        return self._one(_STORE, flow_id, owner, name, document)
+
+    def replace(
+        self, flow_id: str, owner: str, name: str, document: str, expected: Sequence[int] | None
+    ) -> FlowRow | None:
+        """Store the next version of a flow, if its present one is among those expected.
+
+        None if there is no such flow, or it is at another version.
+        """
+        versions = None if expected is None else list(expected)
+        return self._one(_REPLACE, flow_id, owner, name, document, versions)
+
+    def read(self, flow_id: str, owner: str) -> FlowRow | None:
+        """A flow without a document; None if the owner has no such flow."""
+        return self._one(_READ, flow_id, owner)
+
+    def read_version(self, flow_id: str, owner: str, version: int | None) -> FlowRow | None:
+        """A flow with the document of a version, the newest by default; None if there is none."""
+        return self._one(_READ_VERSION, flow_id, owner, version)
+
+    def page(self, owner: str, limit: int, before: tuple[datetime, str] | None) -> list[FlowRow]:
+        """Up to `limit` flows of an owner, newest first, from after the place `before`."""
+        created_at, flow_id = before or _NEWEST
+        with self._database.session() as session:
+            rows = session.execute(_LIST, owner, created_at, flow_id, limit)
+        return [FlowRow(*row) for row in rows]
+
+    def hide(self, flow_id: str, owner: str) -> bool:
+        """Hide a flow; False if the owner has no such flow."""
+        with self._database.session() as session:
+            return bool(session.execute(_HIDE, flow_id, owner))
+
+    def _one(self, statement: Statement, *args: object) -> FlowRow | None:
+        with self._database.session() as session:
+            rows = session.execute(statement, *args)
+        return FlowRow(*rows[0]) if rows else None

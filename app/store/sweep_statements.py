@@ -1,0 +1,237 @@
+"""The statements of the keeper: registration, the dead-process lock, the sweep."""
+
+from __future__ import annotations
+
+from app.store.database import Statement
+
+#: (worker, parent, hostname, pid, pool, concurrency, queues, lease ms, lock key)
+REGISTER = Statement(
+    "register_worker",
+    "text, text, text, int, text, int, text, int, bigint",
+    """
+    INSERT INTO chaingraph_workers AS w
+        (worker_id, parent_worker_id, hostname, pid, pool, concurrency, queues, lease_ms, lock_key)
+    VALUES ($1, $2, $3, $4, $5, $6, $7::json, $8, $9)
+    ON CONFLICT (worker_id) DO UPDATE
+    SET lock_server_started_at = NULL, last_heartbeat_at = clock_timestamp()
+    """,
+)
+
+#: (lock key): take the session's lock, if it is free.
+LOCK = Statement("lock_process", "bigint", "SELECT pg_try_advisory_lock($1)")
+
+#: (worker): the lock is held, under the server as it runs now.
+LOCKED = Statement(
+    "note_lock",
+    "text",
+    """
+    UPDATE chaingraph_workers SET lock_server_started_at = pg_postmaster_start_time()
+    WHERE worker_id = $1
+    """,
+)
+
+#: (worker, status)
+SET_STATUS = Statement(
+    "set_worker_status",
+    "text, text",
+    "UPDATE chaingraph_workers SET status = $2 WHERE worker_id = $1",
+)
+
+#: (workers)
+UNREGISTER = Statement(
+    "unregister_workers",
+    "text[]",
+    "DELETE FROM chaingraph_workers WHERE worker_id = ANY ($1)",
+)
+
+#: (worker, interval ms): move the beat on, if it is due; whoever gets the row sweeps.
+BEAT = Statement(
+    "beat",
+    "text, int",
+    """
+    INSERT INTO chaingraph_beat AS b (id, swept_at, worker_id) VALUES (1, clock_timestamp(), $1)
+    ON CONFLICT (id) DO UPDATE SET swept_at = clock_timestamp(), worker_id = $1
+    WHERE b.swept_at <= clock_timestamp() - $2 * interval '1 ms'
+    RETURNING id
+    """,
+)
+
+#: Processes whose lock is free although it was taken under the server as it runs now.
+UNLOCKED = Statement(
+    "unlocked_workers",
+    "",
+    """
+    WITH held AS MATERIALIZED (
+        SELECT (classid::bigint << 32) | objid::bigint AS key
+        FROM pg_locks
+        WHERE locktype = 'advisory' AND objsubid = 1
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    )
+    SELECT worker_id FROM chaingraph_workers
+    WHERE lock_server_started_at = pg_postmaster_start_time()
+        AND lock_key NOT IN (SELECT key FROM held)
+    """,
+)
+
+#: (workers, limit): what dead processes own.
+CLAIMS_OF = Statement(
+    "claims_of",
+    "text[], int",
+    """
+    SELECT execution_id, epoch, worker_id FROM chaingraph_execution_claims
+    WHERE status = 'active' AND worker_id = ANY ($1) LIMIT $2
+    """,
+)
+
+#: (limit): claims whose lease is over.
+EXPIRED = Statement(
+    "expired_claims",
+    "int",
+    """
+    SELECT execution_id, epoch, worker_id FROM chaingraph_execution_claims
+    WHERE status = 'active' AND expires_at < clock_timestamp()
+    ORDER BY expires_at LIMIT $1
+    """,
+)
+
+#: Processes silent for three of their leases, their lock unknown: of servers gone for good.
+SILENT = Statement(
+    "silent_workers",
+    "",
+    """
+    SELECT worker_id FROM chaingraph_workers AS w
+    WHERE last_heartbeat_at < clock_timestamp() - 3 * lease_ms * interval '1 ms'
+        AND NOT EXISTS (
+            SELECT 1 FROM chaingraph_execution_claims AS c
+            WHERE c.worker_id = w.worker_id AND c.status = 'active')
+    """,
+)
+
+_COUNTS = "CASE WHEN $3 IN ('worker_died', 'expired_claim') THEN 1 ELSE 0 END"
+
+_TAKEN = f"""
+            epoch = epoch + 1, writes = writes + 1,
+            failure_count = failure_count + {_COUNTS}, crashes = crashes + {_COUNTS},
+            last_failure_reason = $3, last_failure_at = clock_timestamp(),
+            processing_worker_id = NULL, processing_started_at = NULL,
+            updated_at = date_trunc('milliseconds', clock_timestamp())
+"""
+
+_AUDIT = """
+    before AS MATERIALIZED (
+        SELECT status FROM chaingraph_executions WHERE id = $1
+    ), audit AS (
+        INSERT INTO chaingraph_execution_recovery
+            (execution_id, recovered_by_worker, recovery_reason, previous_status,
+             previous_worker_id)
+        SELECT guard.id, $4, $3, before.status, $5 FROM guard, before
+    ), lease AS (
+        UPDATE chaingraph_execution_claims SET status = 'expired'
+        FROM guard WHERE execution_id = guard.id AND node_id = '' AND status = 'active'
+    )
+"""
+
+#: (execution, epoch, reason, by worker, previous worker, most crashes): take it from its
+#: owner for another to go on with. Void where it crashed too often.
+RECOVER = Statement(
+    "recover",
+    "text, int, text, text, text, int",
+    f"""
+    WITH guard AS (
+        UPDATE chaingraph_executions
+        SET {_TAKEN}, runnable_at = clock_timestamp(), last_event_index = last_event_index + 1
+        WHERE id = $1 AND epoch = $2 AND completed_at IS NULL AND crashes + {_COUNTS} < $6
+        RETURNING id, last_event_index, updated_at
+    ), {_AUDIT}, told AS (
+        INSERT INTO chaingraph_execution_events (execution_id, index, type, timestamp, data)
+        SELECT id, last_event_index, 'execution:recovered', updated_at,
+            json_build_object('reason', $3, 'previousWorkerId', $5, 'workerId', $4)
+        FROM guard
+        RETURNING index, type, timestamp, data::text
+    )
+    SELECT index, type, timestamp, data FROM told
+    """,
+)
+
+#: The same parameters: fail for good what crashed too often.
+GIVE_UP = Statement(
+    "give_up",
+    "text, int, text, text, text, int",
+    f"""
+    WITH guard AS (
+        UPDATE chaingraph_executions
+        SET {_TAKEN}, status = 'failed', runnable_at = NULL, requested = NULL,
+            started_at = coalesce(started_at, clock_timestamp()),
+            completed_at = date_trunc('milliseconds', clock_timestamp()),
+            error_message = format(
+                'given up: its worker was lost %s times since the last checkpoint', $6),
+            last_event_index = last_event_index + 2
+        WHERE id = $1 AND epoch = $2 AND completed_at IS NULL AND crashes + {_COUNTS} >= $6
+        RETURNING id, last_event_index, updated_at, error_message,
+            (1000 * extract(epoch FROM updated_at - started_at))::bigint AS ms
+    ), {_AUDIT}, told AS (
+        INSERT INTO chaingraph_execution_events (execution_id, index, type, timestamp, data)
+        SELECT id, last_event_index - 1, 'flow:failed', updated_at,
+            json_build_object('executionTimeMs', ms,
+                'error', json_build_object('type', 'WorkerLost', 'message', error_message))
+        FROM guard
+        UNION ALL
+        SELECT id, last_event_index, 'execution:failed', updated_at,
+            json_build_object('executionTimeMs', ms, 'errorMessage', error_message,
+                'errorNodeId', NULL)
+        FROM guard
+        RETURNING index, type, timestamp, data::text
+    )
+    SELECT index, type, timestamp, data FROM told ORDER BY index
+    """,
+)
+
+#: (limit): make runnable what waits for a time that has come.
+FIRE_TIMERS = Statement(
+    "fire_timers",
+    "int",
+    """
+    WITH due AS MATERIALIZED (
+        SELECT id FROM chaingraph_executions
+        WHERE wake_at <= clock_timestamp()
+        ORDER BY wake_at LIMIT $1 FOR UPDATE SKIP LOCKED
+    )
+    UPDATE chaingraph_executions AS e
+    SET wake_at = NULL, runnable_at = clock_timestamp(), wake = e.wake + 1, waiting = NULL
+    FROM due WHERE e.id = due.id AND e.completed_at IS NULL
+    RETURNING e.id
+    """,
+)
+
+#: (within ms): how soon (ms) the next timer is due, if before the next beat.
+NEXT_TIMER = Statement(
+    "next_timer",
+    "int",
+    """
+    SELECT greatest(0, 1000 * extract(epoch FROM min(wake_at) - clock_timestamp()))::int
+    FROM chaingraph_executions
+    WHERE wake_at <= clock_timestamp() + $1 * interval '1 ms'
+    """,
+)
+
+#: (older than ms, limit): what a worker should have taken by now.
+LEFT_LYING = Statement(
+    "left_lying",
+    "int, int",
+    """
+    SELECT id FROM chaingraph_executions
+    WHERE runnable_at < clock_timestamp() - $1 * interval '1 ms'
+    ORDER BY priority DESC, created_at, id LIMIT $2
+    """,
+)
+
+#: Slots of all workers that are alive.
+SLOTS = Statement(
+    "slots",
+    "",
+    """
+    SELECT coalesce(sum(concurrency), 0)::int FROM chaingraph_workers
+    WHERE parent_worker_id IS NULL AND status = 'running'
+        AND last_heartbeat_at > clock_timestamp() - lease_ms * interval '1 ms'
+    """,
+)

@@ -1,0 +1,145 @@
+"""The keeper's store on PostgreSQL: who is alive, and what the dead left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from app.errors import StoreUnavailable
+from app.store import sweep_statements as sql
+from app.store.database import Database, Session, Statement
+from app.store.records import Recovered, WorkerRow
+
+
+class LostClaim(NamedTuple):
+    """A claim whose owner is lost."""
+
+    execution_id: str
+    epoch: int
+    worker_id: str
+
+
+class PgKeeperStore:
+    """A process's registration, its lock, and the sweep, on one connection.
+
+    The lock lives and dies with the connection, so it is taken anew after every loss. Every
+    method may raise StoreUnavailable. For one thread.
+    """
+
+    def __init__(self, database: Database, worker: WorkerRow) -> None:
+        self._database = database
+        self._worker = worker
+        self._session: Session | None = None
+        self._is_locked = False
+
+    def _run(self, statement: Statement, *args: object) -> list[tuple[Any, ...]]:
+        if self._session is None or self._session.lost:
+            self._is_locked = False
+            self._session = self._database.open()
+        try:
+            return self._session.execute(statement, *args)
+        except StoreUnavailable:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection, and with it give up the lock."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def fileno(self) -> int | None:
+        """The connection's file descriptor: a forked child must close its copy."""
+        session = self._session
+        return None if session is None or session.lost else session.connection.fileno()
+
+    def register(self) -> None:
+        """Say who this process is and hold its lock; does nothing where both is so.
+
+        While the server has not noticed that the last connection is gone, the lock is still
+        held by that one: the next call tries again.
+        """
+        if self._session is not None and not self._session.lost and self._is_locked:
+            return
+        row = self._worker
+        self._run(
+            sql.REGISTER,
+            row.worker_id,
+            row.parent_worker_id,
+            row.hostname,
+            row.pid,
+            row.pool,
+            row.concurrency,
+            orjson.dumps(list(row.queues)).decode(),
+            row.lease_ms,
+            row.lock_key,
+        )
+        if self._run(sql.LOCK, row.lock_key)[0][0]:
+            self._run(sql.LOCKED, row.worker_id)
+            self._is_locked = True
+
+    def set_status(self, status: str) -> None:
+        """Say that this process is running or draining."""
+        self._run(sql.SET_STATUS, self._worker.worker_id, status)
+
+    def unregister(self, worker_ids: Sequence[str]) -> None:
+        """Forget processes that have ended."""
+        self._run(sql.UNREGISTER, list(worker_ids))
+
+    def take_beat(self, interval_ms: int) -> bool:
+        """Whether the sweep is due and this process's to do."""
+        return bool(self._run(sql.BEAT, self._worker.worker_id, interval_ms))
+
+    def unlocked(self) -> set[str]:
+        """Processes that hold no lock although they took one; one look proves nothing yet."""
+        return {row[0] for row in self._run(sql.UNLOCKED)}
+
+    def claims_of(self, worker_ids: Sequence[str], limit: int) -> list[LostClaim]:
+        """What these processes own."""
+        return [LostClaim(*row) for row in self._run(sql.CLAIMS_OF, list(worker_ids), limit)]
+
+    def expired(self, limit: int) -> list[LostClaim]:
+        """What nobody renewed in time."""
+        return [LostClaim(*row) for row in self._run(sql.EXPIRED, limit)]
+
+    def silent(self) -> list[str]:
+        """Processes that said nothing for long and own nothing."""
+        return [row[0] for row in self._run(sql.SILENT)]
+
+    def recover(self, claim: LostClaim, reason: str, most_crashes: int) -> Recovered | None:
+        """Take an execution from a lost owner; None where another was quicker."""
+        args = (
+            claim.execution_id,
+            claim.epoch,
+            reason,
+            self._worker.worker_id,
+            claim.worker_id,
+            most_crashes,
+        )
+        told = self._run(sql.RECOVER, *args)
+        ended = not told
+        if ended:
+            told = self._run(sql.GIVE_UP, *args)
+        if not told:
+            return None
+        events = [(index, type_, data) for index, type_, _, data in told]
+        return Recovered(claim.execution_id, reason, claim.worker_id, told[0][2], ended, events)
+
+    def fire_timers(self, limit: int) -> list[str]:
+        """Make runnable what waits for a time that has come; gives the executions."""
+        return [row[0] for row in self._run(sql.FIRE_TIMERS, limit)]
+
+    def next_timer_ms(self, within_ms: int) -> int | None:
+        """How soon the next timer is due, if within so many milliseconds."""
+        due: int | None = self._run(sql.NEXT_TIMER, within_ms)[0][0]
+        return due
+
+    def left_lying(self, older_than_ms: int, limit: int) -> list[str]:
+        """Executions that a worker should have taken by now, first the first to be taken."""
+        return [row[0] for row in self._run(sql.LEFT_LYING, older_than_ms, limit)]
+
+    def slots(self) -> int:
+        """The slots of all workers that are alive."""
+        return int(self._run(sql.SLOTS)[0][0])
