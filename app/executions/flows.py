@@ -1,0 +1,177 @@
+"""What can be done with flows: check, store, replace, read, list, hide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from app.errors import Conflict, Fault, NotFound, ValidationFailed
+from app.flows import Prepared, prepare
+from app.ids import FLOW_PREFIX, IdSource
+from app.nodes.spec import Catalogue
+from app.store.flows import FlowRow, FlowStore
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A version was stored; `flow` is a Flow with its warnings."""
+
+    flow: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Nothing was stored: the flow is at another version than was expected."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What is wrong with a document, and what is odd about it."""
+
+    faults: Sequence[Fault]
+    warnings: Sequence[Fault]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowPage:
+    """Up to `limit` flows; `after` is the place where the next page begins, None at the end."""
+
+    flows: Sequence[dict[str, Any]]
+    after: tuple[datetime, str] | None
+
+
+class FlowService:
+    """The use cases of flows, as one owner. Every method may raise StoreUnavailable."""
+
+    def __init__(self, store: FlowStore, catalogue: Catalogue, fresh_id: IdSource) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._fresh_id = fresh_id
+
+    def validate(self, raw: Mapping[str, Any]) -> Checked:
+        """Check a document without storing it."""
+        try:
+            prepared = self._prepare(raw)
+        except ValidationFailed as error:
+            return Checked(error.faults, ())
+        return Checked((), prepared.warnings)
+
+    def store(self, raw: Mapping[str, Any], owner: str) -> dict[str, Any]:
+        """Store a document: as a new flow, or as the next version of the owner's.
+
+        Raises ValidationFailed, and Conflict if the id is another owner's.
+        """
+        prepared = self._prepare(raw)
+        document = prepared.document
+        row = self._store.store(document["id"], owner, _name_of(document), _text_of(document))
+        if row is None:
+            raise Conflict(f"The id {document['id']} is taken.")
+        return _stored(row, prepared)
+
+    def replace(
+        self,
+        flow_id: str,
+        raw: Mapping[str, Any],
+        owner: str,
+        expected: Sequence[int] | None = None,
+    ) -> Stored | Changed:
+        """Store the next version of a flow, if its present one is among those expected.
+
+        Raises NotFound and ValidationFailed.
+        """
+        if changed := self._changed(flow_id, owner, expected):
+            return changed
+        if raw.get("id") not in (None, flow_id):
+            raise ValidationFailed([Fault("/id", f"must be {flow_id}, as the path says")])
+        prepared = self._prepare(_with_id(raw, flow_id))
+        document = prepared.document
+        row = self._store.replace(flow_id, owner, _name_of(document), _text_of(document), expected)
+        if row is not None:
+            return Stored(_stored(row, prepared))
+        # Another one stored or hid it since we looked.
+        if changed := self._changed(flow_id, owner, expected):
+            return changed
+        raise NotFound
+
+    def get(self, flow_id: str, owner: str, version: int | None = None) -> dict[str, Any]:
+        """Read a flow with the document of one version, the newest by default.
+
+        Raises NotFound.
+        """
+        row = self._store.read_version(flow_id, owner, version)
+        if row is None or row.document is None:
+            raise NotFound
+        document = orjson.loads(row.document)
+        return {**_shape(row), "name": _name_of(document), "document": document}
+
+    def page(self, owner: str, limit: int, before: tuple[datetime, str] | None) -> FlowPage:
+        """One page of the owner's flows, newest first."""
+        rows = self._store.page(owner, limit + 1, before)
+        shown = rows[:limit]
+        last = shown[-1] if len(rows) > limit else None
+        after = (last.created_at, last.id) if last else None
+        return FlowPage([_shape(row) for row in shown], after)
+
+    def hide(self, flow_id: str, owner: str) -> None:
+        """Hide a flow. Raises NotFound."""
+        if not self._store.hide(flow_id, owner):
+            raise NotFound
+
+    def _changed(self, flow_id: str, owner: str, expected: Sequence[int] | None) -> Changed | None:
+        row = self._store.read(flow_id, owner)
+        if row is None:
+            raise NotFound
+        return (
+            Changed(row.version) if expected is not None and row.version not in expected else None
+        )
+
+    def _prepare(self, raw: Mapping[str, Any]) -> Prepared:
+        """Compile a document under its id, or a fresh one."""
+        identified = (
+            raw if raw.get("id") is not None else _with_id(raw, self._fresh_id(FLOW_PREFIX))
+        )
+        return prepare(identified, self._catalogue)
+
+
+def _with_id(raw: Mapping[str, Any], flow_id: str) -> dict[str, Any]:
+    return {"id": flow_id, **{name: value for name, value in raw.items() if name != "id"}}
+
+
+def _stored(row: FlowRow, prepared: Prepared) -> dict[str, Any]:
+    return {
+        **_shape(row),
+        "document": prepared.document,
+        "warnings": [
+            {"pointer": each.pointer, "message": each.message} for each in prepared.warnings
+        ],
+    }
+
+
+def _shape(row: FlowRow) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "flowId": row.id,
+        "version": row.version,
+        "ownerId": row.owner_id,
+        "name": row.name,
+        "createdAt": _timestamp(row.created_at),
+        "updatedAt": _timestamp(row.updated_at),
+    }
+
+
+def _name_of(document: Mapping[str, Any]) -> str:
+    return str(document["metadata"]["name"])
+
+
+def _text_of(document: Mapping[str, Any]) -> str:
+    return orjson.dumps(document).decode()
+
+
+def _timestamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,119 @@
+"""Services that remember what they were asked, in place of those that need a database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.executions.service import EventPage, NewExecution
+
+from app.errors import NotFound
+from app.executions.flows import Changed, Checked, FlowPage, Stored
+from app.nodes.spec import NodeSpec
+from app.values.ports import Direction, PortConfig, PortType
+from web.services import HealthCheck, Services
+
+CREATED_AT = "2026-01-02T03:04:05.678Z"
+
+
+def text_node() -> NodeSpec:
+    ports = {"text": PortConfig(PortType.STRING, Direction.PASSTHROUGH, default="")}
+    return NodeSpec("TextNode", "basic-values", ports, lambda inputs, _: inputs, title="Text")
+
+
+@dataclass
+class FakeFlows:
+    versions: dict[str, int] = field(default_factory=dict)
+    error: Exception | None = None
+
+    def store(self, raw: Any, owner: str) -> dict[str, Any]:
+        self._raise()
+        flow_id = raw.get("id", "V2fresh")
+        self.versions[flow_id] = self.versions.get(flow_id, 0) + 1
+        return self._flow(flow_id, owner)
+
+    def replace(self, flow_id: str, raw: Any, owner: str, expected: Any) -> Stored | Changed:
+        self.get(flow_id, owner)
+        if expected is not None and self.versions[flow_id] not in expected:
+            return Changed(self.versions[flow_id])
+        return Stored(self.store({**raw, "id": flow_id}, owner))
+
+    def validate(self, raw: Any) -> Checked:
+        return Checked((), ())
+
+    def get(self, flow_id: str, owner: str, version: int | None = None) -> dict[str, Any]:
+        self._raise()
+        if flow_id not in self.versions:
+            raise NotFound
+        return self._flow(flow_id, owner)
+
+    def page(self, owner: str, limit: int, before: Any) -> FlowPage:
+        return FlowPage([], None)
+
+    def hide(self, flow_id: str, owner: str) -> None:
+        self.get(flow_id, owner)
+
+    def _raise(self) -> None:
+        if self.error:
+            raise self.error
+
+    def _flow(self, flow_id: str, owner: str) -> dict[str, Any]:
+        document = {"id": flow_id, "metadata": {"name": "a"}, "nodes": [], "edges": []}
+        version = self.versions[flow_id]
+        return {"id": flow_id, "version": version, "ownerId": owner, "document": document}
+
+
+@dataclass
+class FakeExecutions:
+    created: list[NewExecution] = field(default_factory=list)
+    pointers: list[str] = field(default_factory=list)
+    listed: list[dict[str, Any]] = field(default_factory=list)
+    asked: dict[str, Any] = field(default_factory=dict)
+
+    def create(
+        self, requests: Sequence[NewExecution], owner: str, pointer_prefix: Callable[[int], str]
+    ) -> list[dict[str, Any]]:
+        self.created.extend(requests)
+        self.pointers = [pointer_prefix(index) for index in range(len(requests))]
+        return [{"id": f"EX{index}"} for index in range(len(requests))]
+
+    def start(self, execution_id: str, owner: str) -> dict[str, Any]:
+        return {"id": execution_id, "requested": "start"}
+
+    def get(self, execution_id: str, owner: str) -> dict[str, Any]:
+        raise NotFound
+
+    def list(self, owner: str, **asked: Any) -> list[dict[str, Any]]:
+        self.asked = asked
+        return self.listed[: asked["limit"]]
+
+    def nodes(self, execution_id: str, owner: str, **asked: Any) -> list[dict[str, Any]]:
+        self.asked = asked
+        return self.listed[asked["offset"] : asked["offset"] + asked["limit"]]
+
+    def node(self, execution_id: str, owner: str, node_id: str) -> dict[str, Any]:
+        return {"id": node_id}
+
+    def events(self, execution_id: str, owner: str, **asked: Any) -> EventPage:
+        self.asked = asked
+        return EventPage(events=[], next_index=asked["from_index"], end=False)
+
+
+@dataclass
+class FakeWorkers:
+    alive: list[dict[str, Any]] = field(default_factory=list)
+
+    def list(self) -> list[dict[str, Any]]:
+        return self.alive
+
+
+def fake_services(**replaced: Any) -> Services:
+    parts: dict[str, Any] = {
+        "flows": FakeFlows(),
+        "executions": FakeExecutions(),
+        "workers": FakeWorkers(),
+        "catalogue": {"TextNode": text_node()},
+        "health": HealthCheck("r1", lambda: "r1", lambda: True),
+    }
+    return Services(**{**parts, **replaced})

@@ -1,0 +1,135 @@
+"""`/executions`: creating, starting and reading executions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from app.executions.service import NewExecution
+from flask import Blueprint, Response, request
+
+from app.errors import Fault, ValidationFailed
+from web.answers import answer, page
+from web.cursors import at_moment, at_position, read_moment, read_position
+from web.inputs import takes
+from web.schemas import (
+    CreateExecution,
+    CreateExecutions,
+    EventsQuery,
+    ExecutionNodesQuery,
+    ExecutionsQuery,
+    NoBody,
+)
+from web.security import owner
+from web.services import services
+
+blueprint = Blueprint("executions", __name__, url_prefix="/api/v1/executions")
+
+
+@blueprint.post("")
+@takes(body=CreateExecution)
+def create(body: CreateExecution) -> Response:
+    """Create an execution, and start it if asked to."""
+    _refuse_idempotency_key()
+    [execution] = _created([body], "")
+    return answer(execution, 201, {"Location": f"{blueprint.url_prefix}/{execution['id']}"})
+
+
+@blueprint.post("/batch")
+@takes(body=CreateExecutions)
+def create_batch(body: CreateExecutions) -> Response:
+    """Create many executions, or none of them."""
+    _refuse_idempotency_key()
+    return answer(
+        {"items": _created(body.items, "/items/{}")}, 201, {"Location": str(blueprint.url_prefix)}
+    )
+
+
+@blueprint.post("/<execution_id>/start")
+@takes(body=NoBody)
+def start(execution_id: str) -> Response:
+    """Send the start signal."""
+    return answer(services().executions.start(execution_id, owner()), 202)
+
+
+@blueprint.get("")
+@takes(query=ExecutionsQuery)
+def list_executions(query: ExecutionsQuery) -> Response:
+    """List one's executions, newest first."""
+    executions = services().executions.list(
+        owner(),
+        status=query.status,
+        flow_id=query.flow_id,
+        root_execution_id=query.root_execution_id,
+        limit=query.limit + 1,
+        before=read_moment(query.cursor),
+    )
+    return answer(page(executions, query.limit, _cursor_after))
+
+
+@blueprint.get("/<execution_id>")
+@takes()
+def show(execution_id: str) -> Response:
+    """Show an execution with its outputs."""
+    return answer(services().executions.get(execution_id, owner()))
+
+
+@blueprint.get("/<execution_id>/nodes")
+@takes(query=ExecutionNodesQuery)
+def list_nodes(execution_id: str, query: ExecutionNodesQuery) -> Response:
+    """List an execution's nodes in document order."""
+    position = read_position(query.cursor)
+    nodes = services().executions.nodes(
+        execution_id, owner(), limit=query.limit + 1, offset=position
+    )
+    return answer(page(nodes, query.limit, lambda _: at_position(position + query.limit)))
+
+
+@blueprint.get("/<execution_id>/nodes/<path:node_id>")
+@takes()
+def show_node(execution_id: str, node_id: str) -> Response:
+    """Show one node of an execution, values in full."""
+    return answer(services().executions.node(execution_id, owner(), node_id))
+
+
+@blueprint.get("/<execution_id>/events")
+@takes(query=EventsQuery)
+def list_events(execution_id: str, query: EventsQuery) -> Response:
+    """Read one page of an execution's events."""
+    events = services().executions.events(
+        execution_id,
+        owner(),
+        from_index=query.from_index,
+        limit=query.limit,
+        types=query.event_types,
+    )
+    return answer({"events": events.events, "nextIndex": events.next_index, "end": events.end})
+
+
+def _created(bodies: Sequence[CreateExecution], prefix: str) -> list[dict[str, Any]]:
+    """Create them; `prefix` is where the body of each stands in the request's."""
+    return services().executions.create([_new(body) for body in bodies], owner(), prefix.format)
+
+
+def _new(body: CreateExecution) -> NewExecution:
+    return NewExecution(
+        flow_id=body.flow_id,
+        flow_version=body.flow_version,
+        inputs=body.inputs,
+        options=body.options.model_dump(by_alias=True),
+        integration=body.integration,
+        events=None,
+        autostart=body.autostart,
+    )
+
+
+def _cursor_after(execution: dict[str, Any]) -> str:
+    # Times of creation are whole milliseconds, so that what the answer shows is exact.
+    return at_moment(datetime.fromisoformat(execution["createdAt"]), execution["id"])
+
+
+def _refuse_idempotency_key() -> None:
+    """Say so: a caller who relies on it would create things twice."""
+    if "Idempotency-Key" in request.headers:
+        raise ValidationFailed([Fault("", "the header Idempotency-Key is not built yet")])

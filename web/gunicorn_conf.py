@@ -1,0 +1,60 @@
+"""How gunicorn serves the API: `gunicorn -c web/gunicorn_conf.py`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+from app.config import load_settings
+from app.config.settings import bracketed
+from app.errors import SettingsError
+from web.capacity import MAX_CONNECTIONS, THREADS
+
+try:
+    _settings = load_settings()
+except SettingsError as error:
+    sys.exit(str(error))
+
+wsgi_app = "web:create_app()"
+bind = f"{bracketed(_settings.host)}:{_settings.port}"
+
+# One process: sockets of one execution share one reader, and threads are enough for requests
+# that wait for PostgreSQL most of the time. To have more, start more on other ports.
+workers = 1
+worker_class = "gthread"
+threads = THREADS
+worker_connections = MAX_CONNECTIONS
+# Connections to PostgreSQL and Redis must not be shared across a fork.
+preload_app = False
+
+#: Seconds without a sign of life of the process, not of a request.
+timeout = 30
+#: Seconds that requests and sockets have to end once the process was told to.
+graceful_timeout = 30
+#: Seconds that an idle connection stays open for the client's next request.
+keepalive = 15
+
+# Nobody administers this server by a socket in the file system.
+control_socket_disable = True
+loglevel = _settings.log_level
+# A line for each request would be most of what is logged.
+accesslog = "-" if _settings.log_level == "debug" else None
+
+
+def post_worker_init(_worker: Any) -> None:
+    """Tell the sockets, too, when the process is told to end.
+
+    gunicorn waits for open connections, and a socket would stay until its client leaves.
+    """
+    from web.relay import drain
+
+    end = signal.getsignal(signal.SIGTERM)
+
+    def drain_and_end(number: int, frame: FrameType | None) -> None:
+        drain()
+        if callable(end):
+            end(number, frame)
+
+    signal.signal(signal.SIGTERM, drain_and_end)

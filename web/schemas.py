@@ -1,0 +1,163 @@
+"""The models of queries and request bodies, with the bounds of the API."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+from app.events.types import EventType
+
+#: Identifiers that anything here could have; a longer one names nothing.
+MAX_ID_LENGTH = 255
+#: Versions and event indexes are PostgreSQL integers.
+MAX_INTEGER = 2**31 - 1
+DEFAULT_FLOW_TIMEOUT_MS = 10_800_000
+MAX_INTEGRATION_BYTES = 64 * 1024
+MAX_BATCH = 1000
+
+EVENT_TYPES = frozenset(str(each) for each in EventType)
+
+Status = Literal["created", "running", "paused", "completed", "failed", "stopped"]
+
+
+def _reject_unbuilt(value: Any) -> Any:
+    if value:
+        raise PydanticCustomError("not_built", "is not built yet")
+    return value
+
+
+def _default_timeout(value: int) -> int:
+    if value != DEFAULT_FLOW_TIMEOUT_MS:
+        raise PydanticCustomError("not_built", "another than the default is not built yet")
+    return value
+
+
+def _fits_integration(value: Any) -> Any:
+    if len(orjson.dumps(value)) > MAX_INTEGRATION_BYTES:
+        raise PydanticCustomError("integration_too_large", "must be at most 64 KiB of JSON")
+    return value
+
+
+def split_event_types(value: Any) -> Any:
+    """Read `a,b` as a set of event types."""
+    names = frozenset(value.split(",")) if isinstance(value, str) else value
+    if unknown := sorted(names - EVENT_TYPES):
+        raise PydanticCustomError(
+            "event_type", "names no event: {names}", {"names": ", ".join(unknown)[:200]}
+        )
+    return names
+
+
+Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
+Version = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+Limit = Annotated[int, Field(ge=1, le=100)]
+Cursor = Annotated[str | None, Field(max_length=1000)]
+EventTypes = Annotated[frozenset[str] | None, BeforeValidator(split_event_types)]
+
+
+class Query(BaseModel):
+    """A query string: text that is read as numbers where numbers are due."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
+
+
+class Body(BaseModel):
+    """A JSON body: types as JSON has them, nothing read into another."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, strict=True)
+
+
+class NoQuery(Query):
+    """Takes no parameters."""
+
+
+class NoBody(Body):
+    """Takes no members."""
+
+
+class PageQuery(Query):
+    """One page of a list."""
+
+    limit: Limit = 50
+    cursor: Cursor = None
+
+
+class FlowQuery(Query):
+    """Which version of a flow, and in which form."""
+
+    version: Version | None = None
+    format: Literal["chaingraph"] | None = None
+
+
+class ExecutionsQuery(PageQuery):
+    """Which executions to list."""
+
+    status: Status | None = None
+    flow_id: Id | None = None
+    root_execution_id: Id | None = None
+
+
+class ExecutionNodesQuery(Query):
+    """One page of an execution's nodes."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 1000
+    cursor: Cursor = None
+
+
+class EventsQuery(Query):
+    """One page of an execution's events."""
+
+    from_index: Annotated[int, Field(ge=-1, le=MAX_INTEGER)] = -1
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    event_types: EventTypes = None
+
+
+class ExecutionLimits(Body):
+    """How an execution runs."""
+
+    max_concurrency: Annotated[int, Field(ge=1, le=1000)] = 50
+    node_timeout_ms: Annotated[int, Field(ge=1, le=86_400_000)] = 3_600_000
+    flow_timeout_ms: Annotated[
+        int, Field(ge=0, le=31_536_000_000), AfterValidator(_default_timeout)
+    ] = DEFAULT_FLOW_TIMEOUT_MS
+    on_node_error: Literal["fail", "continue"] = "fail"
+
+
+class ExecutionOptions(Body):
+    """An execution's options."""
+
+    execution: ExecutionLimits = ExecutionLimits()
+    debug: bool = False
+    breakpoints: Annotated[list[str], AfterValidator(_reject_unbuilt)] = []
+    priority: Annotated[int, Field(ge=0, le=9)] = 5
+
+
+class ExternalEvent(Body):
+    """An event from outside that drives an execution."""
+
+    event_name: Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
+    payload: Any = None
+
+
+class CreateExecution(Body):
+    """What `POST /executions` takes."""
+
+    flow_id: Id
+    flow_version: Version | None = None
+    inputs: dict[str, dict[str, Any]] | None = None
+    options: ExecutionOptions = ExecutionOptions()
+    integration: Annotated[Any, AfterValidator(_fits_integration)] = None
+    events: Annotated[
+        list[ExternalEvent] | None, Field(max_length=100), AfterValidator(_reject_unbuilt)
+    ] = None
+    autostart: bool = False
+
+
+class CreateExecutions(Body):
+    """What `POST /executions/batch` takes: all of them are created, or none."""
+
+    items: Annotated[list[CreateExecution], Field(min_length=1, max_length=MAX_BATCH)]

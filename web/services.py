@@ -1,0 +1,71 @@
+"""What the routes call: handed to the app once, by whoever composes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from app.executions.service import ExecutionService
+from app.executions.workers import WorkerDirectory
+from flask import Flask, current_app
+
+from app.errors import StoreUnavailable
+from app.executions.flows import FlowService
+from app.nodes.spec import Catalogue
+
+_KEY = "chaingraph"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What this process depends on, as it is now."""
+
+    postgres: Literal["up", "down"]
+    redis: Literal["up", "down"]
+    schema: Literal["current", "outdated", "unknown"]
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests can be served. Without Redis they can, only more slowly."""
+        return self.schema == "current"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """How to find out: the schema's revision (StoreUnavailable without a database), and Redis."""
+
+    wanted_revision: str | None
+    present_revision: Callable[[], str | None]
+    redis_answers: Callable[[], bool]
+
+    def run(self) -> Health:
+        """Ask everything once."""
+        redis: Literal["up", "down"] = "up" if self.redis_answers() else "down"
+        try:
+            present = self.present_revision()
+        except StoreUnavailable:
+            return Health("down", redis, "unknown")
+        return Health("up", redis, "current" if present == self.wanted_revision else "outdated")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The use cases behind the routes."""
+
+    flows: FlowService
+    executions: ExecutionService
+    workers: WorkerDirectory
+    catalogue: Catalogue
+    health: HealthCheck
+
+
+def provide(app: Flask, services: Services) -> None:
+    """Give the app its services."""
+    app.extensions[_KEY] = services
+
+
+def services() -> Services:
+    """The services of the app that handles this request."""
+    provided: Services = current_app.extensions[_KEY]
+    return provided

@@ -1,0 +1,22 @@
+"""`/workers`: who runs executions."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from web.answers import answer, page
+from web.cursors import at_position, read_position
+from web.inputs import takes
+from web.schemas import PageQuery
+from web.services import services
+
+blueprint = Blueprint("workers", __name__, url_prefix="/api/v1/workers")
+
+
+@blueprint.get("")
+@takes(query=PageQuery)
+def list_workers(query: PageQuery) -> Response:
+    """List the workers that are alive."""
+    position = read_position(query.cursor)
+    workers = services().workers.list()[position : position + query.limit + 1]
+    return answer(page(workers, query.limit, lambda _: at_position(position + query.limit)))
