@@ -20,7 +20,7 @@ from sqlalchemy import Connection, create_engine, pool, text
 from sqlalchemy.exc import OperationalError
 
 from app.config.urls import for_sqlalchemy
-from app.errors import ChainGraphError
+from app.errors import ChainGraphError, StoreUnavailable
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,6 +74,13 @@ def upgrade(database_url: str) -> Revisions:
         return before
 
 
+def downgrade(database_url: str) -> None:
+    """Take every migration back, down to an empty database: all that it holds is lost."""
+    with _connection(database_url) as connection:
+        command.downgrade(_config(connection), "base")
+        connection.commit()
+
+
 def revisions(database_url: str) -> Revisions:
     """Where the database is, and where this code wants it."""
     with _connection(database_url) as connection:
@@ -111,7 +118,12 @@ def _upgrade(connection: Connection) -> None:
 @contextmanager
 def _connection(database_url: str) -> Iterator[Connection]:
     engine = create_engine(for_sqlalchemy(database_url), poolclass=pool.NullPool)
-    with engine.connect() as connection:
+    try:
+        connection = engine.connect()
+    except OperationalError as error:
+        reason = " ".join(str(error.orig).split())
+        raise StoreUnavailable(f"PostgreSQL can't be reached: {reason}") from error
+    with connection:
         yield connection
 
 

@@ -62,3 +62,8 @@ def _embedded_addresses(data_dir: Path) -> dict[NamedVariable, str]:
     except (OSError, ValueError):
         return {}
     return {each: written[each.name] for each in variables() if each.name in written}
+
+
+def child_environ(**given: str) -> dict[str, str]:
+    """This process's environment for a child, with the given variables laid over it."""
+    return {**os.environ, **given}

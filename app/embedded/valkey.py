@@ -11,16 +11,21 @@ import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from app.embedded.locate import valkey_program
 from app.embedded.ports import LOOPBACK, free_port, is_free
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+IDENTITY_FILE = "identity.json"
 
 SETTINGS = {
     "bind": LOOPBACK,
     "protected-mode": "yes",
     "daemonize": "no",
-    "loglevel": "notice",
+    "loglevel": "warning",
     "logfile": '""',
     # Once a second to disk: a hint that is lost costs one sweep, no more.
     "appendonly": "yes",
@@ -57,18 +62,34 @@ class EmbeddedValkey:
 
     def is_ready(self) -> bool:
         """Whether it answers, its data read."""
+        from redis.exceptions import RedisError
+
+        with self._client() as client:
+            try:
+                return bool(client.ping())
+            except RedisError:
+                return False
+
+    def shut_down(self) -> None:
+        """Tell it to end, when it is nobody's child any more."""
+        with self._client() as client:
+            client.shutdown()
+
+    def _client(self) -> Redis:
         from redis import Redis
         from redis.backoff import NoBackoff
-        from redis.exceptions import RedisError
         from redis.retry import Retry
 
-        client = Redis.from_url(self.url(), socket_timeout=2, retry=Retry(NoBackoff(), 0))
-        try:
-            return bool(client.ping())
-        except RedisError:
-            return False
-        finally:
-            client.close()
+        return Redis.from_url(self.url(), socket_timeout=2, retry=Retry(NoBackoff(), 0))
+
+
+def recall_identity(directory: Path) -> Identity | None:
+    """The port and password of the directory's server; None before the first start."""
+    try:
+        written = json.loads((directory / IDENTITY_FILE).read_bytes())
+        return Identity(port=int(written["port"]), password=str(written["password"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def prepare_valkey(directory: Path, program: Path | None = None, **settings: str) -> EmbeddedValkey:
@@ -79,7 +100,7 @@ def prepare_valkey(directory: Path, program: Path | None = None, **settings: str
     """
     found = valkey_program(program)
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    identity = _identity(directory / "identity.json")
+    identity = _identity(directory)
     lines = {
         **SETTINGS,
         **{name.replace("_", "-"): value for name, value in settings.items()},
@@ -91,22 +112,14 @@ def prepare_valkey(directory: Path, program: Path | None = None, **settings: str
     return EmbeddedValkey(found, directory, identity)
 
 
-def _identity(path: Path) -> Identity:
-    recalled = _recall(path)
+def _identity(directory: Path) -> Identity:
+    recalled = recall_identity(directory)
     if recalled is not None and is_free(recalled["port"]):
         return recalled
     password = recalled["password"] if recalled else secrets.token_urlsafe(24)
     drawn = Identity(port=free_port(), password=password)
-    _write_closed(path, json.dumps(drawn))
+    _write_closed(directory / IDENTITY_FILE, json.dumps(drawn))
     return drawn
-
-
-def _recall(path: Path) -> Identity | None:
-    try:
-        written = json.loads(path.read_bytes())
-        return Identity(port=int(written["port"]), password=str(written["password"]))
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _write_closed(path: Path, content: str) -> None:

@@ -10,6 +10,6 @@ from __future__ import annotations
 
 from app.supervisor.output import Console
 from app.supervisor.program import Program, StartFailed
-from app.supervisor.supervisor import Supervisor, supervise
+from app.supervisor.supervisor import Supervisor, supervise, together
 
-__all__ = ["Console", "Program", "StartFailed", "Supervisor", "supervise"]
+__all__ = ["Console", "Program", "StartFailed", "Supervisor", "supervise", "together"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
 
 from app.supervisor.child import Child
 from app.supervisor.guardian import Guardian
@@ -64,6 +65,16 @@ class Supervisor:
         for rank in sorted({child.program.rank for child in self._children}, reverse=True):
             ending = [child for child in self._children if child.program.rank == rank]
             await asyncio.gather(*(child.stop(self._hurry) for child in ending))
+
+
+async def together(*parts: Coroutine[Any, Any, None]) -> None:
+    """Carry out the parts at once; when one fails, cancel the others and raise what it raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for part in parts:
+                group.create_task(part)
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
 
 
 def supervise(plan: Plan, console: Console, *, held: Sequence[int] = ()) -> None:

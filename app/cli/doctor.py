@@ -1,0 +1,159 @@
+"""`chaingraph doctor`: looks at everything a run needs, and says what to do about each fault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import typer
+
+from app.cli.output import AsJson, print_json
+from app.config import Settings, load_settings
+from app.config.urls import masked
+from app.errors import ChainGraphError, SettingsError
+
+OLDEST_POSTGRES = 140_000
+TIMEOUT_S = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found in one place; `advice` is None if all is well there."""
+
+    what: str
+    detail: str
+    advice: str | None = None
+
+
+def doctor(*, as_json: AsJson = False) -> None:
+    """Check settings, PostgreSQL, schema, workers, Redis and the API."""
+    findings = list(examine())
+    if as_json:
+        print_json([{**asdict(each), "ok": each.advice is None} for each in findings])
+    else:
+        _print(findings)
+    if any(each.advice for each in findings):
+        raise typer.Exit(1)
+
+
+def examine() -> Iterator[Finding]:
+    """Look at each thing in turn; what can't be looked at without another is left out."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        yield Finding("settings", error.message, "change it; `chaingraph config` lists them all")
+        return
+    changed = sum(each.source != "default" for each in settings.describe())
+    yield Finding("settings", f"valid, {changed} of them set")
+    yield from _examine_postgres(settings)
+    yield _examine_redis(settings)
+    yield _examine_api(settings)
+
+
+def _examine_postgres(settings: Settings) -> Iterator[Finding]:
+    import psycopg2
+
+    try:
+        address = settings.database_url
+        connection = psycopg2.connect(address, connect_timeout=TIMEOUT_S)
+    except SettingsError as error:
+        yield Finding("postgres", error.message, "run `chaingraph dev`, or set DATABASE_URL")
+        return
+    except psycopg2.OperationalError as error:
+        yield Finding(
+            "postgres", f"{masked(address)}: {_line(error)}", "start it, or set DATABASE_URL"
+        )
+        return
+    try:
+        yield _examine_version(connection.server_version)
+        schema = _examine_schema(address)
+        yield schema
+        if schema.advice is None:
+            with connection.cursor() as cursor:
+                cursor.execute(LIVE_WORKERS)
+                yield _examine_workers(cursor.fetchall()[0][0])
+    finally:
+        connection.close()
+
+
+LIVE_WORKERS = """
+    SELECT count(*)
+      FROM chaingraph_workers
+     WHERE parent_worker_id IS NULL
+       AND last_heartbeat_at > clock_timestamp() - make_interval(secs => lease_ms / 1000.0)
+"""
+
+
+def _examine_version(version: int) -> Finding:
+    shown = f"PostgreSQL {version // 10_000}.{version % 10_000}"
+    if version < OLDEST_POSTGRES:
+        return Finding("postgres", shown, f"use {OLDEST_POSTGRES // 10_000} or newer")
+    return Finding("postgres", shown)
+
+
+def _examine_schema(address: str) -> Finding:
+    from app.cli import schema
+
+    try:
+        found = schema.revisions(address)
+    except ChainGraphError as error:
+        return Finding("schema", error.message, "run the code that fits the database")
+    if not found.is_current:
+        detail = f"{found.present or 'empty'}, wanted {found.wanted}"
+        return Finding("schema", detail, "run `chaingraph migrate`")
+    return Finding("schema", f"current: {found.wanted}")
+
+
+def _examine_workers(count: int) -> Finding:
+    if count == 0:
+        return Finding("workers", "none alive", "start one with `celery -A tasks worker`")
+    return Finding("workers", f"{count} alive")
+
+
+def _examine_redis(settings: Settings) -> Finding:
+    from redis import Redis
+    from redis.backoff import NoBackoff
+    from redis.exceptions import RedisError
+    from redis.retry import Retry
+
+    try:
+        address = settings.redis_url
+    except SettingsError as error:
+        return Finding("redis", error.message, "run `chaingraph dev`, or set REDIS_URL")
+    retry = Retry(NoBackoff(), 0)
+    client = Redis.from_url(address, socket_timeout=TIMEOUT_S, retry=retry, decode_responses=True)
+    try:
+        policy = client.info("memory").get("maxmemory_policy")
+    except RedisError as error:
+        return Finding("redis", f"{masked(address)}: {_line(error)}", "start it, or set REDIS_URL")
+    finally:
+        client.close()
+    if policy not in ("noeviction", None):
+        advice = "set maxmemory-policy to noeviction: the broker's keys must not be evicted"
+        return Finding("redis", f"answers; maxmemory-policy {policy}", advice)
+    return Finding("redis", "answers")
+
+
+def _examine_api(settings: Settings) -> Finding:
+    import httpx
+
+    address = settings.chaingraph_url
+    try:
+        answer = httpx.get(f"{address}/health/ready", timeout=TIMEOUT_S)
+    except httpx.HTTPError as error:
+        return Finding("api", f"{address}: {_line(error)}", "start it, or set CHAINGRAPH_URL")
+    if not answer.is_success:
+        return Finding("api", f"{address}: {answer.text.strip()}", "mend what it names")
+    return Finding("api", f"{address} is ready")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _print(findings: list[Finding]) -> None:
+    for each in findings:
+        mark = "ok   " if each.advice is None else "FAULT"
+        typer.echo(f"{mark}  {each.what:<9} {each.detail}")
+        if each.advice is not None:
+            typer.echo(f"{'':>17}{each.advice}")

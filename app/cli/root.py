@@ -1,0 +1,19 @@
+"""The root of the command line: which commands there are."""
+
+from __future__ import annotations
+
+import typer
+
+from app.cli import config, dev, doctor, migrate
+
+cli = typer.Typer(
+    name="chaingraph",
+    help="Runs ChainGraph flows durably, on Celery, PostgreSQL and Redis.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+cli.command()(dev.dev)
+cli.command()(doctor.doctor)
+cli.command()(migrate.migrate)
+cli.command()(config.config)

@@ -1,0 +1,74 @@
+"""The sample flows: stored when they aren't there yet, or their file has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from app.errors import ChainGraphError
+
+TIMEOUT_S = 10.0
+
+
+class SampleRefused(ChainGraphError):
+    """The API does not take a sample flow."""
+
+
+def load_samples(api: str, directory: Path, notes: Path) -> list[str]:
+    """Store each flow of `directory` at the API; return the ids of those that were stored.
+
+    What was stored is noted in the file `notes`, so that a repeated call makes no version.
+    Raises SampleRefused when the API doesn't take one.
+    """
+    noted = _read(notes)
+    stored = []
+    with httpx.Client(base_url=api, timeout=TIMEOUT_S) as client:
+        for path, document in _documents(directory):
+            mark = hashlib.sha256(path.read_bytes()).hexdigest()
+            if not _is_stored(client, document, unchanged=noted.get(path.name) == mark):
+                stored.append(_store(client, path, document))
+            noted[path.name] = mark
+    notes.write_text(json.dumps(noted, indent=1))
+    return stored
+
+
+def _documents(directory: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    for path in sorted(directory.glob("*.json")):
+        try:
+            yield path, json.loads(path.read_bytes())
+        except ValueError as error:
+            raise SampleRefused(f"{path} is not JSON: {error}") from error
+
+
+def _is_stored(client: httpx.Client, document: dict[str, Any], *, unchanged: bool) -> bool:
+    if "id" not in document:
+        return unchanged
+    answer = client.get(f"/api/v1/flows/{document['id']}")
+    if answer.status_code == httpx.codes.NOT_FOUND:
+        return False
+    return unchanged or _json(answer).get("document") == document
+
+
+def _store(client: httpx.Client, path: Path, document: dict[str, Any]) -> str:
+    answer = client.post("/api/v1/flows", json=document)
+    if not answer.is_success:
+        raise SampleRefused(f"{path} was refused with {answer.status_code}: {answer.text.strip()}")
+    return str(_json(answer)["id"])
+
+
+def _json(answer: httpx.Response) -> dict[str, Any]:
+    body: dict[str, Any] = answer.json()
+    return body
+
+
+def _read(notes: Path) -> dict[str, str]:
+    try:
+        written: dict[str, str] = json.loads(notes.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return written
