@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from app.values.copying import copy_value
 from app.values.paths import MAX_POSITION, Path, get_path
-from app.values.ports import Missing, Value
+from app.values.ports import Value
 
 
 def merge(stored: Value, incoming: Value) -> Value:
@@ -37,13 +37,13 @@ def transfer(values: dict[str, Value], path: Path, incoming: Value) -> None:
         _place(values, path, copy_value(incoming))
 
 
-def set_path(value: Value | Missing, steps: Sequence[str | int], incoming: Value) -> Value:
+def set_path(value: Value, steps: Sequence[str | int], incoming: Value) -> Value:
     """Put `incoming` itself at `steps` of `value`, making the way there; gives the new value.
 
     `value` is changed in place where it is an object or an array that fits; what doesn't fit
     on the way is replaced. Raises ValueError for a position beyond MAX_POSITION.
     """
-    holder: dict[str, Value] = {} if isinstance(value, Missing) else {"": value}
+    holder: dict[str, Value] = {"": value}
     _place(holder, ("", *steps), incoming)
     return holder[""]
 

@@ -1,0 +1,130 @@
+"""From a document to the plan that the engine walks, and the inputs laid over it for one run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from app.errors import Fault, ValidationFailed
+from app.flows.document import FlowDocument, RetryEntry, read_document
+from app.flows.faults import FaultLog
+from app.flows.plan import InPort, Plan, PlanEdge, PlanNode
+from app.flows.validation import Draft, validate
+from app.flows.wiring import EdgeDraft, plan_edges
+from app.nodes.spec import Catalogue, NodeSpec, RetryPolicy
+from app.values.paths import Path
+from app.values.ports import ERROR, ERROR_MESSAGE, PortConfig, Value
+
+_ERROR_PORTS = frozenset({ERROR, ERROR_MESSAGE})
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A document that can run: its models, its plan, and what is odd about it."""
+
+    document: FlowDocument
+    plan: Plan
+    warnings: tuple[Fault, ...]
+
+
+def prepare(raw: Value, catalogue: Catalogue) -> Prepared:
+    """Read, check and compile a document as it came in.
+
+    Raises ValidationFailed with every fault, each with its JSON pointer; nothing else, whatever
+    `raw` is.
+    """
+    faults = FaultLog()
+    document = read_document(raw, faults)
+    if document is None:
+        raise ValidationFailed(faults.listed())
+    return _prepared(document, catalogue, faults)
+
+
+def compile_plan(document: FlowDocument, catalogue: Catalogue) -> Plan:
+    """Compile a document; raises ValidationFailed if it can't run with this catalogue."""
+    return _prepared(document, catalogue, FaultLog()).plan
+
+
+def _prepared(document: FlowDocument, catalogue: Catalogue, faults: FaultLog) -> Prepared:
+    warnings = FaultLog()
+    draft = validate(document, catalogue, faults, warnings)
+    edges = plan_edges(draft.edges, faults)
+    if faults:
+        raise ValidationFailed(faults.listed())
+    return Prepared(document, _plan(draft, edges), tuple(warnings.listed()))
+
+
+def _plan(draft: Draft, edges: tuple[PlanEdge, ...]) -> Plan:
+    nodes = _plan_nodes(draft, edges)
+    outputs = draft.outputs
+    return Plan(
+        flow_id=draft.document.id or "",
+        metadata=draft.document.metadata,
+        nodes=nodes,
+        edges=edges,
+        index_of={node.id: node.index for node in nodes},
+        outputs=None
+        if outputs is None
+        else {name: (place.node, place.path) for name, place in outputs.items()},
+    )
+
+
+def _plan_nodes(draft: Draft, edges: Sequence[PlanEdge]) -> tuple[PlanNode, ...]:
+    in_ports = _in_ports(len(draft.nodes), draft.edges)
+    out_edges: list[list[int]] = [[] for _ in draft.nodes]
+    failures: set[int] = set()
+    for edge in edges:
+        out_edges[edge.source].append(edge.index)
+        if edge.source_root in _ERROR_PORTS:
+            failures.add(edge.source)
+    nodes: list[PlanNode] = []
+    for index, node in enumerate(draft.nodes):
+        if node.spec is None:
+            # A fault has been noted, and no plan is made of a document with a fault.
+            continue
+        entry = node.entry
+        nodes.append(
+            PlanNode(
+                index=index,
+                id=entry.id,
+                type=entry.type,
+                spec=node.spec,
+                ports=node.ports,
+                values=node.values,
+                in_ports=in_ports[index],
+                out_edges=tuple(out_edges[index]),
+                retry=_retry(entry.retry, node.spec),
+                timeout_ms=node.spec.timeout_ms if entry.timeout_ms is None else entry.timeout_ms,
+                queue=entry.queue or node.spec.queue,
+                handles_error=index in failures,
+                is_template=draft.templates[index],
+                parent=draft.parents.get(index),
+            )
+        )
+    return tuple(nodes)
+
+
+def _in_ports(nodes: int, edges: Sequence[EdgeDraft]) -> list[tuple[InPort, ...]]:
+    fed: list[dict[Path, list[int]]] = [{} for _ in range(nodes)]
+    configs: dict[tuple[int, Path], PortConfig] = {}
+    for index, edge in enumerate(edges):
+        target = edge.target
+        fed[target.node].setdefault(target.path, []).append(index)
+        if target.config is not None:
+            configs[target.node, target.path] = target.config
+    return [
+        tuple(InPort(path, configs[node, path], tuple(numbers)) for path, numbers in ports.items())
+        for node, ports in enumerate(fed)
+    ]
+
+
+def _retry(entry: RetryEntry, spec: NodeSpec) -> RetryPolicy:
+    said: dict[str, Any] = {
+        "max_attempts": entry.max_attempts,
+        "backoff_ms": entry.backoff_ms,
+        "backoff_factor": entry.backoff_factor,
+        "max_backoff_ms": entry.max_backoff_ms,
+    }
+    changes = {name: value for name, value in said.items() if value is not None}
+    return replace(spec.retry, **changes) if changes else spec.retry

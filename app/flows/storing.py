@@ -1,0 +1,112 @@
+"""The values that a document stores in the ports of a node, laid over their defaults."""
+
+from __future__ import annotations
+
+from app.flows.document import Form, NodeEntry, PortEntry
+from app.flows.faults import FaultLog, below
+from app.flows.shaping import Ports
+from app.values.checks import FaultKind, value_faults
+from app.values.compatibility import config_at
+from app.values.copying import copy_value
+from app.values.merging import set_path
+from app.values.paths import Path, parse_path
+from app.values.ports import EXECUTE, SYSTEM_PORTS, Missing, PortConfig, Value
+
+
+class Storing:
+    """Reads stored values; what a port doesn't allow is a fault, or a warning in an export."""
+
+    def __init__(self, form: Form, faults: FaultLog, warnings: FaultLog) -> None:
+        self._form = form
+        self._faults = faults
+        self._warnings = warnings
+
+    def values(self, node: NodeEntry, ports: Ports) -> dict[str, Value]:
+        """The stored value, or else the default, of each root port that has either."""
+        values = {
+            name: config.default
+            for name, config in ports.items()
+            if not isinstance(config.default, Missing) and name not in SYSTEM_PORTS
+        }
+        for port in node.ports:
+            self._exported(port, ports, values)
+        self._native(node, ports, values)
+        return values
+
+    def _exported(self, port: PortEntry, ports: Ports, values: dict[str, Value]) -> None:
+        config = ports.get(port.id)
+        # Of the system ports only __execute holds anything; the others tell of an earlier run.
+        if config is None or (port.id in SYSTEM_PORTS and port.id != EXECUTE):
+            return
+        if isinstance(port.value, Missing):
+            return
+        pointer = below(port.pointer, "value")
+        if config.takes_input:
+            if self._allowed(config, port.value, pointer):
+                values[port.id] = port.value
+        elif self._is_fresh(config, port.value, pointer):
+            values[port.id] = port.value
+
+    def _is_fresh(self, config: PortConfig, value: Value, pointer: str) -> bool:
+        """Whether an output holds what it may hold: it is of an earlier run, so no fault."""
+        for fault in value_faults(config, value):
+            if fault.kind is FaultKind.TYPE:
+                self._warnings.add(below(pointer, *fault.path), f"is ignored: {fault.message}")
+                return False
+        return True
+
+    def _native(self, node: NodeEntry, ports: Ports, values: dict[str, Value]) -> None:
+        nested: list[tuple[Path, Value]] = []
+        for name, value in node.values.items():
+            pointer = below(node.pointer, "values", name)
+            place = locate(ports, name)
+            if place is None:
+                self._faults.add(pointer, f"{node.type} has no port '{name}'")
+                continue
+            path, config = place
+            if not self._allowed(config, value, pointer):
+                continue
+            if len(path) == 1:
+                values[name] = value
+            else:
+                nested.append((path, value))
+        put_nested(values, nested)
+
+    def _allowed(self, config: PortConfig, value: Value, pointer: str) -> bool:
+        allowed = True
+        for fault in value_faults(config, value):
+            place = below(pointer, *fault.path)
+            if fault.kind is FaultKind.MISSING:
+                # An edge may bring it; if none does, the node says so when it runs.
+                continue
+            if fault.kind is FaultKind.BOUNDS and self._form is Form.EXPORT:
+                self._warnings.add(place, fault.message)
+            else:
+                self._faults.add(place, fault.message)
+                allowed = False
+        return allowed
+
+
+def locate(ports: Ports, name: str) -> tuple[Path, PortConfig] | None:
+    """The path and the config of a port or of a place inside one; None if there is none."""
+    if name in ports:
+        return (name,), ports[name]
+    try:
+        path = parse_path(name)
+    except ValueError:
+        return None
+    root = ports.get(str(path[0]))
+    config = None if root is None else config_at(root, path)
+    return None if config is None else (path, config)
+
+
+def put_nested(values: dict[str, Value], nested: list[tuple[Path, Value]]) -> None:
+    """Put values at paths inside root values; the roots are copied first, once each."""
+    owned: set[str] = set()
+    for path, value in nested:
+        root = str(path[0])
+        if root not in owned:
+            owned.add(root)
+            values[root] = copy_value(values.get(root))
+        # A copy: a later path may lead into this very value, which is the document's.
+        values[root] = set_path(values[root], path[1:], copy_value(value))

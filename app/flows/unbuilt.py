@@ -1,0 +1,57 @@
+"""What FLOWS.md promises and this server can't do yet: refused by name, never ignored.
+
+Whoever builds one of these takes it out of here; nothing else has to change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from app.values.ports import PortConfig, PortType
+
+#: Node types that are known and not built.
+NOT_BUILT: Mapping[str, str] = {
+    "EventEmitterNode": "events and child executions",
+    "EventListenerNode": "events and child executions",
+    "EventListenerNodeV2": "events and child executions",
+    "RunFlowNode": "child executions",
+    "ForEachNode": "child executions",
+    "WaitForSignalNode": "signals",
+    "SleepNode": "timers",
+    "GroupNode": "groups",
+    "StreamBufferNode": "streams",
+    "OnStreamStarted": "streams",
+    "TextStreamNode": "streams",
+    "WaitForStream": "streams",
+    "UnencryptedSecret": "secrets",
+    "SecretNode": "secrets",
+    "LLMCallNode": "secrets and streams",
+    "LLMCallWithStructuredOutputNode": "secrets and streams",
+}
+
+#: The category whose nodes hold others that run (FLOWS.md, rule 10).
+GROUP_CATEGORY = "group"
+
+#: Types of nodes that hold others that run, for as long as the catalogue has none of them.
+GROUP_TYPES = frozenset({"GroupNode"})
+
+#: Port types that are known and not built.
+_PORT_TYPES: Mapping[PortType, str] = {PortType.STREAM: "streams", PortType.SECRET: "secrets"}
+
+#: The only queue that there is; a worker listens to no other.
+BUILT_QUEUE = "default"
+
+
+def unknown_type(node_type: str) -> str:
+    """Why a node type that the catalogue lacks is refused."""
+    if node_type in NOT_BUILT:
+        return f"the node type '{node_type}' is not built yet ({NOT_BUILT[node_type]})"
+    return f"unknown node type '{node_type}'"
+
+
+def unbuilt_port(config: PortConfig) -> str | None:
+    """Why a port that a document describes is refused, or None."""
+    if config.type in _PORT_TYPES:
+        return f"ports of type {config.type} are not built yet"
+    inner = [config.item, config.underlying, *(config.properties or {}).values()]
+    return next((no for part in inner if part is not None and (no := unbuilt_port(part))), None)

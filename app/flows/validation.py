@@ -1,0 +1,174 @@
+"""Whether a document makes a flow that can run (FLOWS.md, The document): faults and warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from app.flows.document import FlowDocument, NodeEntry
+from app.flows.faults import FaultLog, below
+from app.flows.reach import (
+    UNKNOWN,
+    Feed,
+    Wires,
+    dead_cycles,
+    never_running,
+    rings,
+    start_order,
+)
+from app.flows.shaping import Shaper
+from app.flows.storing import Storing
+from app.flows.unbuilt import BUILT_QUEUE, GROUP_CATEGORY, GROUP_TYPES, unknown_type
+from app.flows.wiring import EdgeDraft, NodeDraft, Place, Wiring
+from app.nodes.spec import Catalogue
+from app.values.ports import ERROR, ERROR_MESSAGE
+
+_ERROR_PORTS = frozenset({ERROR, ERROR_MESSAGE})
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a document comes to: a plan, if no fault was noted."""
+
+    document: FlowDocument
+    nodes: Sequence[NodeDraft]
+    edges: Sequence[EdgeDraft]
+    outputs: Mapping[str, Place] | None
+    parents: Mapping[int, int]
+    templates: Sequence[bool]
+
+
+def validate(
+    document: FlowDocument, catalogue: Catalogue, faults: FaultLog, warnings: FaultLog
+) -> Draft:
+    """Check everything that a save is refused for or warns of, in linear time.
+
+    Nothing is raised: what is wrong is in `faults` and `warnings` afterwards.
+    """
+    nodes = _draft_nodes(document, catalogue, faults, warnings)
+    wiring = Wiring(nodes, faults)
+    edges = wiring.edges(document.edges)
+    parents = _parents(nodes, faults)
+    draft = Draft(
+        document=document,
+        nodes=nodes,
+        edges=edges,
+        outputs=_outputs(document, wiring),
+        parents=parents,
+        templates=[number in parents for number in range(len(nodes))],
+    )
+    _check_reach(draft, faults, warnings)
+    _warn_of_loose_nodes(draft, warnings)
+    return draft
+
+
+def _draft_nodes(
+    document: FlowDocument, catalogue: Catalogue, faults: FaultLog, warnings: FaultLog
+) -> list[NodeDraft]:
+    shaper = Shaper(document.form, faults, warnings)
+    storing = Storing(document.form, faults, warnings)
+    drafts: list[NodeDraft] = []
+    seen: dict[str, int] = {}
+    for entry in document.nodes:
+        if entry.id and seen.setdefault(entry.id, entry.index) != entry.index:
+            message = f"node {seen[entry.id]} has the id '{entry.id}', too"
+            faults.add(below(entry.pointer, "id"), message)
+        spec = catalogue.get(entry.type)
+        _check_queue(entry, faults)
+        if spec is None:
+            # Without a type there is a fault already.
+            if entry.type:
+                faults.add(below(entry.pointer, "type"), unknown_type(entry.type))
+            drafts.append(NodeDraft(entry, None, {}, {}))
+            continue
+        if spec.deprecated:
+            warnings.add(below(entry.pointer, "type"), f"'{entry.type}' is deprecated")
+        ports = shaper.ports(entry, spec)
+        drafts.append(NodeDraft(entry, spec, ports, storing.values(entry, ports)))
+    return drafts
+
+
+def _check_queue(entry: NodeEntry, faults: FaultLog) -> None:
+    if entry.queue not in (None, BUILT_QUEUE):
+        message = f"queues other than '{BUILT_QUEUE}' are not built yet"
+        faults.add(below(entry.pointer, "queue"), message)
+
+
+def _outputs(document: FlowDocument, wiring: Wiring) -> Mapping[str, Place] | None:
+    if document.outputs is None:
+        return None
+    places = {name: wiring.output(end) for name, end in document.outputs.items()}
+    return {name: place for name, place in places.items() if place is not None}
+
+
+def _parents(nodes: Sequence[NodeDraft], faults: FaultLog) -> dict[int, int]:
+    """The parent of each node that has one; a parent that doesn't exist is no parent."""
+    numbers = {node.entry.id: number for number, node in enumerate(nodes)}
+    parents: dict[int, int] = {}
+    for number, node in enumerate(nodes):
+        parent_id = node.entry.parent_id
+        if parent_id is None or parent_id not in numbers:
+            continue
+        parents[number] = numbers[parent_id]
+        if _is_group(nodes[numbers[parent_id]]):
+            pointer = below(node.entry.pointer, "metadata", "parentNodeId")
+            faults.add(pointer, "groups are not built yet")
+    for ring in rings(parents):
+        pointer = below(nodes[ring[0]].entry.pointer, "metadata", "parentNodeId")
+        faults.add(pointer, f"is inside itself: {_shown(ring[::-1], nodes)}")
+    return parents
+
+
+def _is_group(node: NodeDraft) -> bool:
+    if node.spec is None:
+        return node.entry.type in GROUP_TYPES
+    return node.spec.category == GROUP_CATEGORY
+
+
+def _wires(draft: Draft) -> Wires:
+    ports: list[dict[tuple[str | int, ...], list[Feed]]] = [{} for _ in draft.nodes]
+    for edge in draft.edges:
+        feeds = ports[edge.target.node].setdefault(edge.target.path, [])
+        if edge.source is None:
+            feeds.append(Feed(UNKNOWN))
+        else:
+            feeds.append(Feed(edge.source.node, edge.source.path[0] in _ERROR_PORTS))
+    return [list(fed.values()) for fed in ports]
+
+
+def _check_reach(draft: Draft, faults: FaultLog, warnings: FaultLog) -> None:
+    wires = _wires(draft)
+    order = start_order(wires, draft.templates)
+    cycles = dead_cycles(wires, order)
+    closing = _edge_pointers(draft) if cycles else {}
+    for cycle in cycles:
+        shown = _shown(cycle, draft.nodes)
+        message = f"nothing from outside can set this cycle going: {shown}"
+        faults.add(closing[cycle[-1], cycle[0]], message)
+    for node in sorted(never_running(wires, draft.templates, order)):
+        message = "can never run: what it waits for can't all come, as a node completes or fails"
+        warnings.add(draft.nodes[node].entry.pointer, message)
+
+
+def _edge_pointers(draft: Draft) -> dict[tuple[int, int], str]:
+    """Where an edge from one node to another stands; the last one, if there are several."""
+    return {
+        (edge.source.node, edge.target.node): edge.entry.pointer
+        for edge in draft.edges
+        if edge.source is not None
+    }
+
+
+def _shown(cycle: Sequence[int], nodes: Sequence[NodeDraft]) -> str:
+    return " → ".join(nodes[node].entry.id for node in (*cycle, cycle[0]))
+
+
+def _warn_of_loose_nodes(draft: Draft, warnings: FaultLog) -> None:
+    connected = set(draft.parents)
+    for edge in draft.edges:
+        connected.add(edge.target.node)
+        if edge.source is not None:
+            connected.add(edge.source.node)
+    for number, node in enumerate(draft.nodes):
+        if number not in connected:
+            warnings.add(node.entry.pointer, f"node '{node.entry.id}' is not connected to anything")
