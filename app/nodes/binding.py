@@ -1,0 +1,231 @@
+"""From a function's signature to ports, and from port values to a call and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from app.errors import NodeError
+from app.nodes.shapes import Read, Shape, fields_of, shape_of
+from app.nodes.spec import NodeContext
+from app.values.checks import check_value
+from app.values.plain import plain_copy
+from app.values.ports import SYSTEM_PORTS, Direction, Missing, PortConfig, Value
+
+#: Marks a parameter that was given no value and has no default.
+_NO_VALUE = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A parameter that a port feeds."""
+
+    name: str
+    port: str
+    nullable: bool
+    read: Read | None
+    optional: bool
+
+    def take(self, inputs: Mapping[str, Value]) -> Any:
+        """Give the value for the call, `_NO_VALUE` to leave the default to Python."""
+        value = inputs.get(self.port, _NO_VALUE)
+        if value is _NO_VALUE:
+            if self.optional:
+                return value
+            if not self.nullable:
+                raise NodeError(f"port '{self.port}' has no value")
+            return None
+        if value is None:
+            if not self.nullable:
+                raise NodeError(f"port '{self.port}' is null")
+            return None
+        return value if self.read is None else self.read(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How the returned object turns into outputs by port id."""
+
+    ports: Mapping[str, PortConfig]
+    spread: Callable[[Any], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A node function, read: its ports in order, and how to call it."""
+
+    ports: Mapping[str, PortConfig]
+    arguments: tuple[Argument, ...]
+    context: str | None
+    result: Result
+
+    def bind(self, inputs: Mapping[str, Value], ctx: NodeContext) -> dict[str, Any]:
+        """Give the keyword arguments of one call; raises NodeError for a missing value."""
+        bound = {} if self.context is None else {self.context: ctx}
+        for argument in self.arguments:
+            value = argument.take(inputs)
+            if value is not _NO_VALUE:
+                bound[argument.name] = value
+        return bound
+
+
+def read_signature(
+    function: Callable[..., Any], texts: Mapping[str, str], scope: Mapping[str, Any]
+) -> Signature:
+    """Read a node function, whose docstring says `texts` of its ports.
+
+    `scope` are the names around its definition. Raises ValueError with a sentence on what is
+    written wrongly.
+    """
+    hints = _hints(function, scope)
+    ports: dict[str, PortConfig] = {}
+    arguments: list[Argument] = []
+    context: str | None = None
+    for parameter in inspect.signature(function).parameters.values():
+        if hints.get(parameter.name) is NodeContext:
+            context = parameter.name
+            continue
+        argument, config = _argument(parameter, hints)
+        _add(ports, argument.port, config)
+        arguments.append(argument)
+    result = _result(hints)
+    for port, config in result.ports.items():
+        # A node may set a passthrough of its own; anything else by that name is a clash.
+        if port not in ports or ports[port].direction is not Direction.PASSTHROUGH:
+            _add(ports, port, config)
+    for port in texts.keys() - ports.keys():
+        raise ValueError(f"its docstring describes a port '{port}' that it does not have")
+    described = {
+        port: dataclasses.replace(config, description=config.description or texts.get(port, ""))
+        for port, config in ports.items()
+    }
+    return Signature(described, tuple(arguments), context, result)
+
+
+def _hints(function: Callable[..., Any], scope: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function, localns=dict(scope), include_extras=True)
+    except (NameError, TypeError, SyntaxError, AttributeError) as error:
+        raise ValueError(f"its annotations can't be read: {error}") from error
+
+
+def _argument(
+    parameter: inspect.Parameter, hints: Mapping[str, Any]
+) -> tuple[Argument, PortConfig]:
+    name = parameter.name
+    if parameter.kind not in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+        raise ValueError(f"its parameter '{name}' can't be a port: ports are given by name")
+    if name not in hints:
+        raise ValueError(f"its parameter '{name}' has no annotation")
+    shape = _shape(f"its parameter '{name}'", hints[name])
+    port = shape.port.id or name
+    config = _with_default(f"its parameter '{name}'", shape, parameter.default)
+    if config.direction is Direction.OUTPUT:
+        raise ValueError(f"its parameter '{name}' is an output; outputs are returned")
+    if shape.port.required is None:
+        required = isinstance(config.default, Missing) and not shape.nullable
+        config = dataclasses.replace(config, required=required)
+    optional = parameter.default is not parameter.empty
+    return Argument(name, port, shape.nullable, shape.read, optional), config
+
+
+def _shape(what: str, annotation: Any) -> Shape:
+    try:
+        return shape_of(annotation)
+    except ValueError as error:
+        raise ValueError(f"{what} {error}") from error
+
+
+def _with_default(what: str, shape: Shape, default: Any) -> PortConfig:
+    config = shape.config
+    if default is not inspect.Parameter.empty and default is not None:
+        if not isinstance(config.default, Missing):
+            raise ValueError(f"{what} has two defaults")
+        try:
+            config = dataclasses.replace(config, default=plain_copy(default))
+        except ValueError as error:
+            raise ValueError(f"{what} has a default that is no value: {error}") from error
+    if not isinstance(config.default, Missing):
+        fault = check_value(config, config.default)
+        if fault is not None:
+            raise ValueError(f"{what} has a default that it does not allow: {fault}")
+    return config
+
+
+def _add(ports: dict[str, PortConfig], port: str, config: PortConfig) -> None:
+    if port in SYSTEM_PORTS or port.startswith("__"):
+        raise ValueError(f"its port '{port}' has the name of a system port")
+    if not port or set(port) & set(".[]"):
+        raise ValueError(f"its port '{port}' has a name with a dot or a bracket, or none")
+    if port in ports:
+        raise ValueError(f"two of its ports have the name '{port}'")
+    ports[port] = config
+
+
+def _result(hints: Mapping[str, Any]) -> Result:
+    if "return" not in hints:
+        raise ValueError("it has no return annotation (None, if it has no outputs)")
+    returned = hints["return"]
+    if returned is type(None):
+        return Result({}, _nothing)
+    if typing.get_origin(returned) is Annotated:
+        return _single(returned)
+    fields = fields_of(returned) if isinstance(returned, type) else None
+    if fields is None:
+        raise ValueError(
+            'its return annotation names no port: write Annotated[type, Port("name")], '
+            "a NamedTuple, a dataclass or a TypedDict"
+        )
+    return _several(returned, fields)
+
+
+def _nothing(returned: Any) -> Mapping[str, Any]:
+    if returned is not None:
+        raise NodeError(f"returned a {type(returned).__name__}, where nothing was promised")
+    return {}
+
+
+def _single(returned: Any) -> Result:
+    shape = _shape("its return type", returned)
+    port = shape.port.id
+    if port is None:
+        raise ValueError('its return annotation has no name: write Port("name")')
+    return Result({port: _output("its return type", shape)}, lambda value: {port: value})
+
+
+def _several(cls: type, fields: Mapping[str, Any]) -> Result:
+    ports: dict[str, PortConfig] = {}
+    ids: dict[str, str] = {}
+    for name, annotation in fields.items():
+        shape = _shape(f"its output '{name}'", annotation)
+        ids[name] = shape.port.id or name
+        _add(ports, ids[name], _output(f"its output '{name}'", shape))
+    if typing.is_typeddict(cls):
+        return Result(ports, lambda value: _by_key(cls, ids, value))
+    return Result(ports, lambda value: _by_field(cls, ids, value))
+
+
+def _output(what: str, shape: Shape) -> PortConfig:
+    config = _with_default(what, shape, inspect.Parameter.empty)
+    if shape.port.direction is not None and config.direction is not Direction.OUTPUT:
+        raise ValueError(f"{what} is an {config.direction}; only a parameter can be that")
+    return dataclasses.replace(config, direction=Direction.OUTPUT)
+
+
+def _by_field(cls: type, ids: Mapping[str, str], returned: Any) -> Mapping[str, Any]:
+    if not isinstance(returned, cls):
+        raise NodeError(f"returned a {type(returned).__name__}, where {cls.__name__} was promised")
+    return {port: getattr(returned, name) for name, port in ids.items()}
+
+
+def _by_key(cls: type, ids: Mapping[str, str], returned: Any) -> Mapping[str, Any]:
+    if not isinstance(returned, Mapping):
+        raise NodeError(f"returned a {type(returned).__name__}, where {cls.__name__} was promised")
+    for key in returned:
+        if key not in ids:
+            raise NodeError(f"returned '{key}', which is none of its outputs")
+    return {ids[key]: value for key, value in returned.items()}

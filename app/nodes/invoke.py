@@ -1,0 +1,65 @@
+"""Runs one node: inputs checked against its ports before, outputs after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.errors import NodeError
+from app.nodes.spec import NodeContext, NodeSpec
+from app.values.checks import check_value
+from app.values.plain import plain_copy
+from app.values.ports import Direction, Missing, Value
+
+
+def run_node_function(
+    spec: NodeSpec, inputs: Mapping[str, Value], ctx: NodeContext
+) -> dict[str, Value]:
+    """Run the node once and give its outputs and passthroughs as JSON.
+
+    `inputs` are its values by root port id; defaults fill in what is missing. Values are
+    checked against the ports of the type, not against what a document made of them. Ports
+    that the node did not set are left out. Raises NodeError, naming the port, for a value that
+    a port does not allow, and whatever the node raises.
+    """
+    given = _given(spec, inputs)
+    # Copied before the node sees them: a node may change its own input in place.
+    handed_on = {
+        port: plain_copy(given[port])
+        for port, config in spec.ports.items()
+        if config.direction is Direction.PASSTHROUGH and port in given
+    }
+    returned = spec.invoke(given, ctx)
+    return {**handed_on, **_outputs(spec, returned)}
+
+
+def _given(spec: NodeSpec, inputs: Mapping[str, Value]) -> dict[str, Value]:
+    given: dict[str, Value] = {}
+    for port, config in spec.ports.items():
+        if not config.takes_input:
+            continue
+        if port in inputs:
+            fault = check_value(config, inputs[port])
+            if fault is not None:
+                raise NodeError(f"port '{port}': {fault}")
+            given[port] = inputs[port]
+        elif not isinstance(config.default, Missing):
+            given[port] = plain_copy(config.default)
+    return given
+
+
+def _outputs(spec: NodeSpec, returned: Mapping[str, Any]) -> dict[str, Value]:
+    outputs: dict[str, Value] = {}
+    for port, value in returned.items():
+        config = spec.ports.get(port)
+        if config is None or not config.gives_output:
+            raise NodeError(f"the node set '{port}', which is none of its outputs")
+        try:
+            copied = plain_copy(value)
+        except ValueError as error:
+            raise NodeError(f"output '{port}' is no value: {error}") from error
+        fault = check_value(config, copied)
+        if fault is not None:
+            raise NodeError(f"output '{port}': {fault}")
+        outputs[port] = copied
+    return outputs

@@ -1,0 +1,21 @@
+"""A node that speaks to whoever watches the run."""
+
+from __future__ import annotations
+
+from app.nodes.sdk import NodeContext, node
+
+
+# Its one effect is an event, and a replay sends it again: no checkpoint of its own for that.
+@node(
+    "DebugLogNode",
+    category="utilities",
+    title="Debug Log",
+    effects=False,
+    tags=("debug", "log", "console"),
+)
+def debug_log(ctx: NodeContext, message: str | None = "") -> None:
+    """Sends a message to the events of the run.
+
+    Ports: `message` the text.
+    """
+    ctx.log(message or "")

@@ -1,0 +1,55 @@
+"""A node context that stands alone: it remembers what the node told it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.errors import NodeCancelled
+from app.nodes.invoke import run_node_function
+from app.nodes.spec import NodeSpec
+from app.values.ports import PortConfig, Value
+
+
+@dataclass
+class FakeContext:
+    """Answers as the runner would; `cancelled` is set by the test."""
+
+    execution_id: str = "execution"
+    root_execution_id: str = "execution"
+    node_id: str = "node"
+    attempt: int = 1
+    idempotency_key: str = "execution/node"
+    owner_id: str = "local"
+    integrations: Mapping[str, Value] = field(default_factory=dict)
+    event: Mapping[str, Value] | None = None
+    is_child: bool = False
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    schemas: dict[str, PortConfig] = field(default_factory=dict)
+    logs: list[tuple[str, str]] = field(default_factory=list)
+    shares: list[tuple[float, str]] = field(default_factory=list)
+    sleeps: list[int] = field(default_factory=list)
+
+    def log(self, text: str, level: str = "info") -> None:
+        self.logs.append((level, text))
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        self.shares.append((fraction, message))
+
+    def check(self) -> None:
+        if self.cancelled.is_set():
+            raise NodeCancelled
+
+    def sleep(self, ms: int) -> None:
+        self.check()
+        self.sleeps.append(ms)
+
+    def schema(self, port: str) -> PortConfig:
+        return self.schemas[port]
+
+
+def run(spec: NodeSpec, context: FakeContext | None = None, /, **inputs: Any) -> dict[str, Value]:
+    """Run a node type on inputs by port id."""
+    return run_node_function(spec, inputs, context or FakeContext(schemas=dict(spec.ports)))
