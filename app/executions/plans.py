@@ -9,7 +9,7 @@ from threading import Lock
 import orjson
 
 from app.engine.wiring import Wiring
-from app.flows.prepare import prepare
+from app.flows import prepare
 from app.nodes.spec import Catalogue
 
 #: Plans kept; a plan is about 2 KB per node.

@@ -30,7 +30,7 @@ from app.events.wire import timestamp, to_json
 from app.executions.plans import PlanCache
 from app.executions.steps import Arrival, Disowned, Ended, RunFacts, Stale, Step, Told
 from app.executions.writer import GATHER_LIVE_S, GATHER_PURE_S, Pause, Publish, Writer
-from app.flows.overlay import overlay_inputs
+from app.flows import overlay_inputs
 from app.nodes.retry import RetryAfter
 from app.store.protocol import RunStore
 from app.store.records import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from app.events.wire import envelopes
 from app.store.records import Recovered
-from app.store.sweeps import LostClaim, PgKeeperStore
+from app.store.sweeps import LostClaim, PgSweepStore
 
 #: Between the two looks at a lock that seems lost, in seconds.
 SECOND_LOOK_S = 0.2
@@ -42,7 +42,7 @@ class Sweep:
 
     def __init__(
         self,
-        store: PgKeeperStore,
+        store: PgSweepStore,
         options: SweepOptions,
         *,
         publish: Publish,

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg2.errors
 from sqlalchemy import Row, and_, or_, select
 
 from app.store.database import Database, Statement
 from app.store.records import NewExecution
+from app.store.run_statements import DOCUMENT
+from app.store.sweep_statements import SLOTS
 from app.store.tables import checkpoints, claims, executions, workers
 
-#: Creates any number of executions, each with its first event. They are a microsecond apart,
-#: so that age keeps the order of the request.
+#: Creates any number of executions, each with its first event.
 CREATE = Statement(
     "create_executions",
     "text[], text[], int[], text[], int[], text[], text[], text[], bool[], int[], text[]",
@@ -23,19 +24,19 @@ CREATE = Statement(
     WITH t AS MATERIALIZED (
         SELECT date_trunc('milliseconds', clock_timestamp()) AS at
     ), rows AS MATERIALIZED (
-        SELECT u.*, t.at, t.at + (u.place - 1) * interval '1 microsecond' AS created_at
-        FROM t, unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) WITH ORDINALITY
+        SELECT u.*, t.at
+        FROM t, unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
             AS u(id, flow_id, flow_version, owner_id, priority, options, inputs, integration,
-                 start_requested, nodes_total, created_event, place)
+                 start_requested, nodes_total, created_event)
     ), created AS (
         INSERT INTO chaingraph_executions
             (id, flow_id, flow_version, owner_id, root_execution_id, priority, created_at,
              options, inputs, integration, start_requested_at, runnable_at, nodes_total,
              updated_at)
-        SELECT id, flow_id, flow_version, owner_id, id, priority, created_at, options::json,
+        SELECT id, flow_id, flow_version, owner_id, id, priority, at, options::json,
             inputs::json, integration::json,
-            CASE WHEN start_requested THEN created_at END,
-            CASE WHEN start_requested THEN created_at END, nodes_total, created_at
+            CASE WHEN start_requested THEN at END, CASE WHEN start_requested THEN at END,
+            nodes_total, at
         FROM rows
     )
     INSERT INTO chaingraph_execution_events (execution_id, index, type, timestamp, data)
@@ -67,6 +68,32 @@ BACKLOG = Statement(
     ) AS some
     """,
 )
+
+
+#: (execution): when each node last started, as its events tell.
+STARTED = Statement(
+    "started_nodes",
+    "text",
+    """
+    SELECT data ->> 'nodeId', max(timestamp) FROM chaingraph_execution_events
+    WHERE execution_id = $1 AND type = 'node:started' GROUP BY 1
+    """,
+)
+
+#: (flow): what create must know of a flow.
+FLOW_HEAD = Statement(
+    "flow_head",
+    "text",
+    "SELECT owner_id, version, hidden_at IS NOT NULL FROM chaingraph_flows WHERE id = $1",
+)
+
+
+class FlowHead(NamedTuple):
+    """Whose a flow is, its newest version, and whether it was deleted."""
+
+    owner_id: str
+    version: int
+    is_hidden: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +144,28 @@ class ExecutionTable:
         """How many executions wait for a worker, counted up to `limit`."""
         with self._database.session() as session:
             return int(session.execute(BACKLOG, limit)[0][0])
+
+    def flow_head(self, flow_id: str) -> FlowHead | None:
+        """What create must know of a flow; None where there is none."""
+        with self._database.session() as session:
+            rows = session.execute(FLOW_HEAD, flow_id)
+        return FlowHead(*rows[0]) if rows else None
+
+    def document(self, flow_id: str, version: int) -> str | None:
+        """The document of a flow version, as JSON text; None where there is none."""
+        with self._database.session() as session:
+            rows = session.execute(DOCUMENT, flow_id, version)
+        return rows[0][0] if rows else None
+
+    def slots(self) -> int:
+        """How many executions the workers alive can run at once."""
+        with self._database.session() as session:
+            return int(session.execute(SLOTS)[0][0])
+
+    def started_at(self, execution_id: str) -> dict[str, datetime]:
+        """When the latest attempt of each node started, by node id."""
+        with self._database.session() as session:
+            return dict(session.execute(STARTED, execution_id))
 
     def one(self, execution_id: str) -> Row[Any] | None:
         """The row with this id."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -11,7 +10,6 @@ from app.store.records import (
     Claimed,
     Fence,
     Parked,
-    Renewed,
     StoredCheckpoint,
     Void,
     Woken,
@@ -67,12 +65,4 @@ class RunStore(Protocol):
 
     def now(self) -> datetime:
         """The store's time, which all leases and timers are made of."""
-        ...
-
-    def renew(self, worker_id: str, fences: Sequence[Fence], lease_ms: int) -> list[Renewed]:
-        """Prolong the leases of what really runs here; gives those that still held."""
-        ...
-
-    def release_strays(self, worker_id: str, fences: Sequence[Fence]) -> None:
-        """Release what this process holds a claim on and doesn't run."""
         ...

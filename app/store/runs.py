@@ -15,7 +15,6 @@ from app.store.records import (
     Claimed,
     Fence,
     Parked,
-    Renewed,
     StoredCheckpoint,
     Void,
     Woken,
@@ -128,19 +127,6 @@ class PgRunStore:
         """The store's time, in milliseconds."""
         at: datetime = self._run(sql.NOW)[0][0]
         return at
-
-    def renew(self, worker_id: str, fences: Sequence[Fence], lease_ms: int) -> list[Renewed]:
-        """Prolong the leases of what really runs here; gives those that still held."""
-        ids = [fence.execution_id for fence in fences]
-        epochs = [fence.epoch for fence in fences]
-        rows = self._run(sql.RENEW, worker_id, ids, epochs, lease_ms)
-        return [Renewed(Fence(row[0], row[1]), row[2]) for row in rows]
-
-    def release_strays(self, worker_id: str, fences: Sequence[Fence]) -> None:
-        """Release what this process holds a claim on and doesn't run."""
-        ids = [fence.execution_id for fence in fences]
-        for execution_id, epoch in self._run(sql.STRAYS, worker_id, ids):
-            self.release(Fence(execution_id, epoch))
 
 
 def _claimed(row: tuple[Any, ...]) -> Claimed:

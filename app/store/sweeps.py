@@ -1,16 +1,14 @@
-"""The keeper's store on PostgreSQL: who is alive, and what the dead left behind."""
+"""The sweep's store on PostgreSQL: what is due, and what the dead left behind."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import orjson
-
 from app.errors import StoreUnavailable
 from app.store import sweep_statements as sql
 from app.store.database import Database, Session, Statement
-from app.store.records import Recovered, WorkerRow
+from app.store.records import Recovered
 
 
 class LostClaim(NamedTuple):
@@ -21,22 +19,19 @@ class LostClaim(NamedTuple):
     worker_id: str
 
 
-class PgKeeperStore:
-    """A process's registration, its lock, and the sweep, on one connection.
+class PgSweepStore:
+    """The statements of the sweep, on a connection of its own.
 
-    The lock lives and dies with the connection, so it is taken anew after every loss. Every
-    method may raise StoreUnavailable. For one thread.
+    Every method may raise StoreUnavailable. For one thread.
     """
 
-    def __init__(self, database: Database, worker: WorkerRow) -> None:
+    def __init__(self, database: Database, worker_id: str) -> None:
         self._database = database
-        self._worker = worker
+        self._worker_id = worker_id
         self._session: Session | None = None
-        self._is_locked = False
 
     def _run(self, statement: Statement, *args: object) -> list[tuple[Any, ...]]:
         if self._session is None or self._session.lost:
-            self._is_locked = False
             self._session = self._database.open()
         try:
             return self._session.execute(statement, *args)
@@ -45,7 +40,7 @@ class PgKeeperStore:
             raise
 
     def close(self) -> None:
-        """Close the connection, and with it give up the lock."""
+        """Close the connection."""
         session, self._session = self._session, None
         if session is not None:
             session.close()
@@ -55,42 +50,13 @@ class PgKeeperStore:
         session = self._session
         return None if session is None or session.lost else session.connection.fileno()
 
-    def register(self) -> None:
-        """Say who this process is and hold its lock; does nothing where both is so.
-
-        While the server has not noticed that the last connection is gone, the lock is still
-        held by that one: the next call tries again.
-        """
-        if self._session is not None and not self._session.lost and self._is_locked:
-            return
-        row = self._worker
-        self._run(
-            sql.REGISTER,
-            row.worker_id,
-            row.parent_worker_id,
-            row.hostname,
-            row.pid,
-            row.pool,
-            row.concurrency,
-            orjson.dumps(list(row.queues)).decode(),
-            row.lease_ms,
-            row.lock_key,
-        )
-        if self._run(sql.LOCK, row.lock_key)[0][0]:
-            self._run(sql.LOCKED, row.worker_id)
-            self._is_locked = True
-
-    def set_status(self, status: str) -> None:
-        """Say that this process is running or draining."""
-        self._run(sql.SET_STATUS, self._worker.worker_id, status)
-
     def unregister(self, worker_ids: Sequence[str]) -> None:
         """Forget processes that have ended."""
         self._run(sql.UNREGISTER, list(worker_ids))
 
     def take_beat(self, interval_ms: int) -> bool:
         """Whether the sweep is due and this process's to do."""
-        return bool(self._run(sql.BEAT, self._worker.worker_id, interval_ms))
+        return bool(self._run(sql.BEAT, self._worker_id, interval_ms))
 
     def unlocked(self) -> set[str]:
         """Processes that hold no lock although they took one; one look proves nothing yet."""
@@ -114,7 +80,7 @@ class PgKeeperStore:
             claim.execution_id,
             claim.epoch,
             reason,
-            self._worker.worker_id,
+            self._worker_id,
             claim.worker_id,
             most_crashes,
         )

@@ -1,0 +1,106 @@
+"""A worker process's executor: claims executions and runs them, one after another."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from app.errors import StoreUnavailable
+from app.executions.run import Run, RunEnd, Surroundings
+from app.store.records import Claimed
+
+#: How long (s) a process goes on with the backlog before it gives its slot back.
+TIME_SLICE_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+class Executor:
+    """Runs executions in the calling thread; several threads may do so at once.
+
+    `open_surroundings` gives a thread its own connection; `token` a fresh random text for
+    each claim; `announce` hears of each claim and of how its run ended.
+    """
+
+    def __init__(
+        self,
+        worker_id: str,
+        lease_ms: int,
+        open_surroundings: Callable[[], Surroundings],
+        token: Callable[[], str],
+        *,
+        slice_s: float = TIME_SLICE_S,
+    ) -> None:
+        self._worker_id = worker_id
+        self._lease_ms = lease_ms
+        self._open_surroundings = open_surroundings
+        self._token = token
+        self._slice_s = slice_s
+        self._runs: set[Run] = set()
+        self._spare: list[Surroundings] = []
+        self._lock = threading.Lock()
+
+    def running(self) -> list[Run]:
+        """What runs in this process at the moment."""
+        with self._lock:
+            return list(self._runs)
+
+    def work(self, execution_id: str | None) -> int:
+        """Run the named execution, then the backlog until the time slice ends.
+
+        Gives the number of executions that were claimed.
+        """
+        with self._surroundings() as around:
+            claimed = self._claim(around, execution_id) if execution_id else None
+            claimed = claimed or self._claim(around, None)
+            until = around.clock() + self._slice_s
+            count = 0
+            while claimed is not None:
+                count += 1
+                self._run(claimed, around)
+                if around.clock() >= until:
+                    break
+                claimed = self._claim(around, None)
+            return count
+
+    def _run(self, claimed: Claimed, around: Surroundings) -> RunEnd:
+        run = Run(claimed, around)
+        with self._lock:
+            self._runs.add(run)
+        try:
+            end = run.drive()
+        finally:
+            with self._lock:
+                self._runs.discard(run)
+        if end is RunEnd.LOST:
+            _log.warning("execution %s belongs to another now", claimed.fence.execution_id)
+        return end
+
+    def _claim(self, around: Surroundings, execution_id: str | None) -> Claimed | None:
+        """Claim; where the reply was lost, find out by the token whether it was done."""
+        if around.is_draining():
+            return None
+        token = self._token()
+        try:
+            return around.store.claim(self._worker_id, token, self._lease_ms, execution_id)
+        except StoreUnavailable:
+            around.pause(0.05)
+        try:
+            return around.store.find_claim(self._worker_id, token)
+        except StoreUnavailable as error:
+            # The message was a hint. If the claim was done, the next renewal releases it.
+            _log.warning("could not claim: %s", error)
+            return None
+
+    @contextmanager
+    def _surroundings(self) -> Iterator[Surroundings]:
+        with self._lock:
+            around = self._spare.pop() if self._spare else None
+        around = around or self._open_surroundings()
+        try:
+            yield around
+        finally:
+            with self._lock:
+                self._spare.append(around)

@@ -1,0 +1,141 @@
+"""Looking into an execution: its nodes and outputs, rebuilt from plan and checkpoints.
+
+What follows from the checkpoints (skips, inputs, chosen edges) is not stored; the engine that
+decided it decides it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from app.engine import Checkpoint, Engine, NodeFailure, NodeStatus, RunOptions, Wiring
+from app.events.wire import timestamp
+from app.executions.views import FINAL, loaded, optional_time
+from app.flows import overlay_inputs
+from app.values.paths import get_path
+from app.values.ports import SYSTEM_PORTS, Missing, Value
+
+
+class Inspection:
+    """One execution, as it stands."""
+
+    def __init__(self, wiring: Wiring, row: Row[Any], checkpoints: Sequence[Row[Any]]) -> None:
+        options = loaded(row.options)
+        self._plan = wiring.plan
+        self._row = row
+        self._checkpoints = {checkpoint.node_id: checkpoint for checkpoint in checkpoints}
+        self._granted: dict[str, int] = loaded(row.grants) or {}
+        self._engine = Engine(
+            wiring,
+            RunOptions(fail_on_error=options["execution"]["onNodeError"] == "fail"),
+            overlay_inputs(wiring.plan, loaded(row.inputs) or {}),
+        )
+        if row.started_at is not None:
+            self._engine.restore(map(_as_checkpoint, checkpoints), self._granted)
+            if row.status == "completed":
+                self._engine.verdict()
+
+    @property
+    def has_running_nodes(self) -> bool:
+        """Whether some node was started and is not settled."""
+        return bool(self._granted) and self._row.status not in FINAL
+
+    def node(self, index: int, started_at: Mapping[str, datetime]) -> dict[str, Value]:
+        """Show a node. `started_at` gives when those began that still run."""
+        node = self._plan.nodes[index]
+        status = self._status(index)
+        checkpoint = self._checkpoints.get(node.id)
+        began = status not in (NodeStatus.INITIALIZED, NodeStatus.SKIPPED) and not node.is_template
+        shown: dict[str, Value] = {
+            "id": node.id,
+            "nodeId": node.id,
+            "type": node.type,
+            "status": str(status),
+            "attempt": self._engine.attempts[index],
+            "startedAt": None,
+            "completedAt": None,
+            "executionTimeMs": None,
+            "retryAt": None,
+            "workerId": None,
+            "inputs": self._inputs(index) if began else None,
+            "outputs": None,
+            "error": None,
+        }
+        if status is NodeStatus.EXECUTING:
+            shown["workerId"] = self._row.processing_worker_id
+            shown["startedAt"] = optional_time(started_at.get(node.id))
+        elif checkpoint is not None:
+            shown |= _from_checkpoint(checkpoint)
+        if status is NodeStatus.COMPLETED:
+            shown["outputs"] = self._engine.own_outputs(index)
+        return shown
+
+    def index_of(self, node_id: str) -> int | None:
+        """The place of a node in the document."""
+        return self._plan.index_of.get(node_id)
+
+    def size(self) -> int:
+        """How many nodes there are."""
+        return len(self._plan.nodes)
+
+    def outputs(self) -> dict[str, Value]:
+        """What the execution as a whole gives: what the flow names, else its loose ends."""
+        if self._plan.outputs is not None:
+            return {
+                name: self._value_at(node, path)
+                for name, (node, path) in self._plan.outputs.items()
+            }
+        return {
+            node.id: self._engine.own_outputs(node.index)
+            for node in self._plan.nodes
+            if self._engine.status[node.index] is NodeStatus.COMPLETED
+            and all(self._plan.edges[e].source_root in SYSTEM_PORTS for e in node.out_edges)
+        }
+
+    def _value_at(self, node: int, path: Sequence[str | int]) -> Value:
+        found = get_path(self._engine.outputs.get(node, {}), path)
+        return None if isinstance(found, Missing) else found
+
+    def _status(self, index: int) -> NodeStatus:
+        status = self._engine.status[index]
+        settled = status in (NodeStatus.COMPLETED, NodeStatus.SKIPPED, NodeStatus.ERROR)
+        if not settled and self._row.status in FINAL:
+            return NodeStatus.CANCELLED
+        if self._plan.nodes[index].id in self._granted and not settled:
+            return NodeStatus.EXECUTING
+        return status
+
+    def _inputs(self, index: int) -> dict[str, Value]:
+        ports = self._plan.nodes[index].ports
+        return {
+            port: value
+            for port, value in self._engine.inputs(index).items()
+            if port not in SYSTEM_PORTS and port in ports and ports[port].takes_input
+        }
+
+
+def _from_checkpoint(row: Row[Any]) -> dict[str, Value]:
+    is_waiting = row.status == NodeStatus.WAITING
+    return {
+        "startedAt": timestamp(row.started_at),
+        "completedAt": None if is_waiting else timestamp(row.completed_at),
+        "executionTimeMs": row.execution_time_ms,
+        "retryAt": optional_time(row.retry_at),
+        "workerId": row.worker_id,
+        "error": loaded(row.error),
+    }
+
+
+def _as_checkpoint(row: Row[Any]) -> Checkpoint:
+    error = loaded(row.error)
+    return Checkpoint(
+        node_id=row.node_id,
+        status=NodeStatus(row.status),
+        attempt=row.attempt,
+        outputs=loaded(row.outputs),
+        error=NodeFailure(error["type"], error["message"]) if error else None,
+    )

@@ -1,0 +1,298 @@
+"""What can be done with executions: create, start, look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import orjson
+from sqlalchemy import Row
+
+from app.engine import Wiring
+from app.errors import Conflict, Fault, Forbidden, NotFound, ValidationFailed
+from app.events.fitting import fit_event, fit_outputs
+from app.events.types import Event, EventType
+from app.events.wire import FIRST_INDEX, envelopes, to_json
+from app.executions.inspection import Inspection
+from app.executions.plans import PlanCache
+from app.executions.views import FINAL, execution_json
+from app.flows import overlay_inputs
+from app.ids import EXECUTION_PREFIX, IdSource
+from app.store import records
+from app.store.events import EventLog
+from app.store.executions import ExecutionFilter, ExecutionTable
+from app.streams.publisher import Batch, EventPublisher
+from app.streams.signals import Signals
+from app.values.ports import Value
+
+#: Free-form context of an execution, at most (bytes of JSON).
+MAX_INTEGRATION_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class NewExecution:
+    """What a caller wants run. `options` are complete; `inputs` as in CONTRACT.md."""
+
+    flow_id: str
+    flow_version: int | None
+    inputs: dict[str, Value] | None
+    options: dict[str, Value]
+    integration: Value | None
+    events: list[Value] | None
+    autostart: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """Events in order; `next_index` is where the next page begins, `end` whether there is none."""
+
+    events: Sequence[Value]
+    next_index: int
+    end: bool
+
+
+class Dispatcher(Protocol):
+    """Sends messages that wake workers; each is a hint and may be lost."""
+
+    def dispatch(self, execution_ids: Sequence[str]) -> None:
+        """Send the chain of each execution, no more than there are slots to wake."""
+        ...
+
+
+class ExecutionService:
+    """The use cases of executions. Every method may raise StoreUnavailable."""
+
+    def __init__(
+        self,
+        table: ExecutionTable,
+        log: EventLog,
+        plans: PlanCache,
+        publisher: EventPublisher,
+        signals: Signals,
+        dispatcher: Dispatcher,
+        fresh_id: IdSource,
+        *,
+        start_ttl_ms: int,
+    ) -> None:
+        self._table = table
+        self._log = log
+        self._plans = plans
+        self._publisher = publisher
+        self._signals = signals
+        self._dispatcher = dispatcher
+        self._fresh_id = fresh_id
+        self._start_ttl_ms = start_ttl_ms
+
+    def create(
+        self, requests: Sequence[NewExecution], owner: str, pointer: Callable[[int], str]
+    ) -> list[dict[str, Value]]:
+        """Create executions, all or none, and dispatch their chains.
+
+        `pointer` gives where the body of the n-th one stands in the request. Raises NotFound,
+        Forbidden, ValidationFailed.
+        """
+        rows = self._prepare(requests, owner, pointer)
+        at = self._table.create(rows)
+        self._publisher.publish_many(
+            Batch(
+                row.id,
+                FIRST_INDEX,
+                envelopes(
+                    row.id, FIRST_INDEX, at, [(EventType.EXECUTION_CREATED, row.created_event)]
+                ),
+            )
+            for row in rows
+        )
+        for row in rows:
+            if row.start_requested:
+                self._signals.set_start(row.id, self._start_ttl_ms)
+        self._dispatcher.dispatch([row.id for row in rows])
+        created = self._table.many([row.id for row in rows])
+        return [execution_json(created[row.id]) for row in rows]
+
+    def start(self, execution_id: str, owner: str) -> dict[str, Value]:
+        """Send the start signal. Raises NotFound, Conflict."""
+        row = self._own(execution_id, owner)
+        if not self._table.request_start(execution_id):
+            row = self._own(execution_id, owner)
+            already = row.status == "created"
+            what = "twice" if already else f"in status {row.status}"
+            raise Conflict(f"Cannot start execution {what}")
+        self._signals.set_start(execution_id, self._start_ttl_ms)
+        if not self._signals.message_is_coming(execution_id):
+            self._dispatcher.dispatch([execution_id])
+        return execution_json(self._own(execution_id, owner))
+
+    def get(self, execution_id: str, owner: str) -> dict[str, Value]:
+        """Show an execution, with its outputs once it is completed. Raises NotFound."""
+        row = self._own(execution_id, owner)
+        outputs = self._inspect(row).outputs() if row.status == "completed" else None
+        return execution_json(row, outputs)
+
+    def list(
+        self,
+        owner: str,
+        *,
+        status: str | None,
+        flow_id: str | None,
+        root_execution_id: str | None,
+        limit: int,
+        before: tuple[datetime, str] | None,
+    ) -> list[dict[str, Value]]:
+        """List an owner's executions, newest first."""
+        wanted = ExecutionFilter(owner, status, flow_id, root_execution_id, before)
+        return [execution_json(row) for row in self._table.page(wanted, limit)]
+
+    def nodes(
+        self, execution_id: str, owner: str, *, limit: int, offset: int
+    ) -> Sequence[dict[str, Value]]:
+        """Show nodes in document order, large values left out. Raises NotFound."""
+        row = self._own(execution_id, owner)
+        inspection = self._inspect(row)
+        started_at = self._started_at(inspection, execution_id)
+        last = min(offset + limit, inspection.size())
+        nodes = [inspection.node(index, started_at) for index in range(offset, last)]
+        return [_fitted(execution_id, node) for node in nodes]
+
+    def node(self, execution_id: str, owner: str, node_id: str) -> dict[str, Value]:
+        """Show one node, values in full. Raises NotFound."""
+        inspection = self._inspect(self._own(execution_id, owner))
+        index = inspection.index_of(node_id)
+        if index is None:
+            raise NotFound(f"There is no node '{node_id}' in the execution")
+        return inspection.node(index, self._started_at(inspection, execution_id))
+
+    def events(
+        self,
+        execution_id: str,
+        owner: str,
+        *,
+        from_index: int,
+        limit: int,
+        types: frozenset[str] | None,
+    ) -> EventPage:
+        """Read a page of events. Raises NotFound."""
+        head = self._log.head(execution_id)
+        if head is None or head.owner_id != owner:
+            raise _no_execution(execution_id)
+        stored = self._log.read(execution_id, from_index, limit, types, up_to=head.last_event_index)
+        is_full = len(stored) == limit
+        past_all = max(from_index, head.last_event_index + 1)
+        next_index = stored[-1].index + 1 if is_full else past_all
+        is_end = head.status in FINAL and next_index > head.last_event_index
+        return EventPage([orjson.loads(event.envelope) for event in stored], next_index, is_end)
+
+    # -- what the above are made of
+
+    def _prepare(
+        self, requests: Sequence[NewExecution], owner: str, pointer: Callable[[int], str]
+    ) -> list[records.NewExecution]:
+        # Ids of one call are in the order of the call: of the same age, they are claimed so.
+        ids = sorted(self._fresh_id(EXECUTION_PREFIX) for _ in requests)
+        versions: dict[str, int] = {}
+        faults: list[Fault] = []
+        rows = []
+        for place, (execution_id, wanted) in enumerate(zip(ids, requests, strict=True)):
+            version = wanted.flow_version or self._newest(wanted.flow_id, owner, versions)
+            wiring = self._wiring(wanted, version, owner, versions)
+            found = _faults(wanted, wiring)
+            faults += [Fault(pointer(place) + fault.pointer, fault.message) for fault in found]
+            rows.append(_new_row(execution_id, wanted, version, owner, wiring))
+        if faults:
+            raise ValidationFailed(faults)
+        return rows
+
+    def _newest(self, flow_id: str, owner: str, known: dict[str, int]) -> int:
+        if flow_id not in known:
+            head = self._table.flow_head(flow_id)
+            if head is None or head.is_hidden:
+                raise NotFound(f"There is no flow '{flow_id}'")
+            if head.owner_id != owner:
+                raise Forbidden("User does not own this flow")
+            known[flow_id] = head.version
+        return known[flow_id]
+
+    def _wiring(
+        self, wanted: NewExecution, version: int, owner: str, known: dict[str, int]
+    ) -> Wiring:
+        newest = self._newest(wanted.flow_id, owner, known)
+        if version > newest:
+            raise NotFound(f"Flow '{wanted.flow_id}' has no version {version}")
+        return self._plans.get(wanted.flow_id, version, self._document)
+
+    def _document(self, flow_id: str, version: int) -> str:
+        document = self._table.document(flow_id, version)
+        if document is None:
+            raise NotFound(f"Flow '{flow_id}' has no version {version}")
+        return document
+
+    def _own(self, execution_id: str, owner: str) -> Row[Any]:
+        row = self._table.one(execution_id)
+        if row is None or row.owner_id != owner:
+            raise _no_execution(execution_id)
+        return row
+
+    def _inspect(self, row: Row[Any]) -> Inspection:
+        wiring = self._plans.get(row.flow_id, row.flow_version, self._document)
+        return Inspection(wiring, row, self._table.checkpoints(row.id))
+
+    def _started_at(self, inspection: Inspection, execution_id: str) -> Mapping[str, datetime]:
+        return self._table.started_at(execution_id) if inspection.has_running_nodes else {}
+
+
+def _no_execution(execution_id: str) -> NotFound:
+    return NotFound(f"There is no execution '{execution_id}'")
+
+
+def _faults(wanted: NewExecution, wiring: Wiring) -> list[Fault]:
+    faults = []
+    try:
+        overlay_inputs(wiring.plan, wanted.inputs or {})
+    except ValidationFailed as error:
+        faults += error.faults
+    if wanted.integration is not None and len(to_json(wanted.integration)) > MAX_INTEGRATION_BYTES:
+        faults.append(Fault("/integration", f"must be at most {MAX_INTEGRATION_BYTES} bytes"))
+    return faults
+
+
+def _new_row(
+    execution_id: str, wanted: NewExecution, version: int, owner: str, wiring: Wiring
+) -> records.NewExecution:
+    created = Event(
+        EventType.EXECUTION_CREATED,
+        {
+            "flowId": wanted.flow_id,
+            "flowVersion": version,
+            "flowMetadata": wiring.plan.metadata,
+            "ownerId": owner,
+            "rootExecutionId": execution_id,
+            "parentExecutionId": None,
+            "executionDepth": 0,
+        },
+    )
+    return records.NewExecution(
+        id=execution_id,
+        flow_id=wanted.flow_id,
+        flow_version=version,
+        owner_id=owner,
+        priority=wanted.options["priority"],
+        options=to_json(wanted.options).decode(),
+        inputs=_optional_json(wanted.inputs),
+        integration=_optional_json(wanted.integration),
+        start_requested=wanted.autostart,
+        nodes_total=len(wiring.plan.nodes),
+        created_event=fit_event(execution_id, created)[0][1],
+    )
+
+
+def _optional_json(value: Value) -> str | None:
+    return None if value is None else to_json(value).decode()
+
+
+def _fitted(execution_id: str, node: dict[str, Value]) -> dict[str, Value]:
+    for side in ("inputs", "outputs"):
+        if node[side] is not None:
+            node[side] = fit_outputs(execution_id, node["id"], node[side])
+    return node

@@ -1,0 +1,100 @@
+"""The JSON shapes of executions (CONTRACT.md, Shapes), made from their rows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Row
+
+from app.events.wire import timestamp
+from app.values.ports import Value
+
+#: What stands where a caller's own secrets may stand.
+MASK = "********"
+
+FINAL = frozenset({"completed", "failed", "stopped"})
+
+
+def execution_json(row: Row[Any], outputs: Value = None) -> dict[str, Value]:
+    """Show an execution. `outputs` only where details are asked for."""
+    return {
+        "id": row.id,
+        "executionId": row.id,
+        "flowId": row.flow_id,
+        "flowVersion": row.flow_version,
+        "ownerId": row.owner_id,
+        "rootExecutionId": row.root_execution_id,
+        "parentExecutionId": row.parent_execution_id,
+        "executionDepth": row.execution_depth,
+        "forkedFrom": row.forked_from,
+        "status": row.status,
+        "requested": _requested(row),
+        "waiting": _waiting(row),
+        "progress": {
+            "total": row.nodes_total,
+            "completed": row.nodes_completed,
+            "failed": row.nodes_failed,
+            "skipped": row.nodes_skipped,
+        },
+        "outputs": outputs,
+        "createdAt": timestamp(row.created_at),
+        "updatedAt": timestamp(row.updated_at),
+        "startedAt": optional_time(row.started_at),
+        "completedAt": optional_time(row.completed_at),
+        "errorMessage": row.error_message,
+        "errorNodeId": row.error_node_id,
+        "options": loaded(row.options),
+        "integration": masked(loaded(row.integration)),
+        "externalEvents": loaded(row.external_events) or [],
+        "failureCount": row.failure_count,
+        "lastFailureReason": row.last_failure_reason,
+        "lastFailureAt": optional_time(row.last_failure_at),
+        "processingStartedAt": optional_time(row.processing_started_at),
+        "processingWorkerId": row.processing_worker_id,
+        "lastEventIndex": row.last_event_index,
+    }
+
+
+def _requested(row: Row[Any]) -> str | None:
+    if row.status == "created" and row.start_requested_at is not None:
+        return "start"
+    requested: str | None = row.requested
+    return requested
+
+
+def _waiting(row: Row[Any]) -> Value:
+    """Why nothing moves, as the engine and the store decided on it."""
+    if row.status in FINAL:
+        return None
+    if row.waiting is not None:
+        return loaded(row.waiting)
+    if row.start_requested_at is None:
+        return _waits("start-signal", row.created_at, {})
+    if row.runnable_at is not None:
+        return _waits("worker", row.runnable_at, {"queue": "default"})
+    return None
+
+
+def _waits(what: str, since: datetime, detail: Value) -> Value:
+    return {"for": what, "since": timestamp(since), "until": None, "detail": detail}
+
+
+def optional_time(at: datetime | None) -> str | None:
+    """Write a time that may not have come."""
+    return None if at is None else timestamp(at)
+
+
+def loaded(column: Any) -> Value:
+    """Read a JSON column, which the driver gives as text."""
+    return orjson.loads(column) if isinstance(column, str) else column
+
+
+def masked(value: Value) -> Value:
+    """Keep the keys of an integration and hide every leaf."""
+    if isinstance(value, dict):
+        return {key: masked(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [masked(item) for item in value]
+    return None if value is None else MASK

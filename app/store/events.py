@@ -1,0 +1,79 @@
+"""Reading the log of events. It is written by the statements that end nodes, never here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from app.events.log import Head, StoredEvent
+from app.events.wire import envelope, timestamp
+from app.store.database import Database, Statement
+
+#: The largest index there can be.
+_NO_BOUND = 2**31 - 1
+
+_READ = """
+    SELECT index, type, timestamp, data::text
+    FROM chaingraph_execution_events
+    WHERE execution_id = $1 AND index BETWEEN $2 AND $3 {which}
+    ORDER BY index
+    LIMIT $4
+"""
+
+#: (execution, from, up to, limit)
+READ = Statement("read_events", "text, int, int, int", _READ.format(which=""))
+#: (execution, from, up to, limit, types)
+READ_TYPES = Statement(
+    "read_events_of_types",
+    "text, int, int, int, text[]",
+    _READ.format(which="AND type = ANY ($5)"),
+)
+#: (executions): one query for all that a process watches.
+HEADS = Statement(
+    "event_heads",
+    "text[]",
+    """
+    SELECT id, last_event_index, status, owner_id
+    FROM chaingraph_executions
+    WHERE id = ANY ($1)
+    """,
+)
+
+
+class EventLog:
+    """The events of all executions, as PostgreSQL has them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def read(
+        self,
+        execution_id: str,
+        from_index: int,
+        limit: int,
+        types: Collection[str] | None = None,
+        *,
+        up_to: int | None = None,
+    ) -> list[StoredEvent]:
+        """Read events from an index on, in order; only those of the types, if given."""
+        bounds = (execution_id, from_index, _NO_BOUND if up_to is None else up_to, limit)
+        with self._database.session() as session:
+            if types is None:
+                rows = session.execute(READ, *bounds)
+            else:
+                rows = session.execute(READ_TYPES, *bounds, sorted(types))
+        return [
+            StoredEvent(
+                index, event_type, envelope(execution_id, index, event_type, timestamp(at), data)
+            )
+            for index, event_type, at, data in rows
+        ]
+
+    def heads(self, execution_ids: Collection[str]) -> dict[str, Head]:
+        """Where the logs of these executions end; what doesn't exist is left out."""
+        with self._database.session() as session:
+            rows = session.execute(HEADS, list(execution_ids))
+        return {row[0]: Head(*row[1:]) for row in rows}
+
+    def head(self, execution_id: str) -> Head | None:
+        """Where the log of one execution ends; None if there is no such execution."""
+        return self.heads([execution_id]).get(execution_id)

@@ -1,0 +1,95 @@
+"""The leases' store on PostgreSQL: a process's registration, its lock, its renewals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from app.errors import StoreUnavailable
+from app.store import run_statements, sweep_statements as sql
+from app.store.database import Database, Session, Statement
+from app.store.records import Fence, Renewed, WorkerRow
+
+
+class PgLeaseStore:
+    """What a process says of itself, and the lock that tells its death, on one connection.
+
+    The lock lives and dies with the connection, so it is taken anew after every loss. Every
+    method may raise StoreUnavailable. For one thread.
+    """
+
+    def __init__(self, database: Database, worker: WorkerRow) -> None:
+        self._database = database
+        self._worker = worker
+        self._session: Session | None = None
+        self._is_locked = False
+
+    def _run(self, statement: Statement, *args: object) -> list[tuple[Any, ...]]:
+        if self._session is None or self._session.lost:
+            self._is_locked = False
+            self._session = self._database.open()
+        try:
+            return self._session.execute(statement, *args)
+        except StoreUnavailable:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection, and with it give up the lock."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def fileno(self) -> int | None:
+        """The connection's file descriptor: a forked child must close its copy."""
+        session = self._session
+        return None if session is None or session.lost else session.connection.fileno()
+
+    def register(self) -> None:
+        """Say who this process is and hold its lock; does nothing where both is so.
+
+        While the server has not noticed that the last connection is gone, the lock is still
+        held by that one: the next call tries again.
+        """
+        if self._session is not None and not self._session.lost and self._is_locked:
+            return
+        row = self._worker
+        self._run(
+            sql.REGISTER,
+            row.worker_id,
+            row.parent_worker_id,
+            row.hostname,
+            row.pid,
+            row.pool,
+            row.concurrency,
+            orjson.dumps(list(row.queues)).decode(),
+            row.lease_ms,
+            row.lock_key,
+        )
+        if self._run(sql.LOCK, row.lock_key)[0][0]:
+            self._run(sql.LOCKED, row.worker_id)
+            self._is_locked = True
+
+    def set_status(self, status: str) -> None:
+        """Say that this process is running or draining."""
+        self._run(sql.SET_STATUS, self._worker.worker_id, status)
+
+    def unregister(self) -> None:
+        """Forget this process: it ends in good order and owns nothing."""
+        self._run(sql.UNREGISTER, [self._worker.worker_id])
+
+    def renew(self, fences: Sequence[Fence]) -> list[Renewed]:
+        """Prolong the leases of what really runs here; gives those that still held."""
+        ids = [fence.execution_id for fence in fences]
+        epochs = [fence.epoch for fence in fences]
+        worker = self._worker
+        rows = self._run(run_statements.RENEW, worker.worker_id, ids, epochs, worker.lease_ms)
+        return [Renewed(Fence(row[0], row[1]), row[2]) for row in rows]
+
+    def release_strays(self, fences: Sequence[Fence]) -> None:
+        """Release what this process holds a claim on and doesn't run."""
+        ids = [fence.execution_id for fence in fences]
+        for execution_id, epoch in self._run(run_statements.STRAYS, self._worker.worker_id, ids):
+            self._run(run_statements.RELEASE, execution_id, epoch)
