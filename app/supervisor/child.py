@@ -12,9 +12,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from asyncio.subprocess import PIPE, STDOUT, Process
+from asyncio.subprocess import Process
 from collections.abc import Callable
 from contextlib import suppress
+from io import FileIO
 
 from app.supervisor.guardian import Guardian
 from app.supervisor.output import Channel
@@ -106,14 +107,24 @@ class Child:
                 await asyncio.wait_for(self._stopping.wait(), pause)
 
     async def _run_once(self) -> int:
-        process = await self._spawn()
+        # A pipe of our own: asyncio's would make `wait` wait for its end as well, and that is
+        # held open by whatever the program leaves behind.
+        inner, outer = os.pipe()
+        with FileIO(inner) as output:
+            try:
+                process = await self._spawn(outer)
+            finally:
+                os.close(outer)
+            return await self._follow(process, output)
+
+    async def _follow(self, process: Process, output: FileIO) -> int:
         self._process = process
         self._guardian.watch(process.pid, self.program.stop_signal, self.program.rank)
         if self._stopping.is_set():  # told while it was being started
             self._ask_to_end()
-        reader = asyncio.create_task(self._read(process))
+        reader = asyncio.create_task(self._read(output))
         status = await process.wait()
-        # What the program left behind holds its ports, and its pipe open.
+        # What the program left behind holds its ports.
         _kill_group(process.pid)
         self._process = None
         self._guardian.forget(process.pid)
@@ -122,24 +133,30 @@ class Child:
         self._channel.flush()
         return status
 
-    async def _spawn(self) -> Process:
+    async def _spawn(self, output: int) -> Process:
         try:
             return await asyncio.create_subprocess_exec(
                 *self.program.command,
                 env=dict(self.program.environ),
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=PIPE,
-                stderr=STDOUT,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
                 **self.program.popen_arguments,
             )
         except OSError as error:
             raise StartFailed(f"{self.program.name} can't be run: {error}") from error
 
-    async def _read(self, process: Process) -> None:
-        assert process.stdout is not None
-        while data := await process.stdout.read(CHUNK):
-            self._channel.feed(data)
+    async def _read(self, output: FileIO) -> None:
+        stream = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stream), output
+        )
+        try:
+            while data := await stream.read(CHUNK):
+                self._channel.feed(data)
+        finally:
+            transport.close()
 
     async def _probe(self, is_ready: Callable[[], bool]) -> None:
         # There is no event to wait for: a server tells nobody when it listens.

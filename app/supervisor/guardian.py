@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 #: How long a group may take to end, in seconds, before it is killed.
 GRACE_S = 5.0
@@ -85,10 +86,19 @@ def end_together(wards: list[Ward]) -> None:
     for ward in wards:
         _signal(ward.group, ward.signal)
     deadline = time.monotonic() + GRACE_S
-    while any(_signal(ward.group, 0) for ward in wards) and time.monotonic() < deadline:
+    while any(_is_running(ward.group) for ward in wards) and time.monotonic() < deadline:
         time.sleep(POLL_S)
     for ward in wards:
         _signal(ward.group, signal.SIGKILL)
+
+
+def _is_running(group: int) -> bool:
+    """Whether the group's leader runs; one that nobody has waited for yet doesn't."""
+    try:
+        state = Path(f"/proc/{group}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return _signal(group, 0)
+    return state != "Z"
 
 
 def _signal(group: int, number: int) -> bool:
