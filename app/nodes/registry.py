@@ -10,13 +10,23 @@ from types import MappingProxyType, ModuleType
 
 from app.errors import NodeDefinitionError
 from app.nodes.library import (
+    array_records,
+    array_reduce,
+    array_selection,
+    arrays,
     basic_values,
     data,
     debug,
+    deserialize,
     flow,
     http,
     math,
+    objects,
+    regexp,
+    schema,
     serializers,
+    server_time,
+    strings,
     templates,
 )
 from app.nodes.sdk import spec_of
@@ -32,8 +42,18 @@ _LIBRARY: tuple[ModuleType, ...] = (
     math,
     data,
     debug,
+    regexp,
     templates,
     serializers,
+    deserialize,
+    schema,
+    server_time,
+    strings,
+    arrays,
+    array_records,
+    array_reduce,
+    array_selection,
+    objects,
 )
 
 
