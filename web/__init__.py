@@ -13,7 +13,5 @@ def create_app(settings: Settings | None = None) -> Flask:
     """Make the API from its settings, those of the environment by default."""
     # Late, so that a process which only wants a name of this package doesn't load it all.
     from web.composition import compose
-    from web.factory import build_app
 
-    settings = settings or load_settings()
-    return build_app(compose(settings), max_body_bytes=settings.max_body_bytes)
+    return compose(settings or load_settings())

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import orjson
-from flask import Flask, current_app, request
+from flask import Flask, Response, current_app, request
+from gunicorn.http.errors import ParseException  # type: ignore[import-untyped]  # it has none
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.errors import BadRequest, Fault, ValidationFailed
@@ -17,8 +19,14 @@ from app.errors import BadRequest, Fault, ValidationFailed
 #: events and answers, by encoders that stop at 254.
 MAX_DEPTH = 100
 
+#: How much of a body that is too large is read and forgotten, and in what pieces.
+MAX_DISCARDED_BYTES = 64 * 1024 * 1024
+DISCARD_CHUNK_BYTES = 256 * 1024
+
 #: Its name in the app's configuration.
 MAX_BODY_BYTES = "MAX_BODY_BYTES"
+
+_WAS_READ = "chaingraph.body_was_read"
 
 _NOT_JSON = "The body is not JSON."
 _TOO_DEEP = f"is nested more than {MAX_DEPTH} levels deep"
@@ -29,8 +37,9 @@ _TOO_LARGE = "is larger than a number can be"
 _Step = tuple["_Step | None", str | int]
 
 
-def limit_bodies(app: Flask, max_body_bytes: int) -> None:
-    """Refuse larger bodies, those of unknown length among them."""
+def register_bodies(app: Flask, max_body_bytes: int) -> None:
+    """Refuse larger bodies, those of unknown length among them; read none by half."""
+    app.after_request(_discard_unread)
     app.config[MAX_BODY_BYTES] = max_body_bytes
     # Flask cuts a body of unknown length off at its limit without a word: the byte more shows
     # that there was one.
@@ -43,9 +52,7 @@ def read_object() -> dict[str, Any]:
     Raises BadRequest where it isn't JSON, ValidationFailed where it is, but can't be taken,
     RequestEntityTooLarge where it isn't even read to its end.
     """
-    body = request.get_data(cache=False)
-    if len(body) > current_app.config[MAX_BODY_BYTES]:
-        raise RequestEntityTooLarge
+    body = _read()
     if not body:
         return {}
     value = _parse(body)
@@ -54,9 +61,34 @@ def read_object() -> dict[str, Any]:
     return value
 
 
+def has_body() -> bool:
+    """Whether the request has a body, of whatever length and type."""
+    return bool(request.content_length) or "Transfer-Encoding" in request.headers
+
+
 def pointer_to(*steps: str | int) -> str:
     """Write the way to a place in a document as a JSON pointer (RFC 6901)."""
     return "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in steps)
+
+
+def _read() -> bytes:
+    body = request.get_data(cache=False)
+    if len(body) > current_app.config[MAX_BODY_BYTES]:
+        raise RequestEntityTooLarge
+    request.environ[_WAS_READ] = True
+    return body
+
+
+def _discard_unread(response: Response) -> Response:
+    """Let the client finish: most look for the answer only once they have sent everything."""
+    if has_body() and _WAS_READ not in request.environ:
+        stream = request.environ["wsgi.input"]
+        left = min(request.content_length or MAX_DISCARDED_BYTES, MAX_DISCARDED_BYTES)
+        # Whatever is wrong with the rest: the request has its answer.
+        with suppress(OSError, ParseException):
+            while left > 0 and (chunk := stream.read(min(left, DISCARD_CHUNK_BYTES))):
+                left -= len(chunk)
+    return response
 
 
 def _parse(body: bytes) -> Any:

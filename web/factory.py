@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from web import executions, flows, health, nodes, workers
-from web.bodies import limit_bodies
+from web.bodies import register_bodies
 from web.problems import register_problems
 from web.security import register_security
 from web.services import Services, provide
@@ -22,7 +22,7 @@ BLUEPRINTS = (
 def build_app(services: Services, *, max_body_bytes: int) -> Flask:
     """Make the app; a body over `max_body_bytes` is refused, also one of unknown length."""
     app = Flask("web", static_folder=None)
-    limit_bodies(app, max_body_bytes)
+    register_bodies(app, max_body_bytes)
     # A path is taken as it was sent: a client that doubles a slash hears 404, not a redirect
     # that turns its POST into something else.
     app.url_map.merge_slashes = False

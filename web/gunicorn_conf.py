@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from types import FrameType
 from typing import Any
 
@@ -43,17 +44,19 @@ loglevel = _settings.log_level
 accesslog = "-" if _settings.log_level == "debug" else None
 
 
-def post_worker_init(_worker: Any) -> None:
+def post_worker_init(worker: Any) -> None:
     """Tell the sockets, too, when the process is told to end.
 
     gunicorn waits for open connections, and a socket would stay until its client leaves.
     """
-    from web.relay import drain
+    from web.composition import relay_of
 
+    relay = relay_of(worker.wsgi)
     end = signal.getsignal(signal.SIGTERM)
 
     def drain_and_end(number: int, frame: FrameType | None) -> None:
-        drain()
+        # In a thread: a signal may come while this one holds what draining needs.
+        threading.Thread(target=relay.drain, daemon=True).start()
         if callable(end):
             end(number, frame)
 

@@ -116,10 +116,7 @@ def _from_http(error: HTTPException) -> Response | HTTPException:
 
 
 def _from_broken_chunks(_error: ParseException) -> Response:
-    response = problem("BAD_REQUEST", "The body breaks the rules of its transfer encoding.")
-    # Nobody can tell where the next request begins.
-    response.headers["Connection"] = "close"
-    return response
+    return problem("BAD_REQUEST", "The body breaks the rules of its transfer encoding.")
 
 
 def _from_bug(error: BaseException) -> Response:

@@ -130,9 +130,9 @@ class ExecutionLimits(Body):
 class ExecutionOptions(Body):
     """An execution's options."""
 
-    execution: ExecutionLimits = ExecutionLimits()
+    execution: ExecutionLimits = Field(default_factory=ExecutionLimits)
     debug: bool = False
-    breakpoints: Annotated[list[str], AfterValidator(_reject_unbuilt)] = []
+    breakpoints: Annotated[list[str], AfterValidator(_reject_unbuilt)] = Field(default_factory=list)
     priority: Annotated[int, Field(ge=0, le=9)] = 5
 
 
@@ -149,7 +149,7 @@ class CreateExecution(Body):
     flow_id: Id
     flow_version: Version | None = None
     inputs: dict[str, dict[str, Any]] | None = None
-    options: ExecutionOptions = ExecutionOptions()
+    options: ExecutionOptions = Field(default_factory=ExecutionOptions)
     integration: Annotated[Any, AfterValidator(_fits_integration)] = None
     events: Annotated[
         list[ExternalEvent] | None, Field(max_length=100), AfterValidator(_reject_unbuilt)

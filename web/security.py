@@ -14,6 +14,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
 from app.errors import Forbidden
+from web.bodies import has_body
 
 #: Who owns everything while nobody has to say who they are.
 LOCAL_OWNER = "local"
@@ -75,7 +76,7 @@ def _is_loopback(host: str) -> bool:
 
 def _refuse_other_media_types() -> None:
     """Refuse what a form on a foreign page could send without asking first."""
-    if not request.content_length and "Transfer-Encoding" not in request.headers:
+    if not has_body():
         return
     encoded = request.headers.get("Content-Encoding", "identity").lower() != "identity"
     if request.mimetype != "application/json" or encoded:

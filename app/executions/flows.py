@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
 
 from app.errors import Conflict, Fault, NotFound, ValidationFailed
-from app.flows import Prepared, prepare
+from app.events.wire import timestamp
+from app.flows.compile import Prepared, prepare
 from app.ids import FLOW_PREFIX, IdSource
 from app.nodes.spec import Catalogue
 from app.store.flows import FlowRow, FlowStore
@@ -68,10 +69,10 @@ class FlowService:
         Raises ValidationFailed, and Conflict if the id is another owner's.
         """
         prepared = self._prepare(raw)
-        document = prepared.document
-        row = self._store.store(document["id"], owner, _name_of(document), _text_of(document))
+        flow_id = prepared.plan.flow_id
+        row = self._store.store(flow_id, owner, prepared.document.name, _text_of(prepared))
         if row is None:
-            raise Conflict(f"The id {document['id']} is taken.")
+            raise Conflict(f"The id {flow_id} is taken.")
         return _stored(row, prepared)
 
     def replace(
@@ -90,8 +91,9 @@ class FlowService:
         if raw.get("id") not in (None, flow_id):
             raise ValidationFailed([Fault("/id", f"must be {flow_id}, as the path says")])
         prepared = self._prepare(_with_id(raw, flow_id))
-        document = prepared.document
-        row = self._store.replace(flow_id, owner, _name_of(document), _text_of(document), expected)
+        row = self._store.replace(
+            flow_id, owner, prepared.document.name, _text_of(prepared), expected
+        )
         if row is not None:
             return Stored(_stored(row, prepared))
         # Another one stored or hid it since we looked.
@@ -108,7 +110,8 @@ class FlowService:
         if row is None or row.document is None:
             raise NotFound
         document = orjson.loads(row.document)
-        return {**_shape(row), "name": _name_of(document), "document": document}
+        # The row has the newest version's name.
+        return {**_shape(row), "name": document["metadata"]["name"], "document": document}
 
     def page(self, owner: str, limit: int, before: tuple[datetime, str] | None) -> FlowPage:
         """One page of the owner's flows, newest first."""
@@ -146,7 +149,7 @@ def _with_id(raw: Mapping[str, Any], flow_id: str) -> dict[str, Any]:
 def _stored(row: FlowRow, prepared: Prepared) -> dict[str, Any]:
     return {
         **_shape(row),
-        "document": prepared.document,
+        "document": prepared.document.raw,
         "warnings": [
             {"pointer": each.pointer, "message": each.message} for each in prepared.warnings
         ],
@@ -160,18 +163,10 @@ def _shape(row: FlowRow) -> dict[str, Any]:
         "version": row.version,
         "ownerId": row.owner_id,
         "name": row.name,
-        "createdAt": _timestamp(row.created_at),
-        "updatedAt": _timestamp(row.updated_at),
+        "createdAt": timestamp(row.created_at),
+        "updatedAt": timestamp(row.updated_at),
     }
 
 
-def _name_of(document: Mapping[str, Any]) -> str:
-    return str(document["metadata"]["name"])
-
-
-def _text_of(document: Mapping[str, Any]) -> str:
-    return orjson.dumps(document).decode()
-
-
-def _timestamp(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _text_of(prepared: Prepared) -> str:
+    return orjson.dumps(prepared.document.raw).decode()

@@ -15,7 +15,7 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from app.errors import BadRequest, ValidationFailed
 from tests.unit.web.conftest import MAX_BODY_BYTES
-from web.bodies import MAX_DEPTH, limit_bodies, read_object
+from web.bodies import MAX_DEPTH, read_object, register_bodies
 
 
 def send(client: FlaskClient, body: bytes) -> Any:
@@ -159,7 +159,7 @@ _json = st.recursive(
 def test_whatever_is_sent_is_read_or_refused(sent: Any) -> None:
     body = sent if isinstance(sent, bytes) else _written(sent)
     app = Flask("any")
-    limit_bodies(app, MAX_BODY_BYTES)
+    register_bodies(app, MAX_BODY_BYTES)
     with (
         app.test_request_context(data=body, method="POST"),
         suppress(BadRequest, ValidationFailed),
