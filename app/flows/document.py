@@ -13,7 +13,8 @@ from enum import Enum
 from app.errors import ValidationFailed
 from app.flows.faults import FaultLog, below
 from app.flows.reading import Fields
-from app.values.checks import FaultKind, kind_of, value_faults
+from app.values.checks import FaultKind, value_faults
+from app.values.jsonable import kind_of
 from app.values.ports import MISSING, Missing, PortConfig, PortType, Value
 
 #: Characters of an id and of a flow's name; an id is part of keys in the database.

@@ -46,6 +46,6 @@ class FaultLog:
 
 def below(pointer: str, *steps: str | int) -> str:
     """The JSON pointer of a place further down."""
-    return pointer + "".join(
-        f"/{step}" if isinstance(step, int) else f"/{escape(step)}" for step in steps
-    )
+    for step in steps:
+        pointer += f"/{step}" if isinstance(step, int) else f"/{escape(step)}"
+    return pointer

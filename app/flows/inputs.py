@@ -8,7 +8,8 @@ from app.errors import ValidationFailed
 from app.flows.faults import FaultLog, below
 from app.flows.plan import Plan, PlanNode
 from app.flows.storing import locate, put_nested
-from app.values.checks import FaultKind, kind_of, value_faults
+from app.values.checks import FaultKind, value_faults
+from app.values.jsonable import kind_of
 from app.values.paths import Path
 from app.values.ports import Value
 

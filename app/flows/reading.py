@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 from app.flows.faults import FaultLog, below
-from app.values.checks import kind_of
+from app.values.jsonable import kind_of
 from app.values.ports import Value
 
 _EMPTY: Mapping[str, Value] = {}

@@ -7,15 +7,11 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from app.values.jsonable import MAX_PARTS, is_broken, is_json, kind_of, why_not_json
 from app.values.paths import Path, format_path
 from app.values.patterns import PatternError, PatternTimeout, Stopwatch
-from app.values.plain import MAX_DEPTH
 from app.values.ports import PortConfig, PortType, Value
 from app.values.regexp import matches
-
-#: Objects, arrays and scalars in one value. Shared parts count each time they are reached: a
-#: few levels of sharing (YAML's aliases) would otherwise keep a check busy for years.
-MAX_PARTS = 1_000_000
 
 _ANYTHING = PortConfig(PortType.ANY)
 
@@ -80,6 +76,7 @@ def value_faults(config: PortConfig, value: Value) -> Iterator[ValueFault]:
     # One for all: ten thousand slow texts in one array must not add up.
     stopwatch = Stopwatch()
     parts = 0
+    quick = True
     pending: list[tuple[PortConfig, Value, _Trail, int]] = [(config, value, None, 0)]
     while pending:
         config, value, trail, depth = pending.pop()
@@ -87,6 +84,12 @@ def value_faults(config: PortConfig, value: Value) -> Iterator[ValueFault]:
         if parts > MAX_PARTS:
             yield ValueFault((), f"has more than {MAX_PARTS} parts", FaultKind.TYPE)
             return
+        if quick and config.type is PortType.ANY and isinstance(value, dict | list):
+            # Nothing but JSON is asked of it: one quick look, and only if that finds something
+            # is it gone through again, slowly, to say where.
+            quick = is_json(value, depth)
+            if quick:
+                continue
         complaint = _complaint(config, value, depth, stopwatch)
         if complaint is not None:
             yield ValueFault(_path(trail), *complaint)
@@ -125,7 +128,7 @@ def _bad_keys(value: Value, trail: _Trail) -> Iterator[ValueFault]:
         if not isinstance(key, str):
             message = f"has a key that is no string ({type(key).__name__})"
             yield ValueFault(_path(trail), message, FaultKind.TYPE)
-        elif not key.isascii() and _is_broken(key):
+        elif not key.isascii() and is_broken(key):
             yield ValueFault(
                 _path(trail), "has a key with half of a surrogate pair", FaultKind.TYPE
             )
@@ -134,7 +137,7 @@ def _bad_keys(value: Value, trail: _Trail) -> Iterator[ValueFault]:
 def _complaint(
     config: PortConfig, value: Value, depth: int, stopwatch: Stopwatch
 ) -> _Complaint | None:
-    unfit = _not_json(value, depth)
+    unfit = why_not_json(value, depth)
     if unfit is not None:
         return unfit, FaultKind.TYPE
     if value is None:
@@ -143,33 +146,6 @@ def _complaint(
         return f"must be {_wanted(config)}, not {kind_of(value)}", FaultKind.TYPE
     outside = _outside_bounds(config, value, stopwatch)
     return None if outside is None else (outside, FaultKind.BOUNDS)
-
-
-def _not_json(value: Value, depth: int) -> str | None:
-    if isinstance(value, str):
-        broken = not value.isascii() and _is_broken(value)
-        return "holds half of a surrogate pair, which can't be stored" if broken else None
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, int | float):
-        return _not_finite(value)
-    if isinstance(value, dict | list):
-        deep = depth >= MAX_DEPTH
-        return f"is nested deeper than {MAX_DEPTH} levels" if deep else None
-    return f"is of type {type(value).__name__}, which JSON can't hold"
-
-
-def _not_finite(value: float) -> str | None:
-    try:
-        if math.isfinite(value):
-            return None
-    except OverflowError:
-        return "is too large a number: JSON's numbers are doubles, up to 1.8e308"
-    return f"is {value}, which JSON can't hold"
-
-
-def _is_broken(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _has_type(config: PortConfig, value: Value) -> bool:
@@ -192,19 +168,6 @@ def _wanted(config: PortConfig) -> str:
             return f"an {config.type}"
         case _:
             return f"a {config.type}"
-
-
-def kind_of(value: Value) -> str:
-    """What a JSON value is, with its article: "a number", "null"."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "a boolean"
-    if isinstance(value, str):
-        return "a string"
-    if isinstance(value, int | float):
-        return "a number"
-    return "an object" if isinstance(value, dict) else "an array"
 
 
 def _outside_bounds(config: PortConfig, value: Value, stopwatch: Stopwatch) -> str | None:

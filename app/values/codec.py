@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from app.errors import Fault, ValidationFailed
-from app.values.checks import check_json, kind_of, same_scalar
+from app.values.checks import check_json, same_scalar
+from app.values.jsonable import kind_of
 from app.values.patterns import PatternError
 from app.values.ports import MISSING, Direction, Missing, PortConfig, PortType, Value
 from app.values.regexp import compile_regexp
@@ -184,6 +185,8 @@ class _Reader:
 
 def escape(step: str) -> str:
     """A key as a step of a JSON pointer (RFC 6901)."""
+    if "~" not in step and "/" not in step:
+        return step
     return step.replace("~", "~0").replace("/", "~1")
 
 
