@@ -56,8 +56,12 @@ class EventPage:
 class Dispatcher(Protocol):
     """Sends messages that wake workers; each is a hint and may be lost."""
 
-    def dispatch(self, execution_ids: Sequence[str]) -> None:
-        """Send the chain of each execution, no more than there are slots to wake."""
+    def room(self, wanted: int) -> int:
+        """How many of so many messages may be sent: no more than there are slots to wake."""
+        ...
+
+    def send(self, execution_ids: Sequence[str]) -> None:
+        """Send the chain of each execution."""
         ...
 
 
@@ -105,10 +109,7 @@ class ExecutionService:
             )
             for row in rows
         )
-        for row in rows:
-            if row.start_requested:
-                self._signals.set_start(row.id, self._start_ttl_ms)
-        self._dispatcher.dispatch([row.id for row in rows])
+        self._dispatch(rows)
         created = self._table.many([row.id for row in rows])
         return [execution_json(created[row.id]) for row in rows]
 
@@ -121,8 +122,9 @@ class ExecutionService:
             what = "twice" if already else f"in status {row.status}"
             raise Conflict(f"Cannot start execution {what}")
         self._signals.set_start(execution_id, self._start_ttl_ms)
-        if not self._signals.message_is_coming(execution_id):
-            self._dispatcher.dispatch([execution_id])
+        is_coming = self._signals.mark_message(execution_id)
+        if not is_coming and self._dispatcher.room(1):
+            self._dispatcher.send([execution_id])
         return execution_json(self._own(execution_id, owner))
 
     def get(self, execution_id: str, owner: str) -> dict[str, Value]:
@@ -140,7 +142,7 @@ class ExecutionService:
         root_execution_id: str | None,
         limit: int,
         before: tuple[datetime, str] | None,
-    ) -> list[dict[str, Value]]:
+    ) -> Sequence[dict[str, Value]]:
         """List an owner's executions, newest first."""
         wanted = ExecutionFilter(owner, status, flow_id, root_execution_id, before)
         return [execution_json(row) for row in self._table.page(wanted, limit)]
@@ -186,9 +188,17 @@ class ExecutionService:
 
     # -- what the above are made of
 
+    def _dispatch(self, rows: Sequence[records.NewExecution]) -> None:
+        """Send chains while there are slots to wake; the rest is found in the backlog."""
+        woken = [row.id for row in rows[: self._dispatcher.room(len(rows))]]
+        if woken:
+            started = {row.id for row in rows if row.start_requested}
+            self._signals.announce(woken, started, self._start_ttl_ms)
+            self._dispatcher.send(woken)
+
     def _prepare(
         self, requests: Sequence[NewExecution], owner: str, pointer: Callable[[int], str]
-    ) -> list[records.NewExecution]:
+    ) -> Sequence[records.NewExecution]:
         # Ids of one call are in the order of the call: of the same age, they are claimed so.
         ids = sorted(self._fresh_id(EXECUTION_PREFIX) for _ in requests)
         versions: dict[str, int] = {}

@@ -24,8 +24,8 @@ class WorkerDirectory:
         rows = self._table.workers()
         worker_of = {row.worker_id: row.parent_worker_id or row.worker_id for row in rows}
         active: dict[str, list[str]] = defaultdict(list)
-        for process, execution_id in self._table.active_claims():
-            active[worker_of.get(process, process)].append(execution_id)
+        for claim in self._table.active_claims():
+            active[worker_of.get(claim.worker_id, claim.worker_id)].append(claim.execution_id)
         return [_worker(row, active[row.worker_id]) for row in rows if not row.parent_worker_id]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from app.errors import StoreUnavailable
 from app.events.fitting import fit_event
@@ -34,12 +34,8 @@ T = TypeVar("T")
 Publish = Callable[[str, int, Sequence[bytes]], object]
 
 
-class Pause(Protocol):
-    """Waits between attempts."""
-
-    def __call__(self, seconds: float) -> object:
-        """Wait for so long."""
-        ...
+#: Waits for so many seconds.
+Pause = Callable[[float], object]
 
 
 class Writer:

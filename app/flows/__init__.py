@@ -1,1 +1,8 @@
 """The flow document: its models, import, validation, and the plan compiled from it. Pure."""
+
+from __future__ import annotations
+
+from app.flows.compile import Prepared, compile_plan, prepare
+from app.flows.inputs import overlay_inputs
+
+__all__ = ["Prepared", "compile_plan", "overlay_inputs", "prepare"]

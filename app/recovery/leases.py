@@ -56,9 +56,13 @@ class LeaseKeeper:
         self._thread = threading.Thread(target=self._loop, name="leases", daemon=True)
 
     def start(self) -> None:
-        """Register, and renew from now on. Raises StoreUnavailable."""
-        self.renew()
+        """Register, and renew from now on."""
+        self._try_renewal()
         self._thread.start()
+
+    def fileno(self) -> int | None:
+        """The connection's file descriptor: a forked child must close its copy."""
+        return self._store.fileno()
 
     def stop(self, *, unregister: bool) -> None:
         """Stop renewing; in good order (nothing runs any more) also forget the process."""
@@ -107,7 +111,10 @@ class LeaseKeeper:
 
     def _loop(self) -> None:
         while not self._stop.wait(self._heartbeat_s):
-            try:
-                self.renew()
-            except StoreUnavailable as error:
-                _log.warning("could not renew: %s", error)
+            self._try_renewal()
+
+    def _try_renewal(self) -> None:
+        try:
+            self.renew()
+        except StoreUnavailable as error:
+            _log.warning("could not renew: %s", error)

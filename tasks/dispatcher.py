@@ -1,0 +1,92 @@
+"""Sending hints. Messages wake, they don't carry: the broker never holds more than it can wake."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+from redis import Redis
+from redis.exceptions import RedisError
+
+from app.config import Settings, urls
+from app.errors import StoreUnavailable
+from app.streams.client import Role, connect
+from tasks.app import app
+
+#: How long (s) the number of slots is taken to stay what it was.
+SLOTS_KEPT_S = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """Sends chains and hints through Celery.
+
+    `slots` gives how many executions the workers alive can run at once; `client` is one of
+    the broker, to ask for the length of its queue.
+    """
+
+    def __init__(
+        self,
+        celery: Celery,
+        client: Redis,
+        slots: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._app = celery
+        self._client = client
+        self._slots = slots
+        self._clock = clock
+        self._known_slots = 0
+        self._known_until = 0.0
+        prefix = celery.conf.broker_transport_options.get("global_keyprefix", "")
+        self._queue_key = prefix + celery.conf.task_default_queue
+
+    def room(self, wanted: int) -> int:
+        """How many of so many messages may be sent: no more than there are slots to wake."""
+        try:
+            outstanding = int(self._client.llen(self._queue_key))
+        except RedisError:
+            return 0
+        return max(0, min(wanted, self._slot_count() - outstanding))
+
+    def send(self, execution_ids: Sequence[str]) -> None:
+        """Send `chain(await_start, advance)` of each execution."""
+        advance = self._app.tasks["tasks.advance"]
+        await_start = self._app.tasks["tasks.await_start"]
+        for execution_id in execution_ids:
+            if not self._publish(await_start, execution_id, chain=[advance.si(execution_id)]):
+                return
+
+    def hint(self, execution_ids: Sequence[str]) -> None:
+        """Tell workers that these may be claimed, the first ones if there are too many."""
+        advance = self._app.tasks["tasks.advance"]
+        for execution_id in execution_ids[: self.room(len(execution_ids))]:
+            if not self._publish(advance, execution_id):
+                return
+
+    def _publish(self, task: object, execution_id: str, **options: object) -> bool:
+        try:
+            task.apply_async((execution_id,), **options)  # type: ignore[attr-defined]
+        except (OperationalError, RedisError) as error:
+            _log.warning("no hint for execution %s: %s", execution_id, error)
+            return False
+        return True
+
+    def _slot_count(self) -> int:
+        if self._clock() >= self._known_until:
+            try:
+                self._known_slots = self._slots()
+            except StoreUnavailable:
+                return self._known_slots
+            self._known_until = self._clock() + SLOTS_KEPT_S
+        # With no worker known one message may wait: a worker that starts takes it.
+        return max(1, self._known_slots)
+
+
+def make_dispatcher(settings: Settings, slots: Callable[[], int], *, role: Role) -> Dispatcher:
+    """Make the dispatcher of a process: Celery's app, and a client of the same broker."""
+    return Dispatcher(app, connect(urls.for_redis(settings.broker_url), role=role), slots)

@@ -1,0 +1,113 @@
+"""Beginning and end of worker processes: Celery's hooks, and what is made and ended there."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import secrets
+import signal
+import socket
+from typing import Any
+
+from celery import bootsteps
+from celery.signals import worker_process_init, worker_process_shutdown
+
+from app.config import Settings, load_settings
+from app.store.records import WorkerRow
+from tasks.app import app
+from tasks.process import WorkerProcess, become, lock_key, make_worker_id, process
+from tasks.sweeper import Sweeper
+
+_PR_SET_PDEATHSIG = 1
+
+
+#: What Celery's pool modules are called in WORKER_POOL.
+_POOLS = {"prefork": "prefork", "thread": "threads", "solo": "solo"}
+
+
+class Keeper(bootsteps.StartStopStep):
+    """Registers the worker, renews its leases and sweeps, as long as the worker lives."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        super().__init__(parent, **kwargs)
+        self.settings = load_settings()
+        # Named before the pool forks: children are named after their parent.
+        self.worker_id = make_worker_id(self.settings)
+        self.process: WorkerProcess | None = None
+        self.sweeper: Sweeper | None = None
+        _keepers[:] = [self]
+
+    def start(self, parent: Any) -> None:
+        """The pool is up: begin."""
+        row = _row(
+            self.settings,
+            self.worker_id,
+            pool=_POOLS[parent.pool_cls.__module__.rsplit(".", 1)[1]],
+            concurrency=parent.concurrency,
+        )
+        self.process = WorkerProcess(app, self.settings, row)
+        become(self.process)
+        self.process.leases.start()
+        self.sweeper = Sweeper(self.process, self.settings)
+        self.sweeper.start()
+
+    def stop(self, parent: Any) -> None:
+        """Nothing runs any more: forget the worker."""
+        if self.sweeper is not None:
+            self.sweeper.stop()
+        if self.process is not None:
+            self.process.leases.stop(unregister=True)
+
+    def inherited(self) -> list[int]:
+        """Connections of the parent that a forked child holds copies of."""
+        found: list[int | None] = []
+        if self.process is not None:
+            found.append(self.process.leases.fileno())
+        if self.sweeper is not None:
+            found.append(self.sweeper.fileno())
+        return [fileno for fileno in found if fileno is not None]
+
+
+_keepers: list[Keeper] = []
+
+
+@worker_process_init.connect
+def begin_child(**_: object) -> None:
+    """Make a forked child a process of its own: bound to its parent's life, own connections."""
+    keeper = _keepers[0]
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    for fileno in keeper.inherited():
+        # Closed without a word to the server: the session is the parent's.
+        os.close(fileno)
+    child_id = f"{keeper.worker_id}/{os.getpid()}-{secrets.token_hex(2)}"
+    row = _row(keeper.settings, child_id, pool="prefork", concurrency=1, parent=keeper.worker_id)
+    child = WorkerProcess(app, keeper.settings, row)
+    become(child)
+    child.leases.start()
+
+
+@worker_process_shutdown.connect
+def end_child(**_: object) -> None:
+    """A child ends in good order: nothing runs in it."""
+    process().leases.stop(unregister=True)
+
+
+def _row(
+    settings: Settings, worker_id: str, *, pool: str, concurrency: int, parent: str | None = None
+) -> WorkerRow:
+    return WorkerRow(
+        worker_id=worker_id,
+        parent_worker_id=parent,
+        hostname=socket.gethostname(),
+        pid=os.getpid(),
+        pool=pool,
+        concurrency=concurrency,
+        queues=list(app.amqp.queues.consume_from),
+        lease_ms=settings.worker_claim_timeout_ms,
+        lock_key=lock_key(worker_id),
+    )
+
+
+app.steps["worker"].add(Keeper)

@@ -1,0 +1,144 @@
+"""A worker process and what it is made of: the composition root of a worker.
+
+With prefork there is a parent, which sweeps, and children, which run executions; with threads
+one process does both. Every process is registered, holds its lock, and opens all connections
+after its fork.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import secrets
+import socket
+import time
+
+from celery import Celery
+
+from app.config import Settings
+from app.errors import StoreUnavailable
+from app.executions.executor import Executor
+from app.executions.lanes import Lanes
+from app.executions.plans import PlanCache
+from app.executions.run import Surroundings
+from app.executions.steps import Step
+from app.nodes.registry import load_catalogue
+from app.recovery.leases import LeaseKeeper
+from app.store.database import Database
+from app.store.executions import ExecutionTable
+from app.store.leases import PgLeaseStore
+from app.store.records import WorkerRow
+from app.store.runs import PgRunStore
+from app.streams.client import connect
+from app.streams.publisher import EventPublisher
+from app.streams.signals import Signals
+from tasks.dispatcher import make_dispatcher
+
+_log = logging.getLogger(__name__)
+
+
+def make_worker_id(settings: Settings) -> str:
+    """Name this worker: WORKER_ID, or host, pid and a random part."""
+    return settings.worker_id or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
+
+
+def lock_key(worker_id: str) -> int:
+    """The advisory lock of a process: 64 bits of its name's hash."""
+    digest = hashlib.sha256(worker_id.encode()).digest()
+    return int.from_bytes(digest[:8], "big", signed=True)
+
+
+class WorkerProcess:
+    """What one operating-system process of a worker does and holds."""
+
+    def __init__(self, app: Celery, settings: Settings, row: WorkerRow) -> None:
+        self.row = row
+        self._app = app
+        self._settings = settings
+        self._database = Database(
+            settings.database_url, pool_size=2, application_name=f"cg-{row.pid}"
+        )
+        self._publisher = EventPublisher(
+            settings.redis_url,
+            ttl_s=settings.event_stream_ttl_s,
+            maxlen=settings.event_stream_maxlen,
+        )
+        self._signals = Signals(connect(settings.redis_url, role="worker"))
+        self.dispatcher = make_dispatcher(
+            settings, ExecutionTable(self._database).slots, role="worker"
+        )
+        self._lanes = Lanes()
+        self._steps: dict[tuple[str, str], Step] = {}
+        self._plans = PlanCache(load_catalogue(settings.node_modules, settings.http_node_allow))
+        self._parent_pid = os.getppid()
+        self._executor = Executor(
+            row.worker_id, row.lease_ms, self._open_surroundings, lambda: secrets.token_hex(8)
+        )
+        self.leases = LeaseKeeper(
+            PgLeaseStore(self._database, row),
+            self._executor.running,
+            heartbeat_s=settings.worker_heartbeat_interval_ms / 1000,
+            lease_s=settings.worker_claim_timeout_ms / 1000,
+        )
+
+    def is_started(self, execution_id: str) -> bool:
+        """Take the start signal, if it is there."""
+        self._signals.clear_message(execution_id)
+        return self._signals.take_start(execution_id)
+
+    def work(self, execution_id: str) -> None:
+        """Run an execution, then the backlog until the time slice ends; then ask for another."""
+        self._signals.clear_message(execution_id)
+        if self._executor.work(execution_id):
+            self._hand_on()
+
+    def run_step(self, execution_id: str, node_id: str) -> None:
+        """Run a started node of an execution that runs in this process."""
+        self._steps.pop((execution_id, node_id)).run()
+
+    def _hand_on(self) -> None:
+        """Give the slot back with a hint to whoever takes it, where work is left."""
+        try:
+            left = ExecutionTable(self._database).next_runnable()
+        except StoreUnavailable as error:
+            _log.info("left the backlog to the sweep: %s", error)
+            return
+        if left is not None:
+            self.dispatcher.hint([left])
+
+    def _open_surroundings(self) -> Surroundings:
+        return Surroundings(
+            store=PgRunStore(self._database),
+            publish=self._publisher.publish,
+            plans=self._plans,
+            launch=self._launch,
+            clock=time.monotonic,
+            pause=time.sleep,
+            lease_s=self.row.lease_ms / 1000,
+            max_value_bytes=self._settings.max_value_bytes,
+            is_draining=self._is_orphan,
+        )
+
+    def _launch(self, step: Step) -> None:
+        """Run a node step: the task `tasks.run_node`, called in place."""
+        run_node = self._app.tasks["tasks.run_node"]
+        self._steps[step.execution_id, step.node_id] = step
+        self._lanes.run(lambda: run_node(step.execution_id, step.node_id))
+
+    def _is_orphan(self) -> bool:
+        """Whether the parent is gone: then nothing more is taken."""
+        return os.getppid() != self._parent_pid
+
+
+_current: list[WorkerProcess] = []
+
+
+def become(made: WorkerProcess) -> None:
+    """Make this the process that the tasks run in; what a parent left here is forgotten."""
+    _current[:] = [made]
+
+
+def process() -> WorkerProcess:
+    """The process that the tasks run in."""
+    return _current[0]

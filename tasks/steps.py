@@ -1,0 +1,32 @@
+"""The tasks. A message carries ids only, and says no more than: look here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.app import app
+from tasks.process import process
+
+if TYPE_CHECKING:
+    from celery.app.task import Task
+
+
+@app.task(name="tasks.await_start", bind=True)
+def await_start(self: Task[..., None], execution_id: str) -> None:
+    """Go on in this process if the start signal is there; else park, holding nothing."""
+    if process().is_started(execution_id):
+        advance(execution_id)
+    # The rest of the chain was called, or waits for a start: Celery must not send it.
+    self.request.chain = None
+
+
+@app.task(name="tasks.advance")
+def advance(execution_id: str) -> None:
+    """Run an execution from its last checkpoint on, and then what else is waiting."""
+    process().work(execution_id)
+
+
+@app.task(name="tasks.run_node")
+def run_node(execution_id: str, node_id: str) -> None:
+    """Run one node of an execution that this process owns."""
+    process().run_step(execution_id, node_id)
