@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from app.errors import NodeError
+from app.nodes.docstrings import NodeText
 from app.nodes.shapes import Read, Shape, fields_of, shape_of
 from app.nodes.spec import NodeContext
 from app.values.checks import check_value
@@ -74,9 +75,9 @@ class Signature:
 
 
 def read_signature(
-    function: Callable[..., Any], texts: Mapping[str, str], scope: Mapping[str, Any]
+    function: Callable[..., Any], text: NodeText, scope: Mapping[str, Any]
 ) -> Signature:
-    """Read a node function, whose docstring says `texts` of its ports.
+    """Read a node function, whose docstring is `text`.
 
     `scope` are the names around its definition. Raises ValueError with a sentence on what is
     written wrongly.
@@ -97,8 +98,7 @@ def read_signature(
         # A node may set a passthrough of its own; anything else by that name is a clash.
         if port not in ports or ports[port].direction is not Direction.PASSTHROUGH:
             _add(ports, port, config)
-    for port in texts.keys() - ports.keys():
-        raise ValueError(f"its docstring describes a port '{port}' that it does not have")
+    texts = text.of_ports(ports)
     described = {
         port: dataclasses.replace(config, description=config.description or texts.get(port, ""))
         for port, config in ports.items()

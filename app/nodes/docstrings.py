@@ -4,38 +4,39 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 _PORTS = re.compile(r"^Ports:\s*", re.MULTILINE)
-_NAME = re.compile(r"`([^`\s]+)`")
+#: A port's entry begins the text or follows a mark; within an entry a name is just a word.
+_ENTRY = re.compile(r"(?:\A|[,;.:]\s+)`([^`\s]+)`")
 
 
 @dataclass(frozen=True, slots=True)
 class NodeText:
-    """A docstring, taken apart."""
+    """A docstring, taken apart: what it says of the node, and all that it says of ports."""
 
     description: str
-    ports: Mapping[str, str]
+    ports: str
+
+    def of_ports(self, names: Collection[str]) -> dict[str, str]:
+        """Give what is said of each port; a word in backticks that names none is just a word."""
+        entries = [match for match in _ENTRY.finditer(self.ports) if match[1] in names]
+        ends = [after.start() for after in entries[1:]] + [len(self.ports)]
+        return {
+            entry[1]: _folded(self.ports[entry.end() : end]).strip(" ,;:.")
+            for entry, end in zip(entries, ends, strict=False)
+        }
 
 
 def read_docstring(docstring: str | None) -> NodeText:
     """Take a docstring apart; what follows `Ports:` describes the ports.
 
-    "Ports: `text` to repeat, `times` 1..10." gives {"text": "to repeat", "times": "1..10"}.
+    "Ports: `text` to repeat, `times` 1..10." says "to repeat" of text and "1..10" of times.
     """
     text = inspect.cleandoc(docstring or "")
     description, *rest = _PORTS.split(text, maxsplit=1)
-    return NodeText(_folded(description), _ports(rest[0]) if rest else {})
-
-
-def _ports(text: str) -> dict[str, str]:
-    names = list(_NAME.finditer(text))
-    ends = [after.start() for after in names[1:]] + [len(text)]
-    return {
-        name[1]: _folded(text[name.end() : end]).strip(" ,;:.-·")
-        for name, end in zip(names, ends, strict=True)
-    }
+    return NodeText(_folded(description), rest[0] if rest else "")
 
 
 def _folded(text: str) -> str:

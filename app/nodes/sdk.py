@@ -54,7 +54,7 @@ def node(
         text = read_docstring(target.__doc__ or function.__doc__)
         try:
             _check(type, retry, timeout_ms)
-            signature = read_signature(function, text.ports, scope)
+            signature = read_signature(function, text, scope)
         except ValueError as error:
             raise NodeDefinitionError(f"{_place(target, function)}: {error}") from error
         spec = NodeSpec(
