@@ -80,13 +80,13 @@ def dead_cycles(wires: Wires, order: Sequence[int]) -> list[list[int]]:
         for node, stuck in enumerate(blocked)
         if stuck
     }
-    return [cycle[::-1] for cycle in rings(waits_for)]
+    return [[ring[0], *reversed(ring[1:])] for ring in rings(waits_for)]
 
 
 def rings(following: dict[int, int]) -> list[list[int]]:
     """The cycles of a graph in which each node leads to one other or to none.
 
-    A cycle begins, walked backwards, with its lowest node: `[b, c, a]` for a → b → c → a.
+    Each is given in the direction in which it is followed, from its lowest node on.
     """
     found: list[list[int]] = []
     walked: dict[int, int] = {}
@@ -99,7 +99,7 @@ def rings(following: dict[int, int]) -> list[list[int]]:
             node = following[node]
         if trail and walked.get(node) == start:
             ring = trail[trail.index(node) :]
-            lowest = ring.index(min(ring)) + 1
+            lowest = ring.index(min(ring))
             found.append(ring[lowest:] + ring[:lowest])
     return found
 

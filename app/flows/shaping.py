@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from app.errors import ValidationFailed
 from app.flows.document import Form, NodeEntry, PortEntry
@@ -28,9 +29,10 @@ class Shaper:
         self._faults = faults
         self._warnings = warnings
         self._plain: dict[str, Ports] = {}
+        self._enforced: dict[int, tuple[Ports, Ports]] = {}
 
     def ports(self, node: NodeEntry, spec: NodeSpec) -> Ports:
-        """A node's ports, system ports first."""
+        """A node's ports, system ports first, with all that is stated of them."""
         plain = self._plain_ports(spec)
         described = [port for port in node.ports if isinstance(port.config, dict)]
         if self._form is Form.NATIVE:
@@ -42,13 +44,21 @@ class Shaper:
                 shaped[port.id] = config
         return {**plain, **shaped} if shaped else plain
 
+    def enforced(self, ports: Ports) -> Ports:
+        """The ports as a run enforces them: in an export, bounds are stated and no more."""
+        if self._form is Form.NATIVE:
+            return ports
+        # By identity, and the ports are kept along, as most nodes of a type share theirs.
+        known = self._enforced.get(id(ports))
+        if known is None:
+            loose = {name: without_bounds(config) for name, config in ports.items()}
+            known = self._enforced[id(ports)] = (ports, loose)
+        return known[1]
+
     def _plain_ports(self, spec: NodeSpec) -> Ports:
         known = self._plain.get(spec.type)
         if known is None:
-            own = spec.ports
-            if self._form is Form.EXPORT:
-                own = {name: without_bounds(config) for name, config in own.items()}
-            known = self._plain[spec.type] = {**SYSTEM_PORTS, **own}
+            known = self._plain[spec.type] = {**SYSTEM_PORTS, **spec.ports}
         return known
 
     def _refuse_what_is_no_config(self, node: NodeEntry) -> None:
@@ -108,9 +118,8 @@ class Shaper:
         if unbuilt is not None:
             self._faults.add(pointer, unbuilt)
             return None
-        if exported:
-            return without_bounds(config)
-        self._check_default(config, pointer)
+        if not exported:
+            self._check_default(config, pointer)
         return config
 
     def _check_default(self, config: PortConfig, pointer: str) -> None:
@@ -203,23 +212,31 @@ def _with_property_defaults(config: PortConfig) -> PortConfig:
     return replace(config, default=merge(defaults, own))
 
 
+_NO_BOUNDS: Mapping[str, Value] = {
+    "min_length": None,
+    "max_length": None,
+    "pattern": None,
+    "minimum": None,
+    "maximum": None,
+    "step": None,
+    "integer": False,
+}
+
+
 def without_bounds(config: PortConfig) -> PortConfig:
-    """The config without what bounds its values: an export states bounds that nothing enforces.
+    """The config without what bounds its values, at every level.
 
     The options of an enum stay: they are its type more than its bounds.
     """
-    return replace(
-        config,
-        min_length=None,
-        max_length=None,
-        pattern=None,
-        minimum=None,
-        maximum=None,
-        step=None,
-        integer=False,
-        item=None if config.item is None else without_bounds(config.item),
-        properties=None
-        if config.properties is None
-        else {name: without_bounds(part) for name, part in config.properties.items()},
-        underlying=None if config.underlying is None else without_bounds(config.underlying),
-    )
+    changes: dict[str, Any] = {
+        name: silent for name, silent in _NO_BOUNDS.items() if getattr(config, name) != silent
+    }
+    for name in ("item", "underlying"):
+        inner = getattr(config, name)
+        if inner is not None:
+            changes[name] = without_bounds(inner)
+    if config.properties:
+        changes["properties"] = {
+            name: without_bounds(part) for name, part in config.properties.items()
+        }
+    return replace(config, **changes) if changes else config

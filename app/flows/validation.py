@@ -84,7 +84,8 @@ def _draft_nodes(
         if spec.deprecated:
             warnings.add(below(entry.pointer, "type"), f"'{entry.type}' is deprecated")
         ports = shaper.ports(entry, spec)
-        drafts.append(NodeDraft(entry, spec, ports, storing.values(entry, ports)))
+        values = storing.values(entry, ports)
+        drafts.append(NodeDraft(entry, spec, shaper.enforced(ports), values))
     return drafts
 
 
@@ -115,7 +116,7 @@ def _parents(nodes: Sequence[NodeDraft], faults: FaultLog) -> dict[int, int]:
             faults.add(pointer, "groups are not built yet")
     for ring in rings(parents):
         pointer = below(nodes[ring[0]].entry.pointer, "metadata", "parentNodeId")
-        faults.add(pointer, f"is inside itself: {_shown(ring[::-1], nodes)}")
+        faults.add(pointer, f"is inside itself: {_shown(ring, nodes)}")
     return parents
 
 
