@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal
 
-from redis import Redis
+from redis import BlockingConnectionPool, Redis
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.connection import Connection, parse_url
 from redis.retry import Retry
@@ -21,6 +21,8 @@ PROTOCOL = 2
 #: How long (s) a command may take. What Redis is asked for is a hint: better late than awaited.
 COMMAND_TIMEOUT_S = 0.5
 CONNECT_TIMEOUT_S = 0.5
+#: Connections that one client opens at most.
+MAX_CONNECTIONS = 32
 #: How long (s) an idle connection is trusted without a PING.
 HEALTH_CHECK_S = 15
 #: A blocking read ends so long (s) before its socket would time out.
@@ -28,9 +30,14 @@ BLOCKING_MARGIN_S = 5.0
 
 
 def connect(url: str, *, role: Role) -> Redis:
-    """Make a client for commands that answer at once. Nothing is opened before the first one."""
-    return Redis.from_url(
+    """Make a client for commands that answer at once. Nothing is opened before the first one.
+
+    For any number of threads: more than its connections wait for each other.
+    """
+    pool = BlockingConnectionPool.from_url(
         url,
+        max_connections=MAX_CONNECTIONS,
+        timeout=COMMAND_TIMEOUT_S,
         protocol=PROTOCOL,
         client_name=f"cg-{role}",
         socket_timeout=COMMAND_TIMEOUT_S,
@@ -38,6 +45,7 @@ def connect(url: str, *, role: Role) -> Redis:
         health_check_interval=HEALTH_CHECK_S,
         retry=Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.1), 1),
     )
+    return Redis(connection_pool=pool)
 
 
 def connect_blocking(url: str, *, role: Role, block_s: float) -> Redis:

@@ -5,7 +5,7 @@ With Redis away every method returns at once: False, or nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from redis import Redis
@@ -32,6 +32,20 @@ class Signals:
         """Set the start signal; whether it stands."""
         key = keys.start(execution_id)
         return self._ask(lambda redis: redis.set(key, 1, px=ttl_ms))
+
+    def announce(self, execution_ids: Sequence[str], started: Collection[str], ttl_ms: int) -> bool:
+        """Mark messages that are about to be sent, with the start signals of those started."""
+
+        def announce(redis: Redis) -> bool:
+            with redis.pipeline(transaction=False) as pipe:
+                for execution_id in execution_ids:
+                    pipe.set(keys.message(execution_id), 1, px=keys.MESSAGE_TTL_MS)
+                    if execution_id in started:
+                        pipe.set(keys.start(execution_id), 1, px=ttl_ms)
+                pipe.execute()
+            return True
+
+        return self._ask(announce)
 
     def take_start(self, execution_id: str) -> bool:
         """Take the start signal; whether it was there."""

@@ -1,0 +1,139 @@
+"""What an API process knows of the executions that are being watched in it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from enum import Enum, auto
+
+from app.events.log import Head
+from app.events.wire import FIRST_INDEX
+
+
+class News(Enum):
+    """Why a wait ended."""
+
+    EVENTS = auto()
+    ENDED = auto()
+    GONE = auto()
+    NONE = auto()
+
+
+class Channel:
+    """One watched execution: how far its log is known to reach. Knowledge only grows."""
+
+    def __init__(self, execution_id: str, head: Head) -> None:
+        self.execution_id = execution_id
+        self.watchers = 0
+        self._known = head.last_event_index
+        self._status = head.status if head.is_final else None
+        self._gone = False
+        self._interrupted = False
+        self._changed = threading.Condition()
+
+    @property
+    def known(self) -> int:
+        """The index of the last event that is known to be committed."""
+        return self._known
+
+    @property
+    def final_status(self) -> str | None:
+        """What became of the execution, once that is known."""
+        return self._status
+
+    def note(self, last_index: int) -> None:
+        """Events up to this index are committed."""
+        if last_index > self._known:
+            self._change(known=last_index)
+
+    def learn(self, head: Head | None) -> None:
+        """PostgreSQL said this of the execution; None: it is no more."""
+        if head is None:
+            self._change(gone=True)
+        elif head.is_final and self._status is None:
+            self._change(known=head.last_event_index, status=head.status)
+        else:
+            self.note(head.last_event_index)
+
+    def interrupt(self) -> None:
+        """End every wait, present and to come."""
+        with self._changed:
+            self._interrupted = True
+            self._changed.notify_all()
+
+    def wait(self, index: int, timeout_s: float) -> News:
+        """Wait until this event is committed, or none will be, or the time is up."""
+        with self._changed:
+            self._changed.wait_for(
+                lambda: self._interrupted or self._news_of(index) is not News.NONE, timeout_s
+            )
+            return self._news_of(index)
+
+    def rest(self, seconds: float) -> None:
+        """Wait whatever comes, unless interrupted."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._interrupted, seconds)
+
+    def _news_of(self, index: int) -> News:
+        if self._gone:
+            return News.GONE
+        if self._known >= index:
+            return News.EVENTS
+        if self._status is not None:
+            return News.ENDED
+        return News.NONE
+
+    def _change(
+        self, *, known: int = FIRST_INDEX, status: str | None = None, gone: bool = False
+    ) -> None:
+        with self._changed:
+            self._known = max(self._known, known)
+            self._status = self._status or status
+            self._gone = self._gone or gone
+            self._changed.notify_all()
+
+
+class Channels:
+    """The channels that have watchers. One for each execution, however many watch it."""
+
+    def __init__(self, on_new: Callable[[], None]) -> None:
+        self._on_new = on_new
+        self._channels: dict[str, Channel] = {}
+        self._lock = threading.Lock()
+        self._interrupted = False
+
+    def open(self, execution_id: str, head: Head) -> Channel:
+        """Watch an execution whose head was just read."""
+        with self._lock:
+            channel = self._channels.get(execution_id)
+            is_new = channel is None
+            if channel is None:
+                channel = self._channels[execution_id] = Channel(execution_id, head)
+            channel.watchers += 1
+            interrupted = self._interrupted
+        channel.learn(head)
+        if interrupted:
+            channel.interrupt()
+        if is_new and not head.is_final:
+            self._on_new()
+        return channel
+
+    def close(self, channel: Channel) -> None:
+        """Watch no more."""
+        with self._lock:
+            channel.watchers -= 1
+            if not channel.watchers:
+                del self._channels[channel.execution_id]
+
+    def all(self) -> list[Channel]:
+        """Those that are watched now."""
+        with self._lock:
+            return list(self._channels.values())
+
+    def interrupt(self) -> None:
+        """End every wait, in channels present and to come."""
+        with self._lock:
+            self._interrupted = True
+            channels = list(self._channels.values())
+        for channel in channels:
+            channel.interrupt()

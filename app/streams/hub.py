@@ -1,0 +1,183 @@
+"""Who has news: one thread that reads Redis, one that asks PostgreSQL, for all that is watched.
+
+They note how far each log reaches, and nothing else; each reader fetches its own events.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from app.errors import StoreUnavailable
+from app.events.log import EventSource, Head
+from app.streams import keys
+from app.streams.channels import Channel, Channels
+from app.streams.client import Truce, connect, connect_blocking
+from app.streams.relay import Feed, Wanted
+from app.streams.tail import RedisTail
+
+#: How often (s) PostgreSQL is asked: what Redis didn't tell is so late at most.
+TICK_S = 0.5
+#: A read of Redis waits so long (s) for news.
+BLOCK_S = 1.0
+#: After a failure Redis is tried again so much later (s).
+REST_S = 1.0
+#: Between two reads at least so long (s), so that many events make one round.
+PAUSE_S = 0.002
+#: … and so many times as long as the last round took, so that many channels leave the
+#: interpreter to their readers.
+PAUSE_FACTOR = 3
+PAUSE_MAX_S = 0.05
+#: Entries of one stream that a read takes at most.
+ENTRIES_PER_READ = 64
+#: The wake-up stream of a process that ended is forgotten after so long (s).
+WAKE_TTL_S = 60
+
+_log = logging.getLogger(__name__)
+
+
+class Hub:
+    """The watched executions of one API process. Its threads begin with the first watch."""
+
+    def __init__(self, redis_url: str, log: EventSource) -> None:
+        self._log = log
+        self._tail = RedisTail(connect(redis_url, role="relay"))
+        self._reader = _StreamReader(redis_url)
+        self._channels = Channels(self._reader.wake)
+        self._started = False
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+
+    def head(self, execution_id: str) -> Head | None:
+        """Where the log of an execution ends; None if there is none. Raises StoreUnavailable."""
+        return self._log.head(execution_id)
+
+    @contextmanager
+    def feed(self, execution_id: str, head: Head, wanted: Wanted) -> Iterator[Feed]:
+        """Read an execution's events, past and to come. `head` was read a moment ago."""
+        self._start()
+        channel = self._channels.open(execution_id, head)
+        try:
+            yield Feed(channel, self._tail, self._log, wanted)
+        finally:
+            self._channels.close(channel)
+
+    def interrupt(self) -> None:
+        """End every wait of every feed, present and to come."""
+        self._channels.interrupt()
+
+    def close(self) -> None:
+        """End the threads and every wait."""
+        self._closed.set()
+        self._reader.close()
+        self.interrupt()
+
+    def _start(self) -> None:
+        with self._lock:
+            if not self._started:
+                self._started = True
+                for target in (self._read, self._tick):
+                    threading.Thread(
+                        target=target, name=f"hub{target.__name__}", daemon=True
+                    ).start()
+
+    def _read(self) -> None:
+        while not self._closed.is_set():
+            channels = [each for each in self._channels.all() if each.final_status is None]
+            pause_s = self._reader.read(channels)
+            self._closed.wait(pause_s)
+
+    def _tick(self) -> None:
+        while not self._closed.wait(TICK_S):
+            channels = self._channels.all()
+            if not channels:
+                continue
+            try:
+                heads = self._log.heads([each.execution_id for each in channels])
+            except StoreUnavailable as error:
+                # Sockets stay open; Redis may go on telling.
+                _log.warning("watched executions can't be looked up: %s", error)
+                continue
+            for channel in channels:
+                channel.learn(heads.get(channel.execution_id))
+
+
+class _StreamReader:
+    """Reads all watched streams at once, on a connection of its own."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._client = connect_blocking(redis_url, role="relay", block_s=BLOCK_S)
+        self._waker = _Waker(connect(redis_url, role="relay"))
+        self._woken_at: str | bytes = "0-0"
+
+    def read(self, channels: list[Channel]) -> float:
+        """Wait for entries and note them; how long (s) to pause afterwards."""
+        if not channels:
+            self._waker.wait(BLOCK_S)
+            return 0.0
+        began = time.thread_time()
+        by_key = {keys.events(each.execution_id).encode(): each for each in channels}
+        positions: dict[Any, Any] = {key: keys.entry_id(each.known) for key, each in by_key.items()}
+        positions[self._waker.key] = self._woken_at
+        try:
+            streams: Any = self._client.xread(
+                positions, count=ENTRIES_PER_READ, block=int(BLOCK_S * 1000)
+            )
+        except RedisError:
+            return REST_S
+        for key, entries in streams or ():
+            if key in by_key:
+                _note(by_key[key], entries)
+            else:
+                self._woken_at = entries[-1][0]
+        spent = time.thread_time() - began
+        return min(max(PAUSE_S, spent * PAUSE_FACTOR), PAUSE_MAX_S)
+
+    def wake(self) -> None:
+        """Have the reader look again at what is watched."""
+        self._waker.wake()
+
+    def close(self) -> None:
+        """Wake the reader a last time."""
+        self._waker.wake()
+
+
+class _Waker:
+    """Wakes the reader: by an event while it watches nothing, through Redis while it reads."""
+
+    def __init__(self, client: Redis) -> None:
+        self.key = keys.wake(secrets.token_hex(8)).encode()
+        self._client = client
+        self._truce = Truce(REST_S)
+        self._event = threading.Event()
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until woken."""
+        self._event.wait(timeout_s)
+        self._event.clear()
+
+    def wake(self) -> None:
+        """Wake the reader. With Redis away it finds out by itself, at its next round."""
+        self._event.set()
+        if self._truce.holds:
+            return
+        try:
+            with self._client.pipeline(transaction=False) as pipe:
+                pipe.xadd(self.key, {b"w": b"1"}, maxlen=1, approximate=False)
+                pipe.expire(self.key, WAKE_TTL_S)
+                pipe.execute()
+        except RedisError:
+            self._truce.begin()
+
+
+def _note(channel: Channel, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
+    entry_id, fields = entries[-1]
+    channel.note(keys.first_index(entry_id) + int(fields[keys.EVENT_COUNT]) - 1)

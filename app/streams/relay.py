@@ -1,0 +1,196 @@
+"""One reader's way through an execution's events: from Redis where it can, else PostgreSQL.
+
+A feed keeps a position and at most a little of what it has read; how fast it goes is up to
+whoever asks it for more.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.errors import StoreUnavailable
+from app.events.log import STATUS_AT_END, EventSource, StoredEvent
+from app.events.wire import FIRST_INDEX, type_of
+from app.streams.channels import Channel, News
+from app.streams.frames import MAX_FRAME_BYTES, count_of_frame
+from app.streams.tail import Entry, Tail
+
+#: Events that are read at once, at most.
+PAGE = 100
+#: How many events an entry of Redis is taken to have; most hold one node's.
+EVENTS_PER_ENTRY = 4
+#: What doesn't fit into a frame is kept up to this size (bytes), else read again.
+MAX_KEPT_BYTES = 64 * 1024
+#: How long (s) to wait before PostgreSQL is tried again.
+REST_S = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a reader asks for. `types` of None: all; a batch ends at its size or its time."""
+
+    from_index: int = FIRST_INDEX
+    types: frozenset[str] | None = None
+    batch_size: int = 100
+    batch_timeout_s: float = 0.025
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Events to send, and where to go on after them."""
+
+    events: list[StoredEvent]
+    next_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """There are no more events."""
+
+    status: str
+    next_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """The execution was deleted."""
+
+
+class Feed:
+    """Reads one execution's events for one reader."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        tail: Tail,
+        log: EventSource,
+        wanted: Wanted,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._channel = channel
+        self._tail = tail
+        self._log = log
+        self._wanted = wanted
+        self._clock = clock
+        self._read_to = wanted.from_index
+        self._kept: deque[StoredEvent] = deque()
+        self._kept_bytes = 0
+        self._status: str | None = None
+        self._page = PAGE
+
+    def next(self, timeout_s: float) -> Events | End | Gone | None:
+        """Wait for what comes next; None when the time is up or the wait was interrupted."""
+        deadline = self._clock() + timeout_s
+        left_s = timeout_s
+        if self._kept:
+            self._gather()
+        while not self._kept:
+            if self._status is not None:
+                return End(self._status, self._read_to)
+            if left_s < 0:
+                return None
+            match self._channel.wait(self._read_to, left_s):
+                case News.NONE:
+                    return None
+                case News.GONE:
+                    return Gone()
+                case News.ENDED:
+                    return End(self._channel.final_status or "", self._channel.known + 1)
+                case News.EVENTS:
+                    self._await_batch()
+                    self._gather()
+            left_s = deadline - self._clock()
+        return self._take()
+
+    def _await_batch(self) -> None:
+        """Let a batch become full, but no longer than its time."""
+        wanted = self._wanted
+        if wanted.batch_timeout_s:
+            self._channel.wait(self._read_to + wanted.batch_size - 1, wanted.batch_timeout_s)
+
+    def _gather(self) -> None:
+        """Read what a frame can hold, of what is there."""
+        try:
+            while self._has_room and self._channel.known >= self._read_to:
+                if not self._read():
+                    break
+        except StoreUnavailable as error:
+            _log.warning("events can't be read: %s", error)
+        if not self._kept and self._channel.known >= self._read_to:
+            # They are there and can't be had. Nobody gains by asking at once.
+            self._channel.rest(REST_S)
+
+    @property
+    def _has_room(self) -> bool:
+        return (
+            self._status is None
+            and len(self._kept) < self._wanted.batch_size
+            and self._kept_bytes < MAX_FRAME_BYTES
+        )
+
+    def _read(self) -> bool:
+        """Read the next events, from where they are; False where there are none any more."""
+        position = self._read_to
+        entries = self._tail.read(
+            self._channel.execution_id, position, max(1, self._page // EVENTS_PER_ENTRY)
+        )
+        if entries and entries[0].first_index == self._read_to:
+            self._read_entries(entries)
+        else:
+            known = self._channel.known
+            up_to = min(known, entries[0].first_index - 1) if entries else known
+            self._read_log(up_to)
+        return self._read_to > position
+
+    def _read_entries(self, entries: list[Entry]) -> None:
+        """Take entries as long as they follow each other."""
+        for entry in entries:
+            if entry.first_index != self._read_to:
+                return
+            for index, envelope in enumerate(entry.envelopes, entry.first_index):
+                self._keep(StoredEvent(index, type_of(envelope), envelope))
+            self._read_to = entry.first_index + len(entry.envelopes)
+
+    def _read_log(self, up_to: int) -> None:
+        """Take from PostgreSQL what it has up to an index."""
+        types = self._wanted.types
+        looked_for = None if types is None else types | STATUS_AT_END.keys()
+        execution_id = self._channel.execution_id
+        events = self._log.read(execution_id, self._read_to, self._page, looked_for, up_to=up_to)
+        for event in events:
+            self._keep(event)
+        if len(events) == self._page:
+            self._read_to = events[-1].index + 1
+        elif types is not None or (events and events[-1].index == up_to):
+            self._read_to = up_to + 1
+        if len(events) < self._page:
+            # Retention deletes the execution before its events: while it is there they were.
+            self._channel.learn(self._log.head(execution_id))
+
+    def _keep(self, event: StoredEvent) -> None:
+        self._status = STATUS_AT_END.get(event.type, self._status)
+        if self._wanted.types is None or event.type in self._wanted.types:
+            self._kept.append(event)
+            self._kept_bytes += len(event.envelope)
+
+    def _take(self) -> Events:
+        """Take what fits into a frame; keep the rest if it is small, else read it again."""
+        count = count_of_frame(self._kept, self._wanted.batch_size)
+        taken = [self._kept.popleft() for _ in range(count)]
+        self._kept_bytes -= sum(len(event.envelope) for event in taken)
+        next_index = self._kept[0].index if self._kept else self._read_to
+        if self._kept_bytes > MAX_KEPT_BYTES:
+            self._page = max(1, count)
+            self._read_to = next_index
+            self._kept.clear()
+            self._kept_bytes = 0
+            self._status = None
+        else:
+            self._page = min(PAGE, self._page * 2)
+        return Events(taken, next_index)

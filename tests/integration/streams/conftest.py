@@ -1,0 +1,212 @@
+"""An API process with nothing but the relay, and a log to write to by hand."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import psycopg2
+import pytest
+from flask import Flask
+from psycopg2.extras import execute_values
+from redis import Redis
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection
+from websockets.sync.client import connect as connect_websocket
+from werkzeug.serving import make_server
+
+from app.events.wire import envelope, timestamp
+from app.store.database import Database
+from app.store.events import EventLog
+from app.streams import keys
+from app.streams.hub import Hub
+from app.streams.publisher import EventPublisher
+from web.problems import register_problems
+from web.relay import Relay, register_relay
+from web.security import register_security
+from web.sockets import Patience
+
+MAX_SOCKETS = 4
+PATIENCE = Patience(ping_every_s=0.3, silent_s=0.6)
+
+
+class History:
+    """Writes executions and their events as a worker commits and publishes them."""
+
+    def __init__(self, database_url: str, redis_url: str) -> None:
+        self._connection = psycopg2.connect(database_url)
+        self._connection.autocommit = True
+        self.redis = Redis.from_url(redis_url, protocol=2)
+        self.publisher = EventPublisher(redis_url, ttl_s=60, maxlen=1000)
+
+    def execute(self, sql: str, *args: Any) -> list[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql, args)
+            return cursor.fetchall() if cursor.description else []
+
+    def create(self, execution_id: str = "EX1", *, publish: bool = True) -> str:
+        """Insert an execution with its first event, whose index is -1."""
+        self.execute(
+            "INSERT INTO chaingraph_executions (id, flow_id, flow_version, owner_id,"
+            " root_execution_id, created_at, updated_at, options, status)"
+            " VALUES (%s, 'V2', 1, 'local', %s, now(), now(), '{}', 'running')",
+            execution_id,
+            execution_id,
+        )
+        [(at,)] = self.execute(
+            "INSERT INTO chaingraph_execution_events (execution_id, index, type, timestamp, data)"
+            " VALUES (%s, -1, 'execution:created', date_trunc('milliseconds', now()), '{}')"
+            " RETURNING timestamp",
+            execution_id,
+        )
+        if publish:
+            self.publisher.publish(
+                execution_id,
+                -1,
+                [envelope(execution_id, -1, "execution:created", timestamp(at), "{}")],
+            )
+        return execution_id
+
+    def commit(self, execution_id: str, *events: tuple[str, Any]) -> tuple[int, list[bytes]]:
+        """Append events in one transaction, the end of the execution among them."""
+        encoded = [(event_type, json.dumps(data)) for event_type, data in events]
+        end = encoded[-1][0].removeprefix("execution:")
+        status = end if end in {"completed", "failed", "stopped"} else "running"
+        self.execute("BEGIN")
+        [(first, at)] = self.execute(
+            "UPDATE chaingraph_executions SET last_event_index = last_event_index + %s,"
+            " status = %s, completed_at = CASE WHEN %s <> 'running' THEN now() END"
+            " WHERE id = %s RETURNING last_event_index - %s + 1,"
+            " date_trunc('milliseconds', clock_timestamp())",
+            len(encoded),
+            status,
+            status,
+            execution_id,
+            len(encoded),
+        )
+        rows = [(execution_id, first + at_, t, at, data) for at_, (t, data) in enumerate(encoded)]
+        with self._connection.cursor() as cursor:
+            execute_values(
+                cursor,
+                "INSERT INTO chaingraph_execution_events"
+                " (execution_id, index, type, timestamp, data) VALUES %s",
+                rows,
+            )
+        self.execute("COMMIT")
+        lines = [envelope(execution_id, i, t, timestamp(at), data) for _, i, t, at, data in rows]
+        return first, lines
+
+    def tell(self, execution_id: str, *events: tuple[str, Any]) -> None:
+        """Append events and publish them."""
+        first, lines = self.commit(execution_id, *events)
+        assert self.publisher.publish(execution_id, first, lines)
+
+    def forget(self, execution_id: str) -> None:
+        """Delete the Redis stream."""
+        self.redis.delete(keys.events(execution_id))
+
+    def close(self) -> None:
+        self.publisher.close()
+        self.redis.close()
+        self._connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What a client got until the socket was closed."""
+
+    frames: list[dict[str, Any]]
+    code: int
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        return [event for frame in self.frames for event in frame.get("events", ())]
+
+    @property
+    def indexes(self) -> list[int]:
+        return [event["index"] for event in self.events]
+
+
+def receive_all(socket: ClientConnection, within_s: float = 10.0) -> Received:
+    frames = []
+    try:
+        while True:
+            frames.append(json.loads(socket.recv(timeout=within_s)))
+    except ConnectionClosed as closed:
+        code = closed.rcvd.code if closed.rcvd else 1006
+    return Received(frames, code)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running server, and how to reach it."""
+
+    port: int
+    relay: Relay
+    hub: Hub
+
+    def connect(self, execution_id: str = "EX1", **query: Any) -> ClientConnection:
+        options = query.pop("options", {})
+        path = f"/api/v1/executions/{execution_id}/events"
+        url = f"ws://127.0.0.1:{self.port}{path}?{urlencode(query)}"
+        return connect_websocket(url, **{"ping_interval": None, "max_size": None} | options)
+
+
+@pytest.fixture
+def history(database_url: str, redis_url: str) -> Iterator[History]:
+    history = History(database_url, redis_url)
+    yield history
+    history.close()
+
+
+class Serve:
+    """Starts servers and ends them with the test."""
+
+    def __init__(self) -> None:
+        self._ends: list[Callable[[], object]] = []
+
+    def __call__(self, database_url: str, redis_url: str) -> Served:
+        database = Database(database_url, application_name="cg-web")
+        hub = Hub(redis_url, EventLog(database))
+        app = Flask("relay")
+        register_security(app)
+        register_problems(app)
+        relay = register_relay(app, hub, max_sockets=MAX_SOCKETS, patience=PATIENCE)
+
+        @app.get("/api/v1/executions/<execution_id>/events")
+        def page(execution_id: str) -> str:
+            return f"the page of {execution_id}"
+
+        server = make_server("127.0.0.1", 0, app, threaded=True)
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+        thread.start()
+        self._ends += [
+            relay.drain,
+            server.shutdown,
+            thread.join,
+            server.server_close,
+            hub.close,
+            database.engine.dispose,
+        ]
+        return Served(server.port, relay, hub)
+
+    def end(self) -> None:
+        for end in self._ends:
+            end()
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    serve = Serve()
+    yield serve
+    serve.end()
+
+
+@pytest.fixture
+def served(serve: Serve, database_url: str, redis_url: str) -> Served:
+    return serve(database_url, redis_url)

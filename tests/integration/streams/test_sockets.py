@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import base64
+import json
+import os
+import socket as sockets
+import threading
+import time
+from contextlib import ExitStack
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from tests.integration.streams.conftest import MAX_SOCKETS, History, Served, receive_all
+from tests.integration.streams.test_relay import ENDED, STARTED, next_frame
+from tests.waiting import wait_until
+
+
+def refusal(served: Served, execution_id: str = "EX1", **query: object) -> InvalidStatus:
+    with pytest.raises(InvalidStatus) as refused:
+        served.connect(execution_id, **query)
+    assert refused.value.response.headers["Content-Type"] == "application/problem+json"
+    return refused.value
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer"),
+    [
+        ({"fromIndex": "-2"}, "/fromIndex"),
+        ({"fromIndex": "x"}, "/fromIndex"),
+        ({"batchSize": "0"}, "/batchSize"),
+        ({"batchSize": "1001"}, "/batchSize"),
+        ({"batchTimeoutMs": "1001"}, "/batchTimeoutMs"),
+        ({"eventTypes": "node:done"}, "/eventTypes"),
+        ({"limit": "1"}, "/limit"),
+    ],
+)
+def test_wrong_parameters_are_refused_before_the_upgrade(
+    served: Served, history: History, query: dict[str, str], pointer: str
+) -> None:
+    history.create()
+    response = refusal(served, **query).response
+    assert response.status_code == 422
+    assert response.body
+    assert json.loads(response.body)["errors"][0]["pointer"] == pointer
+
+
+@pytest.mark.parametrize("execution_id", ["EX2", "EX%00"])
+def test_an_unknown_execution_is_refused(
+    served: Served, history: History, execution_id: str
+) -> None:
+    assert refusal(served, execution_id).response.status_code == 404
+
+
+def test_another_owners_execution_is_unknown(served: Served, history: History) -> None:
+    history.create()
+    history.execute("UPDATE chaingraph_executions SET owner_id = 'another'")
+    assert refusal(served).response.status_code == 404
+
+
+def test_what_is_no_handshake_is_refused(served: Served, history: History) -> None:
+    history.create()
+    key = base64.b64encode(os.urandom(16)).decode()
+    for headers in ("", f"Sec-WebSocket-Key: {key}\r\n", "Sec-WebSocket-Version: 13\r\n"):
+        with sockets.create_connection(("127.0.0.1", served.port)) as raw:
+            raw.sendall(
+                b"GET /api/v1/executions/EX1/events HTTP/1.1\r\nHost: localhost\r\n"
+                b"Connection: Upgrade\r\nUpgrade: websocket\r\n" + headers.encode() + b"\r\n"
+            )
+            assert b" 400 " in raw.recv(4096).split(b"\r\n")[0]
+
+
+def test_the_page_of_events_has_the_same_address(served: Served, history: History) -> None:
+    with sockets.create_connection(("127.0.0.1", served.port)) as raw:
+        raw.sendall(b"GET /api/v1/executions/EX1/events HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        answer = b""
+        while chunk := raw.recv(4096):
+            answer += chunk
+    assert answer.endswith(b"the page of EX1")
+
+
+def test_a_full_server_refuses_with_retry_after_and_frees_places(
+    served: Served, history: History
+) -> None:
+    history.create()
+    with ExitStack() as stack:
+        for _ in range(MAX_SOCKETS):
+            stack.enter_context(served.connect())
+        response = refusal(served).response
+        assert response.status_code == 503
+        assert response.headers["Retry-After"]
+    wait_until(lambda: served.relay.open_sockets == 0, "places are free")
+    with served.connect() as socket:
+        assert next_frame(socket)["nextIndex"] == 0
+
+
+def test_refused_handshakes_take_no_place(served: Served, history: History) -> None:
+    history.create()
+    for _ in range(MAX_SOCKETS + 1):
+        refusal(served, batchSize="0")
+        refusal(served, "EX2")
+    with served.connect() as socket:
+        assert next_frame(socket)["nextIndex"] == 0
+
+
+def test_a_large_message_closes_with_1009(served: Served, history: History) -> None:
+    history.create()
+    with served.connect() as socket:
+        socket.send("x" * 300_000)
+        assert receive_all(socket).code == 1009
+
+
+def test_what_a_client_says_is_ignored(served: Served, history: History) -> None:
+    execution = history.create()
+    with served.connect() as socket:
+        for _ in range(100):
+            socket.send("x" * 60_000)
+            socket.send(b"\0")
+        history.tell(execution, ENDED)
+        assert receive_all(socket).indexes == [-1, 0]
+
+
+def test_frames_are_not_compressed(served: Served, history: History) -> None:
+    history.create()
+    with served.connect() as socket:
+        assert "Sec-WebSocket-Extensions" not in (socket.response or {}).headers
+
+
+def test_a_browsers_token_protocol_is_taken_up(served: Served, history: History) -> None:
+    history.create()
+    with served.connect(options={"subprotocols": ["bearer.abc"]}) as socket:
+        assert socket.subprotocol == "bearer.abc"
+
+
+def test_a_client_that_answers_no_ping_is_closed(served: Served, history: History) -> None:
+    history.create()
+    key = base64.b64encode(os.urandom(16)).decode()
+    with sockets.create_connection(("127.0.0.1", served.port)) as raw:
+        raw.sendall(
+            b"GET /api/v1/executions/EX1/events?fromIndex=0 HTTP/1.1\r\nHost: localhost\r\n"
+            b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+            + f"Sec-WebSocket-Key: {key}\r\n\r\n".encode()
+        )
+        raw.settimeout(5)
+        answer = b""
+        while chunk := raw.recv(4096):
+            answer += chunk
+    frames = answer.split(b"\r\n\r\n", 1)[1]
+    assert frames.startswith(b"\x89\x00")
+    assert b"\x88" in frames
+    assert frames.split(b"\x88", 1)[1][1:3] == (1001).to_bytes(2, "big")
+
+
+def test_a_client_that_answers_pings_stays(served: Served, history: History) -> None:
+    execution = history.create()
+    with served.connect() as socket:
+        time.sleep(1.5)
+        history.tell(execution, ENDED)
+        assert receive_all(socket).indexes == [-1, 0]
+
+
+def test_drain_closes_with_1012_within_a_second(served: Served, history: History) -> None:
+    history.create()
+    with served.connect() as one, served.connect() as two:
+        next_frame(one)
+        next_frame(two)
+        began = time.monotonic()
+        threading.Thread(target=served.relay.drain).start()
+        assert receive_all(one).code == 1012
+        assert receive_all(two).code == 1012
+        assert time.monotonic() - began < 1.0
+    assert refusal(served).response.status_code == 503
+
+
+def test_a_client_that_does_not_read_is_cut_and_costs_no_memory(
+    served: Served, history: History
+) -> None:
+    execution = history.create()
+    large = ("node:completed", {"nodeId": "a", "outputs": {"x": "x" * 60_000}})
+    for _ in range(20):
+        history.commit(execution, *[large] * 20)
+    with served.connect(options={"max_queue": 1, "close_timeout": 0.1}) as slow:
+        slow.recv(timeout=5)
+        wait_until(lambda: served.relay.open_sockets == 0, "the slow client is cut")
+
+
+def test_drain_does_not_wait_for_a_client_that_does_not_read(
+    served: Served, history: History
+) -> None:
+    execution = history.create()
+    large = ("node:completed", {"nodeId": "a", "outputs": {"x": "x" * 60_000}})
+    for _ in range(20):
+        history.commit(execution, *[large] * 20)
+    with served.connect(options={"max_queue": 1, "close_timeout": 0.1}) as slow:
+        slow.recv(timeout=5)
+        began = time.monotonic()
+        served.relay.drain()
+        assert time.monotonic() - began < 1.5
+        wait_until(lambda: served.relay.open_sockets == 0, "the slow client is cut")
+
+
+def test_a_client_that_leaves_frees_its_place(served: Served, history: History) -> None:
+    execution = history.create()
+    history.tell(execution, STARTED)
+    with served.connect() as socket:
+        next_frame(socket)
+    wait_until(lambda: served.relay.open_sockets == 0, "the place is free", within_s=3)
