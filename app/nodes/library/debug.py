@@ -5,12 +5,10 @@ from __future__ import annotations
 from app.nodes.sdk import NodeContext, node
 
 
-# Its one effect is an event, and a replay sends it again: no checkpoint of its own for that.
 @node(
     "DebugLogNode",
     category="utilities",
     title="Debug Log",
-    effects=False,
     tags=("debug", "log", "console"),
 )
 def debug_log(ctx: NodeContext, message: str | None = "") -> None:
