@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from app.config import load_settings
+from tests.integration.web.conftest import GREETING, Rows, flow_of, text
+from web import create_app
+
+EXECUTIONS = "/api/v1/executions"
+NO_REDIS = "redis://127.0.0.1:1"
+
+
+@pytest.fixture
+def flow_id(client: FlaskClient) -> str:
+    flow_id: str = client.post("/api/v1/flows", json=GREETING).get_json()["id"]
+    return flow_id
+
+
+def create(client: FlaskClient, flow_id: str, **more: Any) -> dict[str, Any]:
+    response = client.post(EXECUTIONS, json={"flowId": flow_id, **more})
+    assert response.status_code == 201, response.text
+    execution: dict[str, Any] = response.get_json()
+    assert response.headers["Location"] == f"{EXECUTIONS}/{execution['id']}"
+    return execution
+
+
+def test_a_created_execution_waits_for_its_start(client: FlaskClient, flow_id: str) -> None:
+    execution = create(client, flow_id)
+    assert (execution["status"], execution["requested"]) == ("created", None)
+    assert execution["waiting"]["for"] == "start-signal"
+    assert (execution["flowVersion"], execution["ownerId"]) == (1, "local")
+    assert execution["options"]["execution"]["maxConcurrency"] == 50
+    assert execution["rootExecutionId"] == execution["id"] == execution["executionId"]
+    assert client.get(f"{EXECUTIONS}/{execution['id']}").get_json() == execution
+
+
+def test_starting_is_requested_once(client: FlaskClient, flow_id: str) -> None:
+    start = f"{EXECUTIONS}/{create(client, flow_id)['id']}/start"
+    started = client.post(start)
+    assert (started.status_code, started.get_json()["requested"]) == (202, "start")
+    again = client.post(start)
+    assert (again.status_code, again.get_json()["code"]) == (409, "CONFLICT")
+
+
+def test_it_can_be_created_and_started_at_once(client: FlaskClient, flow_id: str) -> None:
+    execution = create(client, flow_id, autostart=True)
+    assert (execution["status"], execution["requested"]) == ("created", "start")
+    assert client.post(f"{EXECUTIONS}/{execution['id']}/start").status_code == 409
+
+
+def test_commands_are_taken_without_redis(database_url: str, redis_url: str) -> None:
+    settings = load_settings({"DATABASE_URL": database_url, "REDIS_URL": NO_REDIS})
+    client = create_app(settings).test_client()
+    flow_id = client.post("/api/v1/flows", json=GREETING).get_json()["id"]
+    execution = create(client, flow_id)
+    assert client.post(f"{EXECUTIONS}/{execution['id']}/start").status_code == 202
+
+
+def test_a_version_can_be_chosen(client: FlaskClient, flow_id: str) -> None:
+    client.put(f"/api/v1/flows/{flow_id}", json=GREETING)
+    assert create(client, flow_id)["flowVersion"] == 2
+    assert create(client, flow_id, flowVersion=1)["flowVersion"] == 1
+    response = client.post(EXECUTIONS, json={"flowId": flow_id, "flowVersion": 3})
+    assert response.status_code == 404
+
+
+def test_a_flow_that_is_not_there_is_a_404(client: FlaskClient, flow_id: str) -> None:
+    assert client.post(EXECUTIONS, json={"flowId": "V2none"}).status_code == 404
+    client.delete(f"/api/v1/flows/{flow_id}")
+    assert client.post(EXECUTIONS, json={"flowId": flow_id}).status_code == 404
+
+
+def test_another_owners_flow_is_a_403(client: FlaskClient, flow_id: str, rows: Rows) -> None:
+    rows("UPDATE chaingraph_flows SET owner_id = 'ada'")
+    response = client.post(EXECUTIONS, json={"flowId": flow_id})
+    assert response.status_code == 403
+    assert response.get_json()["detail"] == "User does not own this flow"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "pointer"),
+    [
+        ({"z": {"text": "x"}}, "/inputs/z"),
+        ({"a": {"z": "x"}}, "/inputs/a/z"),
+        ({"a": {"__success": True}}, "/inputs/a/__success"),
+        ({"a": {"text": 5}}, "/inputs/a/text"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_named(
+    client: FlaskClient, flow_id: str, rows: Rows, inputs: Any, pointer: str
+) -> None:
+    wrong = {"flowId": flow_id, "inputs": inputs}
+    response = client.post(EXECUTIONS, json=wrong)
+    assert response.status_code == 422
+    assert response.get_json()["errors"][0]["pointer"] == pointer
+    batch = client.post(f"{EXECUTIONS}/batch", json={"items": [{"flowId": flow_id}, wrong]})
+    assert batch.status_code == 422
+    assert batch.get_json()["errors"][0]["pointer"] == f"/items/1{pointer}"
+    assert rows("SELECT count(*) FROM chaingraph_executions") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b"[" * 900,
+        b'{"flowId": "%s", "inputs": {"a": {"text": ' + b"[" * 900 + b"]" * 900 + b"}}}",
+        b'{"flowId": "%s", "inputs": {"a": {"text": ' + b"1" * 400 + b"}}}",
+        rb'{"flowId": "%s", "inputs": {"a": {"text": "\u0000"}}}',
+        rb'{"flowId": "%s", "inputs": {"a": {"text": "\ud800"}}}',
+        b'{"flowId": "%s", "integration": "' + b"x" * 70_000 + b'"}',
+        b'{"flowId": "%s", "integration": "' + b"x" * 6_000_000 + b'"}',
+        rb'{"flowId": "\u0000"}',
+        b'{"flowId": "%s", "options": {"priority": 99}}',
+        b'{"flowId": "%s", "events": [{"eventName": "e"}]}',
+        b'{"flowId": "%s", "unknown": 1}',
+    ],
+)
+def test_what_cannot_be_taken_leaves_no_trace(
+    client: FlaskClient, flow_id: str, rows: Rows, body: bytes
+) -> None:
+    sent = body.replace(b"%s", flow_id.encode())
+    for path, text_sent in (("", sent), ("/batch", b'{"items": [' + sent + b"]}")):
+        response = client.post(EXECUTIONS + path, data=text_sent, content_type="application/json")
+        assert response.status_code in {400, 413, 422}
+        assert response.mimetype == "application/problem+json"
+    assert rows("SELECT count(*) FROM chaingraph_executions") == [(0,)]
+
+
+def test_a_batch_is_created_in_order(client: FlaskClient, flow_id: str, rows: Rows) -> None:
+    items = [
+        {"flowId": flow_id, "options": {"priority": n % 10}, "autostart": n % 2 == 0}
+        for n in range(20)
+    ]
+    response = client.post(f"{EXECUTIONS}/batch", json={"items": items})
+    assert response.status_code == 201
+    created = response.get_json()["items"]
+    assert [item["options"]["priority"] for item in created] == [n % 10 for n in range(20)]
+    assert [item["requested"] for item in created] == ["start", None] * 10
+    assert rows("SELECT count(*) FROM chaingraph_executions") == [(20,)]
+
+
+def test_a_batch_with_an_unknown_flow_creates_nothing(
+    client: FlaskClient, flow_id: str, rows: Rows
+) -> None:
+    items = [{"flowId": flow_id}, {"flowId": "V2none"}]
+    assert client.post(f"{EXECUTIONS}/batch", json={"items": items}).status_code == 404
+    assert rows("SELECT count(*) FROM chaingraph_executions") == [(0,)]
+
+
+def test_the_list_is_newest_first_and_paged_without_a_gap(
+    client: FlaskClient, flow_id: str
+) -> None:
+    batch = {"items": [{"flowId": flow_id}] * 5}
+    created = [
+        item["id"] for item in client.post(f"{EXECUTIONS}/batch", json=batch).get_json()["items"]
+    ]
+    created += [create(client, flow_id)["id"] for _ in range(4)]
+    seen: list[dict[str, Any]] = []
+    cursor = ""
+    while True:
+        page = client.get(f"{EXECUTIONS}?limit=2&flowId={flow_id}{cursor}").get_json()
+        seen += page["items"]
+        if page["nextCursor"] is None:
+            break
+        cursor = f"&cursor={page['nextCursor']}"
+    order = [(item["createdAt"], item["id"]) for item in seen]
+    assert order == sorted(order, reverse=True)
+    assert sorted(item["id"] for item in seen) == sorted(created)
+
+
+def test_times_of_creation_are_whole_milliseconds(
+    client: FlaskClient, flow_id: str, rows: Rows
+) -> None:
+    shown = create(client, flow_id)["createdAt"]
+    assert rows("SELECT created_at FROM chaingraph_executions") == [
+        (datetime.fromisoformat(shown),)
+    ]
+
+
+def test_the_list_is_filtered(client: FlaskClient, flow_id: str) -> None:
+    execution = create(client, flow_id)
+    for query, count in (
+        ("status=created", 1),
+        ("status=running", 0),
+        ("flowId=V2none", 0),
+        (f"rootExecutionId={execution['id']}", 1),
+        ("rootExecutionId=EXnone", 0),
+    ):
+        assert len(client.get(f"{EXECUTIONS}?{query}").get_json()["items"]) == count
+
+
+def test_nodes_are_shown_before_anything_ran(client: FlaskClient, flow_id: str) -> None:
+    path = f"{EXECUTIONS}/{create(client, flow_id)['id']}/nodes"
+    page = client.get(path).get_json()
+    assert [(node["id"], node["status"]) for node in page["items"]] == [
+        ("a", "initialized"),
+        ("b", "initialized"),
+    ]
+    assert page["nextCursor"] is None
+    first = client.get(f"{path}?limit=1").get_json()
+    second = client.get(f"{path}?limit=1&cursor={first['nextCursor']}").get_json()
+    assert [first["items"][0]["id"], second["items"][0]["id"]] == ["a", "b"]
+    assert second["nextCursor"] is None
+    assert client.get(f"{path}/b").get_json()["type"] == "TextNode"
+    assert client.get(f"{path}/z").status_code == 404
+
+
+def test_the_first_event_is_there_at_once(client: FlaskClient, flow_id: str) -> None:
+    execution = create(client, flow_id)
+    path = f"{EXECUTIONS}/{execution['id']}/events"
+    page = client.get(path).get_json()
+    [event] = page["events"]
+    assert (event["index"], event["type"]) == (-1, "execution:created")
+    assert event["data"]["flowId"] == flow_id
+    assert (page["nextIndex"], page["end"]) == (0, False)
+    filtered = client.get(f"{path}?eventTypes=node:completed").get_json()
+    assert (filtered["events"], filtered["nextIndex"]) == ([], 0)
+
+
+def test_what_is_another_owners_is_not_there(client: FlaskClient, flow_id: str, rows: Rows) -> None:
+    execution_id = create(client, flow_id)["id"]
+    rows("UPDATE chaingraph_executions SET owner_id = 'ada'")
+    for path in ("", "/nodes", "/nodes/a", "/events"):
+        assert client.get(f"{EXECUTIONS}/{execution_id}{path}").status_code == 404
+    assert client.post(f"{EXECUTIONS}/{execution_id}/start").status_code == 404
+    assert client.get(EXECUTIONS).get_json()["items"] == []
+
+
+def test_an_unknown_id_is_a_404_everywhere(client: FlaskClient) -> None:
+    for execution_id in ("EXnone", "%00", "a'b", "x" * 3000, "%ED%A0%80"):
+        for path in ("", "/nodes", "/nodes/a", "/events"):
+            assert client.get(f"{EXECUTIONS}/{execution_id}{path}").status_code == 404
+        assert client.post(f"{EXECUTIONS}/{execution_id}/start").status_code == 404
+
+
+def test_an_integration_comes_back_masked(client: FlaskClient, flow_id: str) -> None:
+    execution = create(client, flow_id, integration={"token": "s3cret", "nested": {"n": [1]}})
+    assert "s3cret" not in json.dumps(execution)
+    assert execution["integration"] == {"token": "********", "nested": {"n": ["********"]}}
+
+
+def test_a_flow_hidden_later_leaves_its_executions(client: FlaskClient, flow_id: str) -> None:
+    execution_id = create(client, flow_id)["id"]
+    client.delete(f"/api/v1/flows/{flow_id}")
+    assert client.get(f"{EXECUTIONS}/{execution_id}").status_code == 200
+    assert client.get(f"{EXECUTIONS}/{execution_id}/nodes").status_code == 200
+
+
+def test_no_worker_is_listed_where_none_runs(client: FlaskClient) -> None:
+    assert client.get("/api/v1/workers").get_json() == {"items": [], "nextCursor": None}
+
+
+def test_an_execution_of_a_flow_without_nodes_is_created(client: FlaskClient) -> None:
+    flow = client.post("/api/v1/flows", json=flow_of()).get_json()
+    assert create(client, flow["id"])["progress"]["total"] == 0
+
+
+def test_the_catalogue_has_what_flows_use(client: FlaskClient) -> None:
+    assert text("a")["type"] == client.get("/api/v1/nodes/TextNode").get_json()["id"]
+    page = client.get("/api/v1/nodes?limit=100").get_json()
+    types = [item["type"] for item in page["items"]]
+    assert types == sorted(types)
+    assert "HandlebarsTemplateNode" in types
