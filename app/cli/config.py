@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
+import typer
 
 from app.cli.output import AsJson, print_json
 from app.config import DescribedSetting, load_settings
@@ -16,11 +14,13 @@ def config(*, as_json: AsJson = False) -> None:
     if as_json:
         print_json([setting._asdict() for setting in described])
     else:
-        _print_table(described)
+        _print_columns(described)
 
 
-def _print_table(described: list[DescribedSetting]) -> None:
-    table = Table("setting", "value", "source", box=box.SIMPLE_HEAD)
-    for setting in described:
-        table.add_row(*setting, style=None if setting.source == "default" else "bold")
-    Console(soft_wrap=True).print(table)
+def _print_columns(described: list[DescribedSetting]) -> None:
+    names = max(len(setting.name) for setting in described)
+    values = max(len(setting.value) for setting in described)
+    for name, value, source in described:
+        # Bold where something is set; `echo` drops that when nobody looks.
+        line = f"{name:<{names}}  {value:<{values}}  {source}"
+        typer.echo(typer.style(line, bold=source != "default"))

@@ -73,8 +73,9 @@ class Development:
             supervisor.start(programs.echo()),
             supervisor.start(programs.web()),
             *(supervisor.start(programs.worker(n + 1)) for n in range(self._options.workers)),
-            *([supervisor.start(programs.flower())] if self._options.flower else []),
         )
+        if self._options.flower:  # after the workers, whom it asks for their names at once
+            await supervisor.start(programs.flower())
         await asyncio.to_thread(self._load_samples)
         self._tell_where_to_look()
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 import typer
 
 from app.cli.output import AsJson, print_json
+from app.cli.workers import count_live_workers
 from app.config import Settings, load_settings
 from app.config.urls import masked
 from app.errors import ChainGraphError, SettingsError
@@ -64,24 +65,13 @@ def _examine_postgres(settings: Settings) -> Iterator[Finding]:
             "postgres", f"{masked(address)}: {_line(error)}", "start it, or set DATABASE_URL"
         )
         return
-    try:
-        yield _examine_version(connection.server_version)
-        schema = _examine_schema(address)
-        yield schema
-        if schema.advice is None:
-            with connection.cursor() as cursor:
-                cursor.execute(LIVE_WORKERS)
-                yield _examine_workers(cursor.fetchall()[0][0])
-    finally:
-        connection.close()
-
-
-LIVE_WORKERS = """
-    SELECT count(*)
-      FROM chaingraph_workers
-     WHERE parent_worker_id IS NULL
-       AND last_heartbeat_at > clock_timestamp() - make_interval(secs => lease_ms / 1000.0)
-"""
+    version = connection.server_version
+    connection.close()
+    yield _examine_version(version)
+    schema = _examine_schema(address)
+    yield schema
+    if schema.advice is None:
+        yield _examine_workers(count_live_workers(address))
 
 
 def _examine_version(version: int) -> Finding:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from app.cli.workers import count_live_workers
 from app.config import Settings
 from app.config.settings import bracketed
 from app.embedded import EmbeddedPostgres, EmbeddedValkey
@@ -21,6 +22,8 @@ POSTGRES, VALKEY, HELPERS, WORKERS, WEB = range(5)
 POSTGRES_PATIENCE_S = 5.0
 #: Longer than a worker may take to drain, and than gunicorn waits for its requests.
 MARGIN_S = 5.0
+#: The children of a worker are started one by one.
+WORKERS_READY_WITHIN_S = 60.0
 WEB_STOPS_WITHIN_S = 35.0
 
 FLOWER_OPTIONS = ("--read_only", "--max_tasks=10000", "--purge_offline_workers=300")
@@ -91,6 +94,8 @@ class Programs:
             command=_python("celery", "-A", "tasks", "worker", "-n", f"{name}@%h"),
             environ=self.environ,
             rank=WORKERS,
+            is_ready=_alive(self.settings.database_url, number),
+            ready_within_s=WORKERS_READY_WITHIN_S,
             stop_within_s=self.settings.worker_drain_timeout_ms / 1000 + MARGIN_S,
         )
 
@@ -109,6 +114,15 @@ class Programs:
 
 def _python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
+
+
+def _alive(database_url: str, number: int) -> Callable[[], bool]:
+    """The workers' rows don't carry their numbers, so the n-th waits until there are n."""
+
+    def probe() -> bool:
+        return count_live_workers(database_url) >= number
+
+    return probe
 
 
 def _answers(url: str) -> Callable[[], bool]:
