@@ -39,7 +39,9 @@ _DEFAULT_FLAGS = {
     "unicode": False,
 }
 
+#: `$<name>` is one only where the pattern has named groups.
 _REFERENCE = re.compile(r"\$(?:([$&`'])|(\d{1,2})|<([^>]*)>)", re.ASCII)
+_NAMELESS_REFERENCE = re.compile(r"\$(?:([$&`'])|(\d{1,2}))", re.ASCII)
 
 
 class Findings(NamedTuple):
@@ -174,7 +176,8 @@ def _template(regexp: RegExp, replacement: str) -> _Template:
     text = replacement if regexp.unicode else units(replacement)
     template: _Template = []
     position = 0
-    for reference in _REFERENCE.finditer(text):
+    references = _REFERENCE if regexp.names else _NAMELESS_REFERENCE
+    for reference in references.finditer(text):
         template.append(text[position : reference.start()])
         template += _meaning(regexp, reference)
         position = reference.end()
@@ -183,12 +186,11 @@ def _template(regexp: RegExp, replacement: str) -> _Template:
 
 def _meaning(regexp: RegExp, reference: re.Match[str]) -> _Template:
     """What a `$…` stands for; one that names nothing is left as it is."""
-    sign, digits, name = reference.groups()
+    sign, digits, *names = reference.groups()
     if sign is not None:
         return ["$"] if sign == "$" else [(sign,)]
-    if name is not None:
-        if not regexp.names:
-            return [reference[0]]
+    if digits is None:
+        name = names[0]
         return [regexp.names[name]] if name in regexp.names else []
     groups = regexp.compiled.groups
     if 1 <= int(digits) <= groups:
