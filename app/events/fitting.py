@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from app.events.types import Event, EventType
 from app.events.wire import EncodedEvent, to_json
@@ -31,7 +32,7 @@ def truncated(size: int, href: str) -> dict[str, Value]:
 
 def node_href(execution_id: str, node_id: str) -> str:
     """Where the API gives a node of an execution, with all its values."""
-    return f"/api/v1/executions/{execution_id}/nodes/{node_id}"
+    return f"/api/v1/executions/{execution_id}/nodes/{quote(node_id, safe='')}"
 
 
 def fit_outputs(execution_id: str, node_id: str, outputs: Data) -> Data:
@@ -45,9 +46,9 @@ def fit_event(execution_id: str, event: Event) -> list[EncodedEvent]:
     """Encode an event; its data fits into 64 KiB afterwards. A chunk may become several."""
     encoded = to_json(event.data)
     if len(encoded) <= MAX_VALUE_BYTES:
-        return [(event.type, encoded.decode())]
+        return [(event.type.value, encoded.decode())]
     fit = _FITTERS.get(event.type, _fit_any)
-    return [(event.type, text.decode()) for text in fit(execution_id, event.data)]
+    return [(event.type.value, text.decode()) for text in fit(execution_id, event.data)]
 
 
 def _fit_completed(execution_id: str, data: Data) -> Iterator[bytes]:

@@ -24,12 +24,14 @@ EncodedEvent = tuple[str, str]
 def to_json(value: Value) -> bytes:
     """Encode a JSON value compactly: one line, UTF-8.
 
-    Integers beyond 64 bits and deep nesting are JSON too, but not to the fast encoder.
+    Integers beyond 64 bits and deep nesting are JSON too, but not to the fast encoder. Half of
+    a surrogate pair is no text; a log line that holds one still has to be told.
     """
     try:
         return orjson.dumps(value)
     except TypeError:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+        text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        return text.encode(errors="replace")
 
 
 def timestamp(at: datetime) -> str:

@@ -60,13 +60,13 @@ def connect_blocking(url: str, *, role: Role, block_s: float) -> Redis:
     )
 
 
-def single_connection(url: str, *, role: Role, timeout_s: float) -> Any:
+def single_connection(url: str, *, name: str, timeout_s: float) -> Any:
     """Make one bare connection; every step of opening and writing is bounded by `timeout_s`."""
     options: dict[str, Any] = _parse_url(url)
     kind = options.pop("connection_class", Connection)
     options |= {
         "protocol": PROTOCOL,
-        "client_name": f"cg-{role}-events",
+        "client_name": name,
         "driver_info": None,
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,

@@ -129,7 +129,7 @@ class _Line:
     def __init__(self, url: str, clock: Callable[[], float]) -> None:
         self.pid = os.getpid()
         self._clock = clock
-        self._connection = single_connection(url, role="worker", timeout_s=TIMEOUT_S)
+        self._connection = single_connection(url, name="cg-events", timeout_s=TIMEOUT_S)
         self._lock = threading.Lock()
         self._truce = Truce(REST_S, clock)
         self._listen_at = 0.0
