@@ -23,7 +23,7 @@ BUDGET = 32 * 1024 * 1024
 TURN_COST = 100
 
 #: What a character of a helper's text costs: writing JSON is slower than copying.
-HELPER_COST = 8
+HELPER_COST = 32
 
 #: Tags in a template: the parser looks through the rest of it for each.
 MAX_TAGS = 20_000

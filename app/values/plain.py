@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -12,6 +12,14 @@ from app.values.ports import Value
 
 #: Levels of nesting; JSON writers stop soon after, and Python's own stack later.
 MAX_DEPTH = 200
+
+_READ_AS: tuple[tuple[type, Callable[[Any], Any]], ...] = (
+    (str, str.__str__),
+    (int, int),
+    (float, float),
+    (list, list),
+    (tuple, list),
+)
 
 
 def plain_copy(value: Any) -> Value:
@@ -72,9 +80,10 @@ def _unwrapped(value: Any, where: str) -> Any:
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if hasattr(value, "_asdict"):
         return value._asdict()
-    for base in (str, int, float, list, tuple):
+    # A subclass is read as what it extends.
+    for base, read in _READ_AS:
         if isinstance(value, base):
-            return base(value)
+            return read(value)
     raise ValueError(f"{_place(where)} is of type {type(value).__name__}, which JSON can't hold")
 
 

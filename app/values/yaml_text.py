@@ -17,10 +17,9 @@ STEP = "  "
 #: Characters of a key; a longer one must be announced by a question mark (YAML 1.2, 8.2.2).
 MAX_IMPLICIT_KEY = 1024
 
-#: What a plain text must not look like: indicators, comments, blanks at an end.
-_UNPLAIN = re.compile(
-    r"""^[\n\t ,\[\]{}#&*!|>'"%@`]|^[?-]$|^[?-][ \t]|[\n:][ \t]|[ \t]\n|[\n\t ]#|[\n\t :]\Z"""
-)
+#: What a plain text must not hold: indicators, comments, blanks at an end, tabs (which some
+#: readers refuse).
+_UNPLAIN = re.compile(r"""^[\n ,\[\]{}#&*!|>'"%@`]|^[?-]\Z|^[?-] |[\n:] | \n|[\n ]#|\t|[\n :]\Z""")
 #: What would be read as null, a boolean or a number.
 _OTHER_TYPE = re.compile(
     r"""(?:~|[Nn]ull|NULL)?|[Tt]rue|TRUE|[Ff]alse|FALSE
@@ -149,8 +148,8 @@ def _block(text: str, indent: str) -> str:
     else:
         chomp = ""
     starts_blank = _STARTS_BLANK.match(body) is not None
-    # Without a margin, neither a blank at the start nor a mark could be told from the text.
-    margin = indent or (STEP if starts_blank or _DOCUMENT_MARK.search(text) else "")
+    # Some readers take a block without an indent, at the root, for the end of the document.
+    margin = indent or STEP
     header = f"|{len(STEP) if starts_blank else ''}{chomp}\n"
     return header + margin + _indented(body + end.removesuffix("\n"), margin)
 
