@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "3ef98de75b0c"
+revision = "a2935d7e55ce"
 down_revision = None
 branch_labels = None
 depends_on = None
@@ -51,6 +51,8 @@ def upgrade() -> None:
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("heartbeat_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=True),
+        sa.Column("result", sa.JSON(), nullable=True),
         sa.CheckConstraint(
             "(status = 'released') = (expires_at IS NULL)",
             name=op.f("ck_chaingraph_execution_claims_expires_at"),
@@ -70,6 +72,13 @@ def upgrade() -> None:
         ["worker_id"],
         unique=False,
         postgresql_where=sa.text("status = 'active'"),
+    )
+    op.create_index(
+        "ix_chaingraph_execution_claims_steps",
+        "chaingraph_execution_claims",
+        ["heartbeat_at"],
+        unique=False,
+        postgresql_where=sa.text("node_id != ''"),
     )
     op.create_table(
         "chaingraph_execution_events",
@@ -324,6 +333,11 @@ def downgrade() -> None:
     )
     op.drop_table("chaingraph_execution_recovery")
     op.drop_table("chaingraph_execution_events")
+    op.drop_index(
+        "ix_chaingraph_execution_claims_steps",
+        table_name="chaingraph_execution_claims",
+        postgresql_where=sa.text("node_id != ''"),
+    )
     op.drop_index(
         "ix_chaingraph_execution_claims_active",
         table_name="chaingraph_execution_claims",
