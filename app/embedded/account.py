@@ -66,18 +66,32 @@ def can_read(account: Account, path: Path) -> bool:
 def reachable_programs(account: Account, programs: Path) -> Path:
     """The directory of PostgreSQL's programs, copied where the account can reach them."""
     install = programs.parent
-    sample = [programs / "postgres", *install.glob("share/**/postgres.bki")]
+    libraries = _libraries_beside(install)
+    sample = [programs / "postgres", *install.glob("share/**/postgres.bki"), *libraries.glob("*")]
     if all(can_read(account, each) for each in sample):
         return programs
-    # Named after what is in it, so that another version gets another copy.
-    mark = hashlib.sha256(f"{install} {(programs / 'postgres').stat()}".encode()).hexdigest()[:12]
-    copy = _common_place() / f"programs-{mark}"
+    copy = _common_place() / f"programs-{_mark(programs)}"
     if not copy.is_dir():
         unfinished = copy.with_name(f"{copy.name}.{secrets.token_hex(4)}")
-        shutil.copytree(install, unfinished, symlinks=True)
+        shutil.copytree(install, unfinished / install.parent.name / install.name, symlinks=True)
+        if libraries.is_dir():
+            shutil.copytree(libraries, unfinished / libraries.name, symlinks=True)
         _open_to_all(unfinished)
         unfinished.rename(copy)
-    return copy / programs.name
+    return copy / install.parent.name / install.name / programs.name
+
+
+def _libraries_beside(install: Path) -> Path:
+    """Where a wheel's programs look for the libraries that came with them."""
+    package = install.parent
+    return package.with_name(f"{package.name}.libs")
+
+
+def _mark(programs: Path) -> str:
+    """Names the copy after what is in it, so that another version gets another copy."""
+    status = (programs / "postgres").stat()
+    seen = f"{programs} {status.st_size} {status.st_mtime_ns}"
+    return hashlib.sha256(seen.encode()).hexdigest()[:12]
 
 
 def reachable_directory(account: Account, wanted: Path) -> Path:
@@ -122,9 +136,7 @@ def _permits(account: Account, path: Path, bit: int) -> bool:
 def _open_to_all(directory: Path) -> None:
     for place, _, files in os.walk(directory):
         Path(place).chmod(0o755)
-        for name in files:
-            path = Path(place) / name
+        for path in (Path(place) / name for name in files):
             if not path.is_symlink():
-                path.chmod(
-                    path.stat().st_mode | 0o444 | (path.stat().st_mode & 0o100) // 0o100 * 0o111
-                )
+                is_program = path.stat().st_mode & stat.S_IXUSR
+                path.chmod(0o755 if is_program else 0o644)

@@ -31,11 +31,14 @@ def program(path: Path, says: str = "") -> Path:
 @pytest.fixture
 def install(tmp_path: Path) -> Path:
     """Something that looks like PostgreSQL."""
-    program(tmp_path / "pg" / "bin" / "postgres", "postgres (PostgreSQL) 17.2")
-    program(tmp_path / "pg" / "bin" / "initdb")
-    (tmp_path / "pg" / "share").mkdir()
-    (tmp_path / "pg" / "share" / "postgres.bki").touch()
-    return tmp_path / "pg" / "bin"
+    place = tmp_path / "package" / "pg"
+    program(place / "bin" / "postgres", "postgres (PostgreSQL) 17.2")
+    program(place / "bin" / "initdb")
+    (place / "share").mkdir()
+    (place / "share" / "postgres.bki").touch()
+    (tmp_path / "package.libs").mkdir()
+    (tmp_path / "package.libs" / "libpq.so").touch()
+    return place / "bin"
 
 
 def test_the_wheels_are_found() -> None:
@@ -120,6 +123,8 @@ def test_programs_behind_a_closed_door_are_copied_once(
     assert copy.is_relative_to(passable / "common")
     assert can_read(STRANGER, copy / "postgres")
     assert os.access(copy / "postgres", os.X_OK)
+    # The programs look for their libraries relative to themselves.
+    assert can_read(STRANGER, copy.parents[2] / "package.libs" / "libpq.so")
     assert reachable_programs(STRANGER, install) == copy
 
 
