@@ -8,7 +8,7 @@ from random import SystemRandom
 from flask import Flask
 from redis import Redis, RedisError
 
-from app.config import Settings, urls
+from app.config import Settings
 from app.executions.flows import FlowService
 from app.executions.plans import PlanCache
 from app.executions.service import ExecutionService
@@ -19,15 +19,13 @@ from app.nodes.spec import Catalogue
 from app.store.database import Database
 from app.store.events import EventLog
 from app.store.executions import ExecutionTable
-from app.store.events import EventLog
-from app.store.executions import ExecutionTable
 from app.store.flows import FlowStore
 from app.store.readiness import present_revision, wanted_revision
 from app.streams.client import connect
+from app.streams.hub import Hub
 from app.streams.publisher import EventPublisher
 from app.streams.signals import Signals
-from tasks.dispatcher import Dispatcher
-from app.streams.hub import Hub
+from tasks.dispatcher import make_dispatcher
 from web.capacity import MAX_SOCKETS
 from web.factory import build_app
 from web.relay import Relay, register_relay
@@ -57,7 +55,7 @@ def _services(settings: Settings, database: Database) -> Services:
     catalogue = load_catalogue(settings.node_modules, settings.http_node_allow)
     return Services(
         flows=FlowService(FlowStore(database), catalogue, id_source(SystemRandom())),
-        executions=build_execution_service(settings, database, catalogue),
+        executions=_executions(settings, database, catalogue),
         workers=WorkerDirectory(ExecutionTable(database)),
         catalogue=catalogue,
         health=HealthCheck(
@@ -77,7 +75,6 @@ def _answers(client: Redis) -> bool:
 
 def _executions(settings: Settings, database: Database, catalogue: Catalogue) -> ExecutionService:
     table = ExecutionTable(database)
-    broker = connect(urls.for_redis(settings.broker_url), role="web")
     return ExecutionService(
         table,
         EventLog(database),
@@ -88,7 +85,7 @@ def _executions(settings: Settings, database: Database, catalogue: Catalogue) ->
             maxlen=settings.event_stream_maxlen,
         ),
         Signals(connect(settings.redis_url, role="web")),
-        Dispatcher(celery, broker, table.slots),
+        make_dispatcher(settings, table.slots, role="web"),
         id_source(SystemRandom()),
         start_ttl_ms=settings.start_signal_timeout_ms,
     )

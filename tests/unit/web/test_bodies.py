@@ -9,7 +9,7 @@ import orjson
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
@@ -155,6 +155,7 @@ _json = st.recursive(
 )
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.text(), _json) | st.binary())
 def test_whatever_is_sent_is_read_or_refused(sent: Any) -> None:
     body = sent if isinstance(sent, bytes) else _written(sent)
