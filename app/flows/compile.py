@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.errors import Fault, ValidationFailed
-from app.flows.document import FlowDocument, RetryEntry, read_document
+from app.flows.document import NO_RETRY, FlowDocument, RetryEntry, read_document
 from app.flows.faults import FaultLog
 from app.flows.plan import InPort, Plan, PlanEdge, PlanNode
 from app.flows.validation import Draft, validate
@@ -120,6 +120,8 @@ def _in_ports(nodes: int, edges: Sequence[EdgeDraft]) -> list[tuple[InPort, ...]
 
 
 def _retry(entry: RetryEntry, spec: NodeSpec) -> RetryPolicy:
+    if entry is NO_RETRY:
+        return spec.retry
     said: dict[str, Any] = {
         "max_attempts": entry.max_attempts,
         "backoff_ms": entry.backoff_ms,
@@ -127,4 +129,4 @@ def _retry(entry: RetryEntry, spec: NodeSpec) -> RetryPolicy:
         "max_backoff_ms": entry.max_backoff_ms,
     }
     changes = {name: value for name, value in said.items() if value is not None}
-    return replace(spec.retry, **changes) if changes else spec.retry
+    return replace(spec.retry, **changes)

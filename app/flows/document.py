@@ -63,6 +63,10 @@ class RetryEntry:
     max_backoff_ms: int | None = None
 
 
+#: The document says nothing: everything stays as the node type has it.
+NO_RETRY = RetryEntry()
+
+
 @dataclass(frozen=True, slots=True)
 class NodeEntry:
     """A node as it was written; `values` by port id or path, `index` its place in `nodes`."""
@@ -73,7 +77,7 @@ class NodeEntry:
     metadata: Mapping[str, Value] = field(default_factory=dict)
     values: Mapping[str, Value] = field(default_factory=dict)
     ports: tuple[PortEntry, ...] = ()
-    retry: RetryEntry = RetryEntry()
+    retry: RetryEntry = NO_RETRY
     timeout_ms: int | None = None
     queue: str | None = None
     parent_id: str | None = None
@@ -86,12 +90,26 @@ class NodeEntry:
 
 @dataclass(frozen=True, slots=True)
 class EndEntry:
-    """One end of an edge; with the short form `node` is None and `port` the whole text."""
+    """One end of an edge; with the short form `node` is None and `port` the whole text.
+
+    `holder` points to the object that names it, in the fields `node_key` and `port_key`.
+    """
 
     node: str | None
     port: str
-    node_pointer: str
-    port_pointer: str
+    holder: str
+    node_key: str
+    port_key: str
+
+    @property
+    def node_pointer(self) -> str:
+        """Where the node is named."""
+        return below(self.holder, self.node_key)
+
+    @property
+    def port_pointer(self) -> str:
+        """Where the port is named."""
+        return below(self.holder, self.port_key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,30 +241,32 @@ def _nodes(raw_nodes: list[Value], form: Form, log: FaultLog) -> tuple[NodeEntry
 def _node(index: int, node: Fields, form: Form) -> NodeEntry:
     if form is Form.NATIVE:
         node.refuse_unknown(_NODE_FIELDS)
-    metadata = Fields(node.object("metadata"), node.at("metadata"), node.log)
+    metadata = node.object("metadata")
     return NodeEntry(
         index=index,
         id=node.identifier("id", MAX_ID) or "",
         type=node.identifier("type", MAX_ID) or "",
-        metadata=metadata.raw,
+        metadata=metadata,
         values=node.object("values"),
         ports=_exported_ports(node) if form is Form.EXPORT else _native_ports(node),
-        retry=_retry(Fields(node.object("retry"), node.at("retry"), node.log)),
+        retry=_retry(node),
         timeout_ms=node.integer("timeoutMs", 1, DAY_MS),
         queue=None if node.raw.get("queue") is None else node.identifier("queue", MAX_ID),
-        parent_id=_parent_id(metadata),
+        parent_id=_parent_id(node, metadata),
     )
 
 
-def _parent_id(metadata: Fields) -> str | None:
-    if metadata.raw.get("parentNodeId") is None:
+def _parent_id(node: Fields, metadata: Mapping[str, Value]) -> str | None:
+    if metadata.get("parentNodeId") is None:
         return None
-    return metadata.name("parentNodeId", MAX_ID) or None
+    return Fields(metadata, node.at("metadata"), node.log).name("parentNodeId", MAX_ID) or None
 
 
-def _retry(retry: Fields) -> RetryEntry:
-    if not retry.raw:
-        return _NO_RETRY
+def _retry(node: Fields) -> RetryEntry:
+    settings = node.object("retry")
+    if not settings:
+        return NO_RETRY
+    retry = Fields(settings, node.at("retry"), node.log)
     retry.refuse_unknown(_RETRY_FIELDS)
     return RetryEntry(
         max_attempts=retry.integer("maxAttempts", 1, MAX_ATTEMPTS),
@@ -254,9 +274,6 @@ def _retry(retry: Fields) -> RetryEntry:
         backoff_factor=retry.number("backoffFactor", 1, MAX_BACKOFF_FACTOR),
         max_backoff_ms=retry.integer("maxBackoffMs", 0, DAY_MS),
     )
-
-
-_NO_RETRY = RetryEntry()
 
 
 def _native_ports(node: Fields) -> tuple[PortEntry, ...]:
@@ -321,7 +338,7 @@ def short_end(fields: Fields, key: str) -> EndEntry | None:
     text = fields.identifier(key, 2 * MAX_ID)
     if text is None:
         return None
-    return EndEntry(None, text, fields.at(key), fields.at(key))
+    return EndEntry(None, text, fields.pointer, key, key)
 
 
 def _long_ends(edge: Fields) -> tuple[EndEntry, EndEntry] | None:
@@ -332,10 +349,9 @@ def _long_ends(edge: Fields) -> tuple[EndEntry, EndEntry] | None:
     source_node, source_port, target_node, target_port = names
     if source_node is None or source_port is None or target_node is None or target_port is None:
         return None
-    at = [edge.at(key) for key in _LONG_EDGE]
     return (
-        EndEntry(source_node, source_port, at[0], at[1]),
-        EndEntry(target_node, target_port, at[2], at[3]),
+        EndEntry(source_node, source_port, edge.pointer, *_LONG_EDGE[:2]),
+        EndEntry(target_node, target_port, edge.pointer, *_LONG_EDGE[2:]),
     )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from app.errors import ValidationFailed
 from app.flows.faults import FaultLog, below
 from app.flows.plan import Plan, PlanNode
-from app.flows.storing import locate, put_nested
-from app.values.checks import FaultKind, value_faults
+from app.flows.storing import PATTERN_TIME_S, locate, put_nested
+from app.values.checks import FaultKind, PatternTime, value_faults
 from app.values.jsonable import kind_of
 from app.values.paths import Path
 from app.values.ports import Value
@@ -22,6 +22,7 @@ def overlay_inputs(plan: Plan, inputs: Value) -> dict[int, dict[str, Value]]:
     output, or a value that the port doesn't allow.
     """
     faults = FaultLog()
+    pattern_time = PatternTime(PATTERN_TIME_S)
     overlaid: dict[int, dict[str, Value]] = {}
     for node_id, given in _object(inputs, "/inputs", faults).items():
         pointer = below("/inputs", node_id)
@@ -30,7 +31,7 @@ def overlay_inputs(plan: Plan, inputs: Value) -> dict[int, dict[str, Value]]:
             faults.add(pointer, f"there is no node '{node_id}'")
             continue
         ports = _object(given, pointer, faults)
-        overlaid[number] = _overlay_node(plan.nodes[number], ports, pointer, faults)
+        overlaid[number] = _overlay_node(plan.nodes[number], ports, pointer, faults, pattern_time)
     if faults:
         raise ValidationFailed(faults.listed())
     return overlaid
@@ -44,12 +45,16 @@ def _object(value: Value, pointer: str, faults: FaultLog) -> Mapping[str, Value]
 
 
 def _overlay_node(
-    node: PlanNode, given: Mapping[str, Value], pointer: str, faults: FaultLog
+    node: PlanNode,
+    given: Mapping[str, Value],
+    pointer: str,
+    faults: FaultLog,
+    pattern_time: PatternTime,
 ) -> dict[str, Value]:
     roots: dict[str, Value] = {}
     nested: list[tuple[Path, Value]] = []
     for name, value in given.items():
-        path = _checked(node, name, value, below(pointer, name), faults)
+        path = _checked(node, name, value, below(pointer, name), faults, pattern_time)
         if path is None:
             continue
         if len(path) == 1:
@@ -62,7 +67,12 @@ def _overlay_node(
 
 
 def _checked(
-    node: PlanNode, name: str, value: Value, pointer: str, faults: FaultLog
+    node: PlanNode,
+    name: str,
+    value: Value,
+    pointer: str,
+    faults: FaultLog,
+    pattern_time: PatternTime,
 ) -> Path | None:
     place = locate(node.ports, name)
     if place is None:
@@ -72,7 +82,7 @@ def _checked(
     if not node.ports[str(path[0])].takes_input:
         faults.add(pointer, f"'{name}' is an output")
         return None
-    for fault in value_faults(config, value):
+    for fault in value_faults(config, value, pattern_time):
         # What is missing inside an object may come over an edge.
         if fault.kind is not FaultKind.MISSING:
             faults.add(below(pointer, *fault.path), fault.message)

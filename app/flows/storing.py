@@ -5,12 +5,15 @@ from __future__ import annotations
 from app.flows.document import Form, NodeEntry, PortEntry
 from app.flows.faults import FaultLog, below
 from app.flows.shaping import Ports
-from app.values.checks import FaultKind, value_faults
+from app.values.checks import FaultKind, PatternTime, value_faults
 from app.values.compatibility import config_at
 from app.values.copying import copy_value
 from app.values.merging import set_path
 from app.values.paths import Path, parse_path
 from app.values.ports import EXECUTE, SYSTEM_PORTS, Missing, PortConfig, Value
+
+#: Seconds that all the patterns in one document may take together.
+PATTERN_TIME_S = 2.0
 
 
 class Storing:
@@ -20,6 +23,7 @@ class Storing:
         self._form = form
         self._faults = faults
         self._warnings = warnings
+        self._pattern_time = PatternTime(PATTERN_TIME_S)
 
     def values(self, node: NodeEntry, ports: Ports) -> dict[str, Value]:
         """The stored value, or else the default, of each root port that has either."""
@@ -40,31 +44,29 @@ class Storing:
             return
         if isinstance(port.value, Missing):
             return
-        pointer = below(port.pointer, "value")
-        if config.takes_input:
-            if self._allowed(config, port.value, pointer):
-                values[port.id] = port.value
-        elif self._is_fresh(config, port.value, pointer):
+        allowed = self._allowed if config.takes_input else self._is_fresh
+        if allowed(config, port.value, port.pointer, "value"):
             values[port.id] = port.value
 
-    def _is_fresh(self, config: PortConfig, value: Value, pointer: str) -> bool:
+    def _is_fresh(self, config: PortConfig, value: Value, pointer: str, *steps: str) -> bool:
         """Whether an output holds what it may hold: it is of an earlier run, so no fault."""
-        for fault in value_faults(config, value):
+        for fault in value_faults(config, value, self._pattern_time):
             if fault.kind is FaultKind.TYPE:
-                self._warnings.add(below(pointer, *fault.path), f"is ignored: {fault.message}")
+                place = below(pointer, *steps, *fault.path)
+                self._warnings.add(place, f"is ignored: {fault.message}")
                 return False
         return True
 
     def _native(self, node: NodeEntry, ports: Ports, values: dict[str, Value]) -> None:
         nested: list[tuple[Path, Value]] = []
         for name, value in node.values.items():
-            pointer = below(node.pointer, "values", name)
             place = locate(ports, name)
             if place is None:
+                pointer = below(node.pointer, "values", name)
                 self._faults.add(pointer, f"{node.type} has no port '{name}'")
                 continue
             path, config = place
-            if not self._allowed(config, value, pointer):
+            if not self._allowed(config, value, node.pointer, "values", name):
                 continue
             if len(path) == 1:
                 values[name] = value
@@ -72,10 +74,10 @@ class Storing:
                 nested.append((path, value))
         put_nested(values, nested)
 
-    def _allowed(self, config: PortConfig, value: Value, pointer: str) -> bool:
+    def _allowed(self, config: PortConfig, value: Value, pointer: str, *steps: str) -> bool:
         allowed = True
-        for fault in value_faults(config, value):
-            place = below(pointer, *fault.path)
+        for fault in value_faults(config, value, self._pattern_time):
+            place = below(pointer, *steps, *fault.path)
             if fault.kind is FaultKind.MISSING:
                 # An edge may bring it; if none does, the node says so when it runs.
                 continue

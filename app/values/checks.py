@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import enum
 import math
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from app.values.jsonable import MAX_PARTS, is_broken, is_json, kind_of, why_not_json
 from app.values.paths import Path, format_path
-from app.values.patterns import PatternError, PatternTimeout, Stopwatch
+from app.values.patterns import TIME_LIMIT_S, PatternError, PatternTimeout, Stopwatch
 from app.values.ports import PortConfig, PortType, Value
 from app.values.regexp import matches
 
@@ -50,6 +51,24 @@ class ValueFault:
         return f"{format_path(self.path) or 'it'} {self.message}"
 
 
+class PatternTime:
+    """The time that all patterns of one value, or of one document, may take together.
+
+    Only the matching counts, and not what is done between two matches.
+    """
+
+    def __init__(self, limit_s: float = TIME_LIMIT_S) -> None:
+        self._left_s = limit_s
+
+    def matches(self, pattern: str, text: str) -> bool:
+        """Whether the pattern matches; raises PatternError, PatternTimeout."""
+        begun_at = time.monotonic()
+        try:
+            return matches(pattern, text, Stopwatch(self._left_s))
+        finally:
+            self._left_s -= time.monotonic() - begun_at
+
+
 #: Why a value can't stand in a port, before it is known where.
 _Complaint = tuple[str, FaultKind]
 
@@ -71,10 +90,15 @@ def check_json(value: Value) -> str | None:
     return check_value(_ANYTHING, value)
 
 
-def value_faults(config: PortConfig, value: Value) -> Iterator[ValueFault]:
-    """Everything wrong with a value, in the order in which it is written."""
-    # One for all: ten thousand slow texts in one array must not add up.
-    stopwatch = Stopwatch()
+def value_faults(
+    config: PortConfig, value: Value, pattern_time: PatternTime | None = None
+) -> Iterator[ValueFault]:
+    """Everything wrong with a value, in the order in which it is written.
+
+    All patterns share one limit (the caller's, if several values share it): ten thousand slow
+    texts must not add up.
+    """
+    pattern_time = pattern_time or PatternTime()
     parts = 0
     quick = True
     pending: list[tuple[PortConfig, Value, _Trail, int]] = [(config, value, None, 0)]
@@ -90,7 +114,7 @@ def value_faults(config: PortConfig, value: Value) -> Iterator[ValueFault]:
             quick = is_json(value, depth)
             if quick:
                 continue
-        complaint = _complaint(config, value, depth, stopwatch)
+        complaint = _complaint(config, value, depth, pattern_time)
         if complaint is not None:
             yield ValueFault(_path(trail), *complaint)
             if complaint[1] is FaultKind.TYPE:
@@ -135,7 +159,7 @@ def _bad_keys(value: Value, trail: _Trail) -> Iterator[ValueFault]:
 
 
 def _complaint(
-    config: PortConfig, value: Value, depth: int, stopwatch: Stopwatch
+    config: PortConfig, value: Value, depth: int, pattern_time: PatternTime
 ) -> _Complaint | None:
     unfit = why_not_json(value, depth)
     if unfit is not None:
@@ -144,7 +168,7 @@ def _complaint(
         return ("must not be null", FaultKind.BOUNDS) if config.required else None
     if not _has_type(config, value):
         return f"must be {_wanted(config)}, not {kind_of(value)}", FaultKind.TYPE
-    outside = _outside_bounds(config, value, stopwatch)
+    outside = _outside_bounds(config, value, pattern_time)
     return None if outside is None else (outside, FaultKind.BOUNDS)
 
 
@@ -170,11 +194,11 @@ def _wanted(config: PortConfig) -> str:
             return f"a {config.type}"
 
 
-def _outside_bounds(config: PortConfig, value: Value, stopwatch: Stopwatch) -> str | None:
+def _outside_bounds(config: PortConfig, value: Value, pattern_time: PatternTime) -> str | None:
     match config.type:
         case PortType.STRING:
             return _outside_length(config, value, "characters") or _unmatched(
-                config.pattern, value, stopwatch
+                config.pattern, value, pattern_time
             )
         case PortType.NUMBER:
             return _outside_range(config, value)
@@ -194,11 +218,11 @@ def _outside_length(config: PortConfig, value: Value, unit: str) -> str | None:
     return None
 
 
-def _unmatched(pattern: str | None, text: str, stopwatch: Stopwatch) -> str | None:
+def _unmatched(pattern: str | None, text: str, pattern_time: PatternTime) -> str | None:
     if pattern is None:
         return None
     try:
-        matched = matches(pattern, text, stopwatch)
+        matched = pattern_time.matches(pattern, text)
         return None if matched else f"must match the pattern {pattern}"
     except (PatternError, PatternTimeout) as error:
         return f"can't be checked against the pattern {pattern}: {error}"

@@ -239,6 +239,9 @@ def _options(value: Value) -> tuple[Value, ...]:
     options: list[Value] = []
     for option in value:
         for choice in _choices(option):
+            unfit = check_json(choice)
+            if unfit is not None:
+                raise ValueError(f"an option {unfit.removeprefix('it ')}")
             if not any(same_scalar(choice, known) for known in options):
                 options.append(choice)
     return tuple(options)
