@@ -25,8 +25,14 @@ $(STAMP): requirements.txt requirements-dev.txt pyproject.toml
 run: install ## everything in one terminal: servers, API, two workers, Flower, samples
 	@exec $(BIN)/chaingraph dev
 
-test: install ## all tests, on real servers of their own
+# What is timed or killed has the machine to itself; the rest shares it.
+test: install ## all tests, on real servers of their own (ARGS="-k relay" for some)
+ifdef ARGS
 	$(BIN)/pytest $(ARGS)
+else
+	$(BIN)/pytest -n auto -m "not system and not chaos"
+	$(BIN)/pytest -m "system or chaos"
+endif
 
 lint: install ## style, types, layers, and whether the migrations match the tables
 	$(BIN)/ruff check .

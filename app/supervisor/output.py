@@ -21,7 +21,7 @@ class Console:
         self._width = width
         self._colours = iter(_COLOURS * 10)
         self._coloured = out.isatty()
-        logs.mkdir(parents=True, exist_ok=True)
+        logs.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def channel(self, name: str) -> Channel:
         """Where a program's output goes."""

@@ -224,6 +224,31 @@ def test_a_worker_that_dies_is_started_again(dev: Dev) -> None:
     )
 
 
+def test_a_postgres_that_dies_is_started_again_and_the_api_goes_on(dev: Dev) -> None:
+    dev.places()
+    (postmaster,) = [
+        each
+        for each in psutil.Process(dev.process.pid).children()
+        if Path(each.cmdline()[0]).name == "postgres"
+    ]
+    postmaster.kill()
+    log = dev.home.directory / "logs" / "postgres.log"
+    wait_until(lambda: "starting again" in log.read_text(), "the supervisor noticed")
+    wait_until(
+        lambda: httpx.get(f"{dev.home.api}/api/v1/flows", timeout=10).is_success,
+        "the API answers again",
+    )
+
+
+def test_a_database_out_of_reach_is_one_line_and_status_3(home: Home) -> None:
+    home.environ["DATABASE_URL"] = f"postgres://user:hunter2@127.0.0.1:{free_port()}/none"
+    refused = home.run("migrate")
+    assert refused.returncode == 3
+    (line,) = refused.stderr.splitlines()
+    assert line.startswith("chaingraph: PostgreSQL can't be reached: ")
+    assert "hunter2" not in line
+
+
 def test_settings_of_a_running_one_are_found_by_other_commands(dev: Dev) -> None:
     dev.places()
     settings = load_settings(dev.home.environ)
