@@ -68,11 +68,20 @@ class Dispatcher:
             if not self._publish(advance, execution_id):
                 return
 
-    def _publish(self, task: object, execution_id: str, **options: object) -> bool:
+    def send_steps(self, execution_id: str, node_ids: Sequence[str]) -> None:
+        """Send `chain(run_node, advance)` of each node of an execution."""
+        advance = self._app.tasks["tasks.advance"]
+        run_node = self._app.tasks["tasks.run_node"]
+        for node_id in node_ids:
+            chain = [advance.si(execution_id)]
+            if not self._publish(run_node, execution_id, node_id, chain=chain):
+                return
+
+    def _publish(self, task: object, *ids: str, **options: object) -> bool:
         try:
-            task.apply_async((execution_id,), **options)  # type: ignore[attr-defined]
+            task.apply_async(ids, **options)  # type: ignore[attr-defined]
         except (OperationalError, RedisError) as error:
-            _log.warning("no hint for execution %s: %s", execution_id, error)
+            _log.warning("no message for execution %s: %s", ids[0], error)
             return False
         return True
 

@@ -21,8 +21,8 @@ from app.errors import StoreUnavailable
 from app.executions.executor import Executor
 from app.executions.lanes import Lanes
 from app.executions.plans import PlanCache
-from app.executions.run import Surroundings
 from app.executions.steps import Step
+from app.executions.surroundings import Surroundings
 from app.nodes.registry import load_catalogue
 from app.recovery.leases import LeaseKeeper
 from app.store.database import Database
@@ -72,6 +72,7 @@ class WorkerProcess:
         self._steps: dict[tuple[str, str], Step] = {}
         self._plans = PlanCache(load_catalogue(settings.node_modules, settings.http_node_allow))
         self._parent_pid = os.getppid()
+        self._sends_steps = settings.step_dispatch == "message"
         self._executor = Executor(
             row.worker_id, row.lease_ms, self._open_surroundings, lambda: secrets.token_hex(8)
         )
@@ -94,8 +95,12 @@ class WorkerProcess:
             self._hand_on()
 
     def run_step(self, execution_id: str, node_id: str) -> None:
-        """Run a started node of an execution that runs in this process."""
-        self._steps.pop((execution_id, node_id)).run()
+        """Run a node: one that was started in this process, or one that was sent to it."""
+        step = self._steps.pop((execution_id, node_id), None)
+        if step is not None:
+            step.run()
+        else:
+            self._executor.work_step(execution_id, node_id)
 
     def _hand_on(self) -> None:
         """Give the slot back with a hint to whoever takes it, where work is left."""
@@ -118,6 +123,7 @@ class WorkerProcess:
             lease_s=self.row.lease_ms / 1000,
             max_value_bytes=self._settings.max_value_bytes,
             is_draining=self._is_orphan,
+            send=self.dispatcher.send_steps if self._sends_steps else None,
         )
 
     def _launch(self, step: Step) -> None:

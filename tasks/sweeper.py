@@ -37,7 +37,7 @@ class Sweeper:
                 interval_ms=settings.recovery_scan_interval_ms,
             ),
             publish=self._publisher.publish,
-            hint=process.dispatcher.hint,
+            messages=process.dispatcher,
             may_judge=process.leases.may_judge,
             pause=self._stop.wait,
         )

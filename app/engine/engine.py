@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 
@@ -86,11 +86,17 @@ class Engine:
         self._open_run()
         self._tell.initialized(sorted(self._ready))
 
-    def restore(self, checkpoints: Iterable[Checkpoint], granted: Mapping[str, int]) -> None:
+    def restore(
+        self,
+        checkpoints: Iterable[Checkpoint],
+        granted: Mapping[str, int],
+        elsewhere: Collection[str] = (),
+    ) -> None:
         """Take up a run where its checkpoints, in the order of writing, left it.
 
         `granted` gives the attempt of each node that was started and is not settled; it
-        starts anew, as the next attempt. Tells nothing: it was told before.
+        starts anew, as the next attempt, unless it runs on `elsewhere`. Tells nothing: it
+        was told before.
         """
         self._open_run()
         for checkpoint in checkpoints:
@@ -98,6 +104,9 @@ class Engine:
         for node_id, attempt in granted.items():
             node = self.plan.index_of[node_id]
             self.attempts[node] = max(self.attempts[node], attempt)
+            if node_id in elsewhere:
+                self.status[node] = NodeStatus.EXECUTING
+                self.running.add(node)
         self._tell.take()
 
     def _open_run(self) -> None:
@@ -169,6 +178,12 @@ class Engine:
     def retry(self, node: int) -> None:
         """Make a waiting node ready again: its time has come."""
         self.waiting.discard(node)
+        self.status[node] = NodeStatus.INITIALIZED
+        heappush(self._ready, node)
+
+    def interrupt(self, node: int) -> None:
+        """Make a running node ready again whose process was lost: it starts anew."""
+        self.running.discard(node)
         self.status[node] = NodeStatus.INITIALIZED
         heappush(self._ready, node)
 

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from app.errors import StoreUnavailable
-from app.executions.run import Run, RunEnd, Surroundings
+from app.executions.run import Run, RunEnd
+from app.executions.sent import SentRun
+from app.executions.surroundings import Surroundings
 from app.store.records import Claimed
 
 #: How long (s) a process goes on with the backlog before it gives its slot back.
@@ -38,11 +40,11 @@ class Executor:
         self._open_surroundings = open_surroundings
         self._token = token
         self._slice_s = slice_s
-        self._runs: set[Run] = set()
+        self._runs: set[Run | SentRun] = set()
         self._spare: list[Surroundings] = []
         self._lock = threading.Lock()
 
-    def running(self) -> list[Run]:
+    def running(self) -> list[Run | SentRun]:
         """What runs in this process at the moment."""
         with self._lock:
             return list(self._runs)
@@ -65,15 +67,39 @@ class Executor:
                 claimed = self._claim(around, None)
             return count
 
-    def _run(self, claimed: Claimed, around: Surroundings) -> RunEnd:
-        run = Run(claimed, around)
+    def work_step(self, execution_id: str, node_id: str) -> bool:
+        """Run a step that was sent; False where there is nothing to run or it was lost."""
+        with self._surroundings() as around:
+            if around.is_draining():
+                return False
+            lease_ms = self._lease_ms
+            try:
+                claimed = around.store.claim_step(execution_id, node_id, self._worker_id, lease_ms)
+            except StoreUnavailable as error:
+                # If the claim was done, the next renewal releases it; the sweep sends it anew.
+                _log.warning("could not claim a step: %s", error)
+                return False
+            if claimed is None:
+                return False
+            run = SentRun(claimed, around)
+            with self._registered(run):
+                return run.drive()
+
+    @contextmanager
+    def _registered(self, run: Run | SentRun) -> Iterator[None]:
+        """Have the lease keeper renew what runs."""
         with self._lock:
             self._runs.add(run)
         try:
-            end = run.drive()
+            yield
         finally:
             with self._lock:
                 self._runs.discard(run)
+
+    def _run(self, claimed: Claimed, around: Surroundings) -> RunEnd:
+        run = Run(claimed, around)
+        with self._registered(run):
+            end = run.drive()
         if end is RunEnd.LOST:
             _log.warning("execution %s belongs to another now", claimed.fence.execution_id)
         return end

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from heapq import heappop, heappush
@@ -12,36 +11,19 @@ from typing import Any
 
 import orjson
 
-from app.engine import (
-    Checkpoint,
-    Engine,
-    Failure,
-    NodeFailure,
-    NodeStatus,
-    RunOptions,
-    Start,
-    Verdict,
-    Wiring,
-)
+from app.engine import Engine, Failure, NodeFailure, NodeStatus, Start, Verdict
 from app.engine.engine import as_node_failure
+from app.engine.retries import retry_delay_ms
 from app.errors import NodeError, NodeTimeout, NonRetryableError, ValidationFailed
 from app.events.types import Event, EventType
 from app.events.wire import timestamp, to_json
-from app.executions.plans import PlanCache
-from app.executions.steps import Arrival, Disowned, Ended, RunFacts, Stale, Step, Told
-from app.executions.writer import GATHER_LIVE_S, GATHER_PURE_S, Pause, Publish, Writer
-from app.flows import overlay_inputs
-from app.nodes.retry import RetryAfter
-from app.store.protocol import RunStore
-from app.store.records import (
-    CheckpointRow,
-    Claimed,
-    Ending,
-    Parked,
-    Progress,
-    StoredCheckpoint,
-    Woken,
-)
+from app.executions.opening import facts_of, limit_ms, new_engine, restore
+from app.executions.sent import SentSteps, events_of
+from app.executions.steps import Arrival, Disowned, Ended, Stale, Step, Told
+from app.executions.surroundings import Surroundings
+from app.executions.writer import GATHER_LIVE_S, GATHER_PURE_S, Writer, insist
+from app.flows.plan import PlanNode
+from app.store.records import CheckpointRow, Claimed, Ending, Parked, Progress, Woken
 from app.values.ports import Value
 
 #: A retry that is due sooner (s) is waited for in place; a later one holds no worker.
@@ -60,25 +42,6 @@ class RunEnd(Enum):
     PARKED = "parked"
     RELEASED = "released"
     LOST = "lost"
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What runs share in a process.
-
-    `clock` is monotonic, in seconds; `launch` runs a step in a thread of its own;
-    `is_draining` says that the process is to end: no node starts any more.
-    """
-
-    store: RunStore
-    publish: Publish
-    plans: PlanCache
-    launch: Callable[[Step], None]
-    clock: Callable[[], float]
-    pause: Pause
-    lease_s: float
-    max_value_bytes: int
-    is_draining: Callable[[], bool]
 
 
 class Run:
@@ -100,13 +63,8 @@ class Run:
             clock=around.clock,
             pause=around.pause,
         )
-        self._facts = RunFacts(
-            execution_id=claimed.fence.execution_id,
-            root_execution_id=claimed.root_execution_id,
-            owner_id=claimed.owner_id,
-            integrations=orjson.loads(claimed.integration) if claimed.integration else {},
-            is_child=claimed.parent_execution_id is not None,
-        )
+        self._facts = facts_of(claimed)
+        self._sent = SentSteps()
         self._wake = claimed.wake
         self._seq = 0
         self._steps: dict[int, Step] = {}
@@ -122,6 +80,7 @@ class Run:
             self._engine = self._open()
         except ValidationFailed as error:
             return self._refuse(error)
+        self._take_results()
         while True:
             end = self._advance()
             if end is not None:
@@ -140,35 +99,29 @@ class Run:
     # -- opening
 
     def _open(self) -> Engine:
-        claimed = self._claimed
-        plan = self._insist(
-            lambda: self._around.plans.get(
-                claimed.flow_id, claimed.flow_version, self._around.store.document
-            )
+        claimed, store = self._claimed, self._around.store
+        wiring = self._insist(
+            lambda: self._around.plans.get(claimed.flow_id, claimed.flow_version, store.document)
         )
-        engine = self._new_engine(plan)
+        engine = new_engine(claimed, wiring, self._options)
         if not claimed.begun:
             engine.begin()
             self._writer.gather(engine.take_events(), GATHER_LIVE_S)
             return engine
-        stored = self._insist(lambda: self._around.store.checkpoints(claimed.fence.execution_id))
-        engine.restore(map(_as_checkpoint, stored), orjson.loads(claimed.grants or "{}"))
+        execution_id = claimed.fence.execution_id
+        granted: dict[str, int] = orjson.loads(claimed.grants or "{}")
+        if granted:
+            self._sent.read(self._insist(lambda: store.sent_steps(execution_id)), granted)
+            # What was lost is interrupted like any node that was granted and never ended.
+            self._sent.take_lost()
+        stored = self._insist(lambda: store.checkpoints(execution_id))
+        restore(engine, stored, granted, self._sent.nodes)
         self._seq = stored[-1].seq + 1 if stored else 0
         for row in stored:
             if row.retry_at is not None and row.retry_in_ms is not None:
-                node = plan.plan.index_of[row.node_id]
+                node = wiring.plan.index_of[row.node_id]
                 self._set_retry(node, row.attempt, row.retry_in_ms, row.retry_at)
         return engine
-
-    def _new_engine(self, wiring: Wiring) -> Engine:
-        execution = self._options["execution"]
-        options = RunOptions(
-            max_concurrency=execution["maxConcurrency"],
-            fail_on_error=execution["onNodeError"] == "fail",
-            debug=self._options["debug"],
-        )
-        inputs = orjson.loads(self._claimed.inputs) if self._claimed.inputs else {}
-        return Engine(wiring, options, overlay_inputs(wiring.plan, inputs))
 
     def _refuse(self, error: ValidationFailed) -> RunEnd:
         """Fail an execution whose flow can't run here any more."""
@@ -197,6 +150,8 @@ class Run:
             return self._finish(verdict)
         if self._must_commit(starts) and not self._commit():
             return RunEnd.LOST
+        if self._around.send is not None:
+            return self._send(starts) or self._settle_down()
         for start in starts:
             self._launch(start)
         return None if self._steps else self._settle_down()
@@ -212,6 +167,8 @@ class Run:
     def _must_commit(self, starts: list[Start]) -> bool:
         if self._is_urgent or any(start.node.spec.effects for start in starts):
             return True
+        if starts and self._around.send is not None:
+            return True
         due_at = self._writer.due_at
         return due_at is not None and due_at <= self._clock()
 
@@ -222,6 +179,8 @@ class Run:
         progress = Progress(engine.completed, engine.failed, engine.skipped)
         held = self._writer.commit(to_json(grants).decode(), progress, ending)
         self._is_urgent = False
+        if held and (done := self._sent.take_done()):
+            self._insist(lambda: self._around.store.drop_steps(self.fence, done))
         if held and self._writer.written_at is not None:
             for node in engine.running:
                 self._granted_at.setdefault(node, self._writer.written_at)
@@ -238,7 +197,8 @@ class Run:
             fresh_until=self._writer.confirmed_at + self._around.lease_s / 2,
         )
         self._steps[node] = step
-        heappush(self._timers, (self._clock() + self._limit_ms(step) / 1000, node, start.attempt))
+        allowed_ms = limit_ms(start.node.timeout_ms, self._options)
+        heappush(self._timers, (self._clock() + allowed_ms / 1000, node, start.attempt))
         if not start.node.spec.effects:
             # Its `node:started` waits in the writer: out with it if the node takes long.
             self._writer.hurry(GATHER_LIVE_S)
@@ -256,8 +216,9 @@ class Run:
         """Wait where a wait is short, else give the execution up."""
         if self._around.is_draining():
             return self._release()
-        wait_s = min(self._retry_at.values())[0] - self._clock()
-        return None if wait_s <= WAIT_IN_PLACE_S else self._park()
+        if self._retry_at and min(self._retry_at.values())[0] - self._clock() <= WAIT_IN_PLACE_S:
+            return None
+        return self._park()
 
     def _release(self) -> RunEnd:
         if not self._writer.is_empty and not self._commit():
@@ -268,16 +229,11 @@ class Run:
     def _park(self) -> RunEnd | None:
         if not self._writer.is_empty and not self._commit():
             return RunEnd.LOST
-        (_, until), node = min((timer, node) for node, timer in self._retry_at.items())
-        waiting = {
-            "for": "retry",
-            "since": timestamp(self._insist(self._around.store.now)),
-            "until": timestamp(until),
-            "detail": {"nodeId": self._engine.plan.nodes[node].id},
-        }
+        until = min((until for _, until in self._retry_at.values()), default=None)
+        waiting = to_json(self._waiting(until)).decode()
         outcome = self._insist(
             lambda: self._around.store.park(
-                self.fence, self._writer.writes, self._wake, to_json(waiting).decode(), until
+                self.fence, self._writer.writes, self._wake, waiting, until
             )
         )
         match outcome:
@@ -285,9 +241,64 @@ class Run:
                 return RunEnd.PARKED
             case Woken(wake):
                 self._wake = wake
+                self._read_results()
                 return None
             case _:
                 return RunEnd.LOST
+
+    def _waiting(self, until: datetime | None) -> dict[str, Value]:
+        """Why nothing moves: a sent step that no worker has finished, or else a retry."""
+        since = timestamp(self._insist(self._around.store.now))
+        if self._sent.nodes:
+            detail = {"nodeId": next(iter(self._sent.nodes)), "queue": "default"}
+            return {"for": "worker", "since": since, "until": None, "detail": detail}
+        node = min(self._retry_at, key=lambda each: self._retry_at[each][0])
+        detail = {"nodeId": self._engine.plan.nodes[node].id}
+        until_text = timestamp(until) if until else None
+        return {"for": "retry", "since": since, "until": until_text, "detail": detail}
+
+    # -- sent steps
+
+    def _send(self, starts: list[Start]) -> RunEnd | None:
+        """Note the granted steps as sent, then send them to whichever worker takes them."""
+        send = self._around.send
+        attempts = {start.node.id: start.attempt for start in starts}
+        if send is None or not attempts:
+            return None
+        if not self._insist(lambda: self._around.store.post_steps(self.fence, attempts)):
+            return RunEnd.LOST
+        self._sent.nodes |= attempts
+        send(self.fence.execution_id, list(attempts))
+        return None
+
+    def _read_results(self) -> None:
+        execution_id = self.fence.execution_id
+        granted = dict(self._sent.nodes)
+        steps = self._insist(lambda: self._around.store.sent_steps(execution_id))
+        self._sent.read(steps, granted)
+        for node_id in self._sent.take_lost():
+            self._engine.interrupt(self._engine.plan.index_of[node_id])
+        self._take_results()
+
+    def _take_results(self) -> None:
+        """Turn the results that were handed in into checkpoints, and forget their steps."""
+        for node_id, result in self._sent.take_results():
+            self._on_result(self._engine.plan.index_of[node_id], result)
+
+    def _on_result(self, node: int, result: Mapping[str, Any]) -> None:
+        plan_node = self._engine.plan.nodes[node]
+        self._writer.gather(events_of(result), GATHER_LIVE_S)
+        took_ms = result["executionMs"]
+        error = result.get("error")
+        if error is None:
+            oversize = self._oversize(result["outputs"])
+            error = as_node_failure(oversize).as_json() if oversize else None
+        if error is None:
+            self._engine.complete(node, result["outputs"], took_ms)
+            self._checkpoint(plan_node, NodeStatus.COMPLETED, took_ms)
+        else:
+            failure = NodeFailure(error["type"], error["message"])
+            self._on_failure(plan_node, failure, result.get("retryDelayMs"), took_ms)
 
     # -- arrivals
 
@@ -330,7 +341,7 @@ class Run:
             self._on_failed(step, error, ended.execution_ms)
             return
         self._engine.complete(ended.node, ended.outputs or {}, ended.execution_ms)
-        self._checkpoint(step, NodeStatus.COMPLETED, ended.execution_ms)
+        self._checkpoint(step.start.node, NodeStatus.COMPLETED, ended.execution_ms)
 
     def _oversize(self, outputs: Mapping[str, Value]) -> NodeError | None:
         limit = self._around.max_value_bytes
@@ -345,17 +356,22 @@ class Run:
         )
 
     def _on_failed(self, step: Step, error: BaseException, execution_ms: int) -> None:
-        node = step.start.node.index
-        failure = as_node_failure(error)
-        delay_ms = _retry_delay_ms(step, error)
+        node = step.start.node
+        delay_ms = retry_delay_ms(node, step.attempt, error)
+        self._on_failure(node, as_node_failure(error), delay_ms, execution_ms)
+
+    def _on_failure(
+        self, plan_node: PlanNode, failure: NodeFailure, delay_ms: int | None, execution_ms: int
+    ) -> None:
+        node = plan_node.index
         if delay_ms is None:
             self._engine.fail(node, failure, execution_ms)
-            self._checkpoint(step, NodeStatus.ERROR, execution_ms, failure)
+            self._checkpoint(plan_node, NodeStatus.ERROR, execution_ms, failure)
             return
         retry_at = self._insist(self._around.store.now) + timedelta(milliseconds=delay_ms)
-        self._set_retry(node, step.attempt, delay_ms, retry_at)
+        self._set_retry(node, self._engine.attempts[node], delay_ms, retry_at)
         self._engine.defer(node, failure, execution_ms, timestamp(retry_at))
-        self._checkpoint(step, NodeStatus.WAITING, execution_ms, failure, retry_at)
+        self._checkpoint(plan_node, NodeStatus.WAITING, execution_ms, failure, retry_at)
         # Another attempt may have effects of its own: count this one first.
         self._is_urgent = True
 
@@ -388,12 +404,8 @@ class Run:
         """Give an attempt up, whatever its thread does; what it hands in later is dropped."""
         step = self._steps.pop(node)
         step.cancel(timed_out=True)
-        limit_ms = self._limit_ms(step)
-        self._on_failed(step, NodeTimeout(f"not done within {limit_ms} ms"), limit_ms)
-
-    def _limit_ms(self, step: Step) -> int:
-        limit: int = step.start.node.timeout_ms or self._options["execution"]["nodeTimeoutMs"]
-        return limit
+        allowed_ms = limit_ms(step.start.node.timeout_ms, self._options)
+        self._on_failed(step, NodeTimeout(f"not done within {allowed_ms} ms"), allowed_ms)
 
     def _set_retry(self, node: int, attempt: int, delay_ms: int, retry_at: datetime) -> None:
         due = self._clock() + delay_ms / 1000
@@ -404,13 +416,12 @@ class Run:
 
     def _checkpoint(
         self,
-        step: Step,
+        plan_node: PlanNode,
         status: NodeStatus,
         execution_ms: int,
         error: NodeFailure | None = None,
         retry_at: datetime | None = None,
     ) -> None:
-        plan_node = step.start.node
         node = plan_node.index
         outputs = None
         if status is NodeStatus.COMPLETED:
@@ -421,7 +432,7 @@ class Run:
                 node_id=plan_node.id,
                 seq=self._seq,
                 status=str(status),
-                attempt=step.attempt,
+                attempt=self._engine.attempts[node],
                 execution_ms=execution_ms,
                 outputs=outputs,
                 chosen=to_json(chosen).decode(),
@@ -439,34 +450,13 @@ class Run:
             step.cancel(timed_out=False)
 
     def _insist(self, ask: Callable[[], Any]) -> Any:
-        return self._writer.insist(ask)
+        return insist(ask, self._around.pause)
 
     def _elapsed_ms(self) -> int:
         return self._claimed.running_ms + round((self._clock() - self._opened_at) * 1000)
-
-
-def _as_checkpoint(row: StoredCheckpoint) -> Checkpoint:
-    error: Mapping[str, str] | None = orjson.loads(row.error) if row.error else None
-    return Checkpoint(
-        node_id=row.node_id,
-        status=NodeStatus(row.status),
-        attempt=row.attempt,
-        outputs=orjson.loads(row.outputs) if row.outputs else None,
-        error=NodeFailure(error["type"], error["message"]) if error else None,
-    )
 
 
 def _as_ending(verdict: Verdict) -> Ending:
     if isinstance(verdict, Failure):
         return Ending("failed", verdict.error.message, verdict.node_id)
     return Ending("completed")
-
-
-def _retry_delay_ms(step: Step, error: BaseException) -> int | None:
-    """How long to wait before the next attempt; None if there is none."""
-    if isinstance(error, RetryAfter):
-        return error.delay_ms
-    policy = step.start.node.retry
-    if isinstance(error, NonRetryableError) or step.attempt >= policy.max_attempts:
-        return None
-    return policy.backoff_after(step.attempt)

@@ -109,19 +109,21 @@ class Writer:
         try:
             outcome = self._store.write(self.fence, self.writes, boundary)
         except StoreUnavailable:
-            outcome = self.insist(
-                lambda: self._store.settle_unknown(self.fence, self.writes, boundary)
+            outcome = insist(
+                lambda: self._store.settle_unknown(self.fence, self.writes, boundary),
+                self._pause,
             )
             sent_at = self._clock()
         self.confirmed_at = sent_at
         return outcome
 
-    def insist(self, ask: Callable[[], T]) -> T:
-        """Ask until the store answers."""
-        wait_s = BACKOFF_FIRST_S
-        while True:
-            try:
-                return ask()
-            except StoreUnavailable:
-                self._pause(wait_s)
-                wait_s = min(wait_s * 2, BACKOFF_LAST_S)
+
+def insist(ask: Callable[[], T], pause: Pause) -> T:
+    """Ask until the store answers: whoever holds an execution holds it through an outage."""
+    wait_s = BACKOFF_FIRST_S
+    while True:
+        try:
+            return ask()
+        except StoreUnavailable:
+            pause(wait_s)
+            wait_s = min(wait_s * 2, BACKOFF_LAST_S)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from app.events.wire import envelopes
 from app.store.records import Recovered
@@ -14,14 +15,30 @@ from app.store.sweeps import LostClaim, PgSweepStore
 SECOND_LOOK_S = 0.2
 #: How many rows one statement of the sweep takes.
 BATCH = 500
+#: A sent step that lies for so long (ms) is sent again: nothing else leads a worker to it.
+LYING_STEP_MS = 2000
 #: Work that lies for so long (ms) gets a hint: a message for it may be lost.
 LYING_MS = 300
 
 _log = logging.getLogger(__name__)
 
 Publish = Callable[[str, int, Sequence[bytes]], object]
-#: Tells workers of executions that may be claimed, in the order of claiming.
-Hint = Callable[[Sequence[str]], object]
+
+
+class Messages(Protocol):
+    """What the sweep has sent; every message is a hint."""
+
+    def room(self, wanted: int) -> int:
+        """How many of so many messages may be sent: no more than there are slots to wake."""
+        ...
+
+    def hint(self, execution_ids: Sequence[str]) -> None:
+        """Tell workers of executions that may be claimed, in the order of claiming."""
+        ...
+
+    def send_steps(self, execution_id: str, node_ids: Sequence[str]) -> None:
+        """Send steps of an execution."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +63,14 @@ class Sweep:
         options: SweepOptions,
         *,
         publish: Publish,
-        hint: Hint,
+        messages: Messages,
         may_judge: Callable[[], bool],
         pause: Callable[[float], object],
     ) -> None:
         self._store = store
         self._options = options
         self._publish = publish
-        self._hint = hint
+        self._messages = messages
         self._may_judge = may_judge
         self._pause = pause
 
@@ -64,8 +81,12 @@ class Sweep:
         if self._options.recovers:
             self._recover_dead()
             self._recover_expired()
+        self._messages.hint(self._store.tell_untold(BATCH))
+        if room := self._messages.room(BATCH):
+            for execution_id, node_id in self._store.resend_steps(LYING_STEP_MS, room):
+                self._messages.send_steps(execution_id, [node_id])
+        self._messages.hint(self._store.left_lying(LYING_MS, BATCH))
         self._fire_timers()
-        self._hint(self._store.left_lying(LYING_MS, BATCH))
 
     def _recover_dead(self) -> None:
         """What processes own that hold no lock any more, at two looks."""
@@ -85,14 +106,21 @@ class Sweep:
                 self._store.unregister(silent)
 
     def _recover(self, claims: Sequence[LostClaim], reason: str) -> None:
+        told = [
+            claim.execution_id
+            for claim in claims
+            if claim.node_id and self._store.recover_step(claim, reason)
+        ]
+        self._messages.hint(told)
         taken = [
             recovered
             for claim in claims
-            if (recovered := self._store.recover(claim, reason, self._options.most_crashes))
+            if not claim.node_id
+            and (recovered := self._store.recover(claim, reason, self._options.most_crashes))
         ]
         for recovered in taken:
             self._tell(recovered)
-        self._hint([recovered.execution_id for recovered in taken if not recovered.ended])
+        self._messages.hint([recovered.execution_id for recovered in taken if not recovered.ended])
 
     def _tell(self, recovered: Recovered) -> None:
         _log.warning(
@@ -110,7 +138,7 @@ class Sweep:
         """Fire what is due, and, each at its time, what is due before the next beat."""
         left_ms = self._options.interval_ms
         while left_ms > 0:
-            self._hint(self._store.fire_timers(BATCH))
+            self._messages.hint(self._store.fire_timers(BATCH))
             due_ms = self._store.next_timer_ms(left_ms)
             if due_ms is None:
                 return

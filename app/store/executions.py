@@ -58,17 +58,15 @@ REQUEST_START = Statement(
     """,
 )
 
-#: How many executions a worker could claim, counted no further than (limit).
-BACKLOG = Statement(
-    "backlog",
-    "int",
+#: The first of the backlog.
+NEXT_RUNNABLE = Statement(
+    "next_runnable",
+    "",
     """
-    SELECT count(*) FROM (
-        SELECT 1 FROM chaingraph_executions WHERE runnable_at IS NOT NULL LIMIT $1
-    ) AS some
+    SELECT id FROM chaingraph_executions WHERE runnable_at IS NOT NULL
+    ORDER BY priority DESC, created_at, id LIMIT 1
     """,
 )
-
 
 #: (execution): when each node last started, as its events tell.
 STARTED = Statement(
@@ -140,10 +138,11 @@ class ExecutionTable:
         with self._database.session() as session:
             return bool(session.execute(REQUEST_START, execution_id))
 
-    def backlog(self, limit: int) -> int:
-        """How many executions wait for a worker, counted up to `limit`."""
+    def next_runnable(self) -> str | None:
+        """The execution that a worker would claim next."""
         with self._database.session() as session:
-            return int(session.execute(BACKLOG, limit)[0][0])
+            rows = session.execute(NEXT_RUNNABLE)
+        return rows[0][0] if rows else None
 
     def flow_head(self, flow_id: str) -> FlowHead | None:
         """What create must know of a flow; None where there is none."""

@@ -8,7 +8,8 @@ from typing import Any
 import orjson
 
 from app.errors import StoreUnavailable
-from app.store import run_statements, sweep_statements as sql
+from app.store import run_statements, step_statements
+from app.store import sweep_statements as sql
 from app.store.database import Database, Session, Statement
 from app.store.records import Fence, Renewed, WorkerRow
 
@@ -82,14 +83,22 @@ class PgLeaseStore:
 
     def renew(self, fences: Sequence[Fence]) -> list[Renewed]:
         """Prolong the leases of what really runs here; gives those that still held."""
-        ids = [fence.execution_id for fence in fences]
-        epochs = [fence.epoch for fence in fences]
         worker = self._worker
-        rows = self._run(run_statements.RENEW, worker.worker_id, ids, epochs, worker.lease_ms)
-        return [Renewed(Fence(row[0], row[1]), row[2]) for row in rows]
+        epochs = [fence.epoch for fence in fences]
+        rows = self._run(
+            run_statements.RENEW, worker.worker_id, *_names(fences), epochs, worker.lease_ms
+        )
+        return [Renewed(Fence(*row[:3]), row[3]) for row in rows]
 
     def release_strays(self, fences: Sequence[Fence]) -> None:
         """Release what this process holds a claim on and doesn't run."""
-        ids = [fence.execution_id for fence in fences]
-        for execution_id, epoch in self._run(run_statements.STRAYS, self._worker.worker_id, ids):
-            self._run(run_statements.RELEASE, execution_id, epoch)
+        strays = self._run(run_statements.STRAYS, self._worker.worker_id, *_names(fences))
+        for execution_id, epoch, node_id in strays:
+            if node_id:
+                self._run(step_statements.RELEASE_STEP, execution_id, node_id, epoch)
+            else:
+                self._run(run_statements.RELEASE, execution_id, epoch)
+
+
+def _names(fences: Sequence[Fence]) -> tuple[list[str], list[str]]:
+    return [fence.execution_id for fence in fences], [fence.node_id for fence in fences]

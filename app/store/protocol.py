@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from app.store.records import (
     Boundary,
     Claimed,
+    ClaimedStep,
     Fence,
     Parked,
+    SentStep,
     StoredCheckpoint,
     Void,
     Woken,
@@ -65,4 +68,30 @@ class RunStore(Protocol):
 
     def now(self) -> datetime:
         """The store's time, which all leases and timers are made of."""
+        ...
+
+    def post_steps(self, fence: Fence, attempts: Mapping[str, int]) -> bool:
+        """Note steps (node id: attempt) that are about to be sent; False if the fence is void."""
+        ...
+
+    def sent_steps(self, execution_id: str) -> list[SentStep]:
+        """The steps of an execution that were sent and are no checkpoints yet."""
+        ...
+
+    def drop_steps(self, fence: Fence, node_ids: Sequence[str]) -> None:
+        """Forget steps whose results are checkpoints now."""
+        ...
+
+    def claim_step(
+        self, execution_id: str, node_id: str, worker_id: str, lease_ms: int
+    ) -> ClaimedStep | None:
+        """Own a sent step; None where another does, or nothing was sent, or all is over."""
+        ...
+
+    def hand_in(self, fence: Fence, result: str) -> bool:
+        """Hand in a step's result; False if the step is another's by now."""
+        ...
+
+    def wake(self, execution_id: str) -> None:
+        """Say that something arrived for an execution."""
         ...

@@ -26,10 +26,11 @@ class NewExecution:
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """The right to write for an execution: void once another took the epoch."""
+    """The right to write for an execution, or for one sent step: void once another has it."""
 
     execution_id: str
     epoch: int
+    node_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,3 +183,29 @@ class Recovered:
     at: datetime
     ended: bool
     events: Sequence[tuple[int, str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class SentStep:
+    """A node step that was sent: its claim's status, and its result once it was handed in."""
+
+    node_id: str
+    attempt: int
+    status: str
+    result: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedStep:
+    """A sent step that this process owns from now on, with what its inputs are made of."""
+
+    fence: Fence
+    attempt: int
+    flow_id: str
+    flow_version: int
+    owner_id: str
+    root_execution_id: str
+    parent_execution_id: str | None
+    options: str
+    inputs: str | None
+    integration: str | None

@@ -214,36 +214,39 @@ DOCUMENT = Statement(
 
 NOW = Statement("server_now", "", "SELECT date_trunc('milliseconds', clock_timestamp())")
 
-#: (worker, executions, epochs, lease ms): one statement per heartbeat, whatever runs.
+#: (worker, executions, nodes, epochs, lease ms): one statement per heartbeat, whatever runs.
 RENEW = Statement(
     "renew",
-    "text, text[], int[], int",
+    "text, text[], text[], int[], int",
     """
     WITH mine AS (
-        SELECT u.id, u.epoch FROM unnest($2, $3) AS u(id, epoch)
+        SELECT u.id, u.node, u.epoch FROM unnest($2, $3, $4) AS u(id, node, epoch)
     ), beat AS (
         UPDATE chaingraph_workers SET last_heartbeat_at = clock_timestamp() WHERE worker_id = $1
     ), renewed AS (
         UPDATE chaingraph_execution_claims AS c
         SET heartbeat_at = clock_timestamp(),
-            expires_at = clock_timestamp() + $4 * interval '1 ms'
+            expires_at = clock_timestamp() + $5 * interval '1 ms'
         FROM mine
-        WHERE c.execution_id = mine.id AND c.node_id = '' AND c.worker_id = $1
+        WHERE c.execution_id = mine.id AND c.node_id = mine.node AND c.worker_id = $1
             AND c.epoch = mine.epoch AND c.status = 'active'
-        RETURNING c.execution_id, c.epoch
+        RETURNING c.execution_id, c.node_id, c.epoch
     )
-    SELECT r.execution_id, r.epoch, e.requested
+    SELECT r.execution_id, r.epoch, r.node_id, e.requested
     FROM renewed AS r JOIN chaingraph_executions AS e ON e.id = r.execution_id
+    WHERE e.completed_at IS NULL
     """,
 )
 
-#: (worker, executions that run here): the claims of a process that nothing in it runs.
+#: (worker, executions, nodes): the claims of a process that nothing in it runs.
 STRAYS = Statement(
     "strays",
-    "text, text[]",
+    "text, text[], text[]",
     """
-    SELECT execution_id, epoch FROM chaingraph_execution_claims
-    WHERE worker_id = $1 AND status = 'active' AND NOT execution_id = ANY ($2)
+    SELECT execution_id, epoch, node_id FROM chaingraph_execution_claims
+    WHERE worker_id = $1 AND status = 'active'
+        AND (execution_id, node_id) NOT IN (
+            SELECT u.id, u.node FROM unnest($2, $3) AS u(id, node))
         AND claimed_at < clock_timestamp() - interval '1 second'
     """,
 )

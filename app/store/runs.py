@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from app.errors import StoreUnavailable
 from app.store import run_statements as sql
+from app.store import step_statements as steps
 from app.store.database import Database, Session, Statement
 from app.store.records import (
     Boundary,
     CheckpointRow,
     Claimed,
+    ClaimedStep,
     Fence,
     Parked,
+    SentStep,
     StoredCheckpoint,
     Void,
     Woken,
@@ -108,11 +111,46 @@ class PgRunStore:
 
     def release(self, fence: Fence) -> None:
         """Give the execution up at once, for another to go on with."""
-        self._run(sql.RELEASE, fence.execution_id, fence.epoch)
+        if fence.node_id:
+            self._run(steps.RELEASE_STEP, fence.execution_id, fence.node_id, fence.epoch)
+        else:
+            self._run(sql.RELEASE, fence.execution_id, fence.epoch)
 
     def holds(self, fence: Fence) -> bool:
         """Whether the fence still holds."""
         return bool(self._run(sql.HOLDS, fence.execution_id, fence.epoch))
+
+    def post_steps(self, fence: Fence, attempts: Mapping[str, int]) -> bool:
+        """Note steps (node id: attempt) that are about to be sent; False if the fence is void."""
+        nodes, numbers = list(attempts), list(attempts.values())
+        return bool(self._run(steps.POST_STEPS, fence.execution_id, fence.epoch, nodes, numbers))
+
+    def sent_steps(self, execution_id: str) -> list[SentStep]:
+        """The steps of an execution that were sent and are no checkpoints yet."""
+        return [SentStep(*row) for row in self._run(steps.SENT_STEPS, execution_id)]
+
+    def drop_steps(self, fence: Fence, node_ids: Sequence[str]) -> None:
+        """Forget steps whose results are checkpoints now."""
+        self._run(steps.DROP_STEPS, fence.execution_id, fence.epoch, list(node_ids))
+
+    def claim_step(
+        self, execution_id: str, node_id: str, worker_id: str, lease_ms: int
+    ) -> ClaimedStep | None:
+        """Own a sent step; None where another does, or nothing was sent, or all is over."""
+        rows = self._run(steps.CLAIM_STEP, execution_id, node_id, worker_id, lease_ms)
+        if not rows:
+            return None
+        epoch, *rest = rows[0]
+        return ClaimedStep(Fence(execution_id, epoch, node_id), *rest)
+
+    def hand_in(self, fence: Fence, result: str) -> bool:
+        """Hand in a step's result; False if the step is another's by now."""
+        args = (fence.execution_id, fence.node_id, fence.epoch, result)
+        return bool(self._run(steps.HAND_IN, *args))
+
+    def wake(self, execution_id: str) -> None:
+        """Say that something arrived for an execution."""
+        self._run(steps.WAKE, execution_id)
 
     def checkpoints(self, execution_id: str) -> list[StoredCheckpoint]:
         """The checkpoints in the order of writing."""

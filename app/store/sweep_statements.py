@@ -78,7 +78,7 @@ CLAIMS_OF = Statement(
     "claims_of",
     "text[], int",
     """
-    SELECT execution_id, epoch, worker_id FROM chaingraph_execution_claims
+    SELECT execution_id, epoch, worker_id, node_id FROM chaingraph_execution_claims
     WHERE status = 'active' AND worker_id = ANY ($1) LIMIT $2
     """,
 )
@@ -88,7 +88,7 @@ EXPIRED = Statement(
     "expired_claims",
     "int",
     """
-    SELECT execution_id, epoch, worker_id FROM chaingraph_execution_claims
+    SELECT execution_id, epoch, worker_id, node_id FROM chaingraph_execution_claims
     WHERE status = 'active' AND expires_at < clock_timestamp()
     ORDER BY expires_at LIMIT $1
     """,

@@ -6,17 +6,19 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from app.errors import StoreUnavailable
+from app.store import step_statements as steps
 from app.store import sweep_statements as sql
 from app.store.database import Database, Session, Statement
 from app.store.records import Recovered
 
 
 class LostClaim(NamedTuple):
-    """A claim whose owner is lost."""
+    """A claim whose owner is lost; `node_id` where it is the claim of a sent step."""
 
     execution_id: str
     epoch: int
     worker_id: str
+    node_id: str = ""
 
 
 class PgSweepStore:
@@ -92,6 +94,32 @@ class PgSweepStore:
             return None
         events = [(index, type_, data) for index, type_, _, data in told]
         return Recovered(claim.execution_id, reason, claim.worker_id, told[0][2], ended, events)
+
+    def recover_step(self, claim: LostClaim, reason: str) -> bool:
+        """Take a sent step from a lost owner and tell its execution; False: nothing to take."""
+        args = (
+            claim.execution_id,
+            claim.node_id,
+            claim.epoch,
+            reason,
+            self._worker_id,
+            claim.worker_id,
+        )
+        taken = bool(self._run(steps.RECOVER_STEP, *args))
+        if taken:
+            self._run(steps.WAKE, claim.execution_id)
+        return taken
+
+    def tell_untold(self, limit: int) -> list[str]:
+        """Wake executions that were not told of a step's end; gives them."""
+        untold = [row[0] for row in self._run(steps.UNTOLD, limit)]
+        for execution_id in untold:
+            self._run(steps.WAKE, execution_id)
+        return untold
+
+    def resend_steps(self, older_than_ms: int, limit: int) -> list[tuple[str, str]]:
+        """Steps (execution, node) to send again: a worker should have taken them by now."""
+        return [(row[0], row[1]) for row in self._run(steps.RESEND_STEPS, older_than_ms, limit)]
 
     def fire_timers(self, limit: int) -> list[str]:
         """Make runnable what waits for a time that has come; gives the executions."""

@@ -76,7 +76,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_chaingraph_execution_claims_steps",
         "chaingraph_execution_claims",
-        ["heartbeat_at"],
+        ["claimed_at"],
         unique=False,
         postgresql_where=sa.text("node_id != ''"),
     )

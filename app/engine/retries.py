@@ -1,0 +1,16 @@
+"""Whether a failed attempt is followed by another, and when (FLOWS.md, rule 7)."""
+
+from __future__ import annotations
+
+from app.errors import NonRetryableError
+from app.flows.plan import PlanNode
+from app.nodes.retry import RetryAfter
+
+
+def retry_delay_ms(node: PlanNode, attempt: int, error: BaseException) -> int | None:
+    """How long to wait after `attempt` failed with `error`; None if there is no other attempt."""
+    if isinstance(error, RetryAfter):
+        return error.delay_ms
+    if isinstance(error, NonRetryableError) or attempt >= node.retry.max_attempts:
+        return None
+    return node.retry.backoff_after(attempt)

@@ -1,0 +1,70 @@
+"""How a run begins: its engine, new or rebuilt from plan and checkpoints with two reads."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import orjson
+
+from app.engine import Checkpoint, Engine, NodeFailure, NodeStatus, RunOptions, Wiring
+from app.executions.steps import RunFacts
+from app.flows import overlay_inputs
+from app.store.records import Claimed, ClaimedStep, StoredCheckpoint
+from app.values.ports import Value
+
+#: What of a claimed row says how the run is set up; a sent step carries the same.
+Origin = Claimed | ClaimedStep
+
+
+def facts_of(origin: Origin) -> RunFacts:
+    """What every node of the run is told about it."""
+    return RunFacts(
+        execution_id=origin.fence.execution_id,
+        root_execution_id=origin.root_execution_id,
+        owner_id=origin.owner_id,
+        integrations=orjson.loads(origin.integration) if origin.integration else {},
+        is_child=origin.parent_execution_id is not None,
+    )
+
+
+def new_engine(origin: Origin, wiring: Wiring, options: Mapping[str, Any]) -> Engine:
+    """An engine in which nothing has happened yet."""
+    execution = options["execution"]
+    inputs: Value = orjson.loads(origin.inputs) if origin.inputs else {}
+    return Engine(
+        wiring,
+        RunOptions(
+            max_concurrency=execution["maxConcurrency"],
+            fail_on_error=execution["onNodeError"] == "fail",
+            debug=options["debug"],
+        ),
+        overlay_inputs(wiring.plan, inputs),
+    )
+
+
+def restore(
+    engine: Engine,
+    stored: Iterable[StoredCheckpoint],
+    granted: Mapping[str, int],
+    elsewhere: Collection[str] = (),
+) -> None:
+    """Bring an engine to where the checkpoints left the run."""
+    engine.restore(map(_as_checkpoint, stored), granted, elsewhere)
+
+
+def limit_ms(timeout_ms: int | None, options: Mapping[str, Any]) -> int:
+    """How long an attempt of a node may take."""
+    default: int = options["execution"]["nodeTimeoutMs"]
+    return timeout_ms or default
+
+
+def _as_checkpoint(row: StoredCheckpoint) -> Checkpoint:
+    error: Mapping[str, str] | None = orjson.loads(row.error) if row.error else None
+    return Checkpoint(
+        node_id=row.node_id,
+        status=NodeStatus(row.status),
+        attempt=row.attempt,
+        outputs=orjson.loads(row.outputs) if row.outputs else None,
+        error=NodeFailure(error["type"], error["message"]) if error else None,
+    )

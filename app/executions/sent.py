@@ -1,0 +1,188 @@
+"""A sent step in the process that took it: one node, run under a claim of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import orjson
+
+from app.engine import Start
+from app.engine.engine import as_node_failure
+from app.engine.retries import retry_delay_ms
+from app.errors import NodeTimeout, StoreUnavailable, ValidationFailed
+from app.events.types import Event, EventType
+from app.events.wire import to_json
+from app.executions.opening import facts_of, limit_ms, new_engine, restore
+from app.executions.steps import Arrival, Disowned, Ended, Stale, Step, Told
+from app.executions.surroundings import Surroundings
+from app.executions.writer import insist
+from app.store.records import ClaimedStep, SentStep
+from app.values.ports import Value
+
+#: The longest (s) that a step is waited for without looking up.
+LONGEST_WAIT_S = 3600.0
+
+
+class SentRun:
+    """A step that this process claimed, from its inputs to its result. For one thread.
+
+    Live events are handed in with the result: the execution's owner numbers them.
+    """
+
+    def __init__(self, claimed: ClaimedStep, around: Surroundings) -> None:
+        self.fence = claimed.fence
+        self.inbox: SimpleQueue[Arrival] = SimpleQueue()
+        self._claimed = claimed
+        self._around = around
+        self._options: dict[str, Any] = orjson.loads(claimed.options)
+        self._confirmed_at = around.clock()
+        self._events: list[Event] = []
+
+    def confirm(self, sent_at: float) -> None:
+        """Say, from any thread, that a renewal sent at `sent_at` found the claim to hold."""
+        self._confirmed_at = max(self._confirmed_at, sent_at)
+
+    def disown(self) -> None:
+        """Say, from any thread, that the claim was not renewed."""
+        self.inbox.put(Disowned())
+
+    def drive(self) -> bool:
+        """Run the node and hand its result in. False: the step is another's by now."""
+        try:
+            step = self._open()
+        except ValidationFailed as error:
+            return self._hand_in(_failed(error, 0, None))
+        self._around.launch(step)
+        result = self._await(step)
+        return result is not None and self._hand_in(result)
+
+    def _open(self) -> Step:
+        claimed, store = self._claimed, self._around.store
+        execution_id, node_id = claimed.fence.execution_id, claimed.fence.node_id
+        wiring = self._insist(
+            lambda: self._around.plans.get(claimed.flow_id, claimed.flow_version, store.document)
+        )
+        engine = new_engine(claimed, wiring, self._options)
+        stored = self._insist(lambda: store.checkpoints(execution_id))
+        restore(engine, stored, {})
+        node = wiring.plan.nodes[wiring.plan.index_of[node_id]]
+        return Step(
+            facts=facts_of(claimed),
+            start=Start(node, claimed.attempt),
+            inputs=engine.inputs(node.index),
+            inbox=self.inbox,
+            clock=self._around.clock,
+            fresh_until=self._confirmed_at + self._around.lease_s / 2,
+        )
+
+    def _await(self, step: Step) -> dict[str, Value] | None:
+        """Wait for the node's end, its time limit or the loss of the claim (None)."""
+        timeout_ms = limit_ms(step.start.node.timeout_ms, self._options)
+        deadline = self._around.clock() + timeout_ms / 1000
+        while True:
+            try:
+                wait_s = min(max(0.0, deadline - self._around.clock()), LONGEST_WAIT_S)
+                arrival = self.inbox.get(timeout=wait_s)
+            except Empty:
+                if self._around.clock() < deadline:
+                    continue
+                step.cancel(timed_out=True)
+                error = NodeTimeout(f"not done within {timeout_ms} ms")
+                return self._result(_failed(error, timeout_ms, step))
+            match arrival:
+                case Told(event=event):
+                    self._events.append(event)
+                case Ended(error=None, outputs=outputs, execution_ms=took_ms):
+                    return self._result({"outputs": outputs, "executionMs": took_ms})
+                case Ended(error=failure, execution_ms=took_ms) if failure is not None:
+                    return self._result(_failed(failure, took_ms, step))
+                case Stale() | Disowned():
+                    # Held up for long: another may have been sent this step. It is released
+                    # by the next renewal, if it is still ours.
+                    step.cancel(timed_out=False)
+                    return None
+
+    def _result(self, result: dict[str, Value]) -> dict[str, Value]:
+        told = [[str(event.type), event.data] for event in self._events]
+        return result | {"events": told}
+
+    def _hand_in(self, result: Mapping[str, Value]) -> bool:
+        text = to_json(dict(result)).decode()
+        store, fence = self._around.store, self.fence
+        try:
+            held = store.hand_in(fence, text)
+        except StoreUnavailable:
+            # Done or not, doing it again is void or the same.
+            self._insist(lambda: store.hand_in(fence, text))
+            held = True
+        if held:
+            self._insist(lambda: store.wake(fence.execution_id))
+        return held
+
+    def _insist(self, ask: Callable[[], Any]) -> Any:
+        return insist(ask, self._around.pause)
+
+
+def _failed(error: BaseException, execution_ms: int, step: Step | None) -> dict[str, Value]:
+    delay_ms = None
+    if step is not None:
+        delay_ms = retry_delay_ms(step.start.node, step.attempt, error)
+    return {
+        "error": as_node_failure(error).as_json(),
+        "retryDelayMs": delay_ms,
+        "executionMs": execution_ms,
+    }
+
+
+def events_of(result: Mapping[str, Any]) -> list[Event]:
+    """The live events that came with a result."""
+    return [Event(EventType(type_), data) for type_, data in result.get("events", ())]
+
+
+class SentSteps:
+    """The steps of a run that were sent, as its owner follows them."""
+
+    def __init__(self) -> None:
+        #: Node id and attempt of what is under way elsewhere.
+        self.nodes: dict[str, int] = {}
+        self._results: list[tuple[str, Mapping[str, Any]]] = []
+        self._lost: list[str] = []
+        self._done: list[str] = []
+
+    def read(self, steps: Iterable[SentStep], granted: Mapping[str, int]) -> None:
+        """Sort out what was read: under way, handed in, lost with its owner, or left over.
+
+        A granted step of which nothing is found was not sent: it starts as any interrupted
+        node does.
+        """
+        for step in steps:
+            if granted.get(step.node_id) != step.attempt:
+                self._done.append(step.node_id)
+            elif step.result is not None:
+                self.nodes[step.node_id] = step.attempt
+                self._results.append((step.node_id, orjson.loads(step.result)))
+            elif step.status == "expired":
+                self.nodes.pop(step.node_id, None)
+                self._lost.append(step.node_id)
+            else:
+                self.nodes[step.node_id] = step.attempt
+
+    def take_results(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Hand over the results that were handed in."""
+        results, self._results = self._results, []
+        for node_id, _ in results:
+            del self.nodes[node_id]
+            self._done.append(node_id)
+        return results
+
+    def take_lost(self) -> list[str]:
+        """Hand over the steps whose owners are lost."""
+        lost, self._lost = self._lost, []
+        return lost
+
+    def take_done(self) -> list[str]:
+        """Hand over the steps that may be forgotten once what is gathered is committed."""
+        done, self._done = self._done, []
+        return done

@@ -1,0 +1,35 @@
+"""What the runs of a process share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from app.executions.plans import PlanCache
+from app.executions.steps import Step
+from app.executions.writer import Pause, Publish
+from app.store.protocol import RunStore
+
+#: Sends steps (execution, nodes) to whichever worker takes them.
+SendSteps = Callable[[str, Sequence[str]], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What runs share in a process.
+
+    `clock` is monotonic, in seconds; `launch` runs a step in a thread of its own; `send`, if
+    steps are sent as messages, sends them; `is_draining` says that the process is to end: no
+    node starts any more.
+    """
+
+    store: RunStore
+    publish: Publish
+    plans: PlanCache
+    launch: Callable[[Step], None]
+    clock: Callable[[], float]
+    pause: Pause
+    lease_s: float
+    max_value_bytes: int
+    is_draining: Callable[[], bool]
+    send: SendSteps | None = None

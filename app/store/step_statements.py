@@ -1,0 +1,167 @@
+"""The statements of sent steps: nodes that run in another process than their execution's owner.
+
+A step's claim is a row of its own. Whoever owns it runs the node and hands the result in on
+that very row; the execution's owner, alone in writing for the execution, turns it into a
+checkpoint and drops the row. So a step needs one guard, its own, and the numbering of events
+stays with one writer.
+"""
+
+from __future__ import annotations
+
+from app.store.database import Statement
+
+#: (execution, epoch, nodes, attempts): note the steps that are about to be sent.
+POST_STEPS = Statement(
+    "post_steps",
+    "text, int, text[], int[]",
+    """
+    WITH guard AS (
+        SELECT id FROM chaingraph_executions
+        WHERE id = $1 AND epoch = $2 AND completed_at IS NULL
+        FOR UPDATE
+    ), posted AS (
+        INSERT INTO chaingraph_execution_claims AS c
+            (execution_id, node_id, worker_id, claimed_at, status, epoch, heartbeat_at, attempt)
+        SELECT guard.id, u.node_id, '', clock_timestamp(), 'released', 0, clock_timestamp(),
+            u.attempt
+        FROM guard, unnest($3, $4) AS u(node_id, attempt)
+        ON CONFLICT (execution_id, node_id) DO UPDATE
+        SET worker_id = '', status = 'released', epoch = c.epoch + 1, expires_at = NULL,
+            claimed_at = excluded.claimed_at, attempt = excluded.attempt, result = NULL
+    )
+    SELECT id FROM guard
+    """,
+)
+
+#: (execution): its sent steps.
+SENT_STEPS = Statement(
+    "sent_steps",
+    "text",
+    """
+    SELECT node_id, attempt, status, result::text FROM chaingraph_execution_claims
+    WHERE execution_id = $1 AND node_id <> ''
+    """,
+)
+
+#: (execution, epoch, nodes): forget steps whose results are checkpoints now.
+DROP_STEPS = Statement(
+    "drop_steps",
+    "text, int, text[]",
+    """
+    DELETE FROM chaingraph_execution_claims
+    WHERE execution_id = $1 AND node_id = ANY ($3) AND node_id <> '' AND status <> 'active'
+        AND EXISTS (SELECT 1 FROM chaingraph_executions WHERE id = $1 AND epoch = $2)
+    """,
+)
+
+#: (execution, node, worker, lease ms): own a sent step.
+CLAIM_STEP = Statement(
+    "claim_step",
+    "text, text, text, int",
+    """
+    WITH step AS (
+        UPDATE chaingraph_execution_claims
+        SET worker_id = $3, status = 'active', epoch = epoch + 1,
+            claimed_at = clock_timestamp(), heartbeat_at = clock_timestamp(),
+            expires_at = clock_timestamp() + $4 * interval '1 ms'
+        WHERE execution_id = $1 AND node_id = $2 AND node_id <> ''
+            AND status = 'released' AND result IS NULL
+        RETURNING execution_id, epoch, node_id, attempt
+    )
+    SELECT step.epoch, step.attempt, e.flow_id, e.flow_version, e.owner_id, e.root_execution_id,
+        e.parent_execution_id, e.options::text, e.inputs::text, e.integration::text
+    FROM step JOIN chaingraph_executions AS e ON e.id = step.execution_id
+    WHERE e.completed_at IS NULL
+    """,
+)
+
+#: (execution, node, epoch, result): hand the result in. Void unless the step's epoch holds.
+HAND_IN = Statement(
+    "hand_in_step",
+    "text, text, int, text",
+    """
+    UPDATE chaingraph_execution_claims
+    SET status = 'released', expires_at = NULL, result = $4::json
+    WHERE execution_id = $1 AND node_id = $2 AND epoch = $3 AND status = 'active'
+    RETURNING epoch
+    """,
+)
+
+#: (execution): something arrived: whoever parks now looks again; who parked is runnable.
+WAKE = Statement(
+    "wake_execution",
+    "text",
+    """
+    UPDATE chaingraph_executions
+    SET wake = wake + 1,
+        runnable_at = CASE WHEN processing_worker_id IS NULL
+            THEN coalesce(runnable_at, clock_timestamp()) ELSE runnable_at END
+    WHERE id = $1 AND completed_at IS NULL AND started_at IS NOT NULL
+    RETURNING id
+    """,
+)
+
+#: (execution, node, epoch): give a step up that did not begin; it is sent again.
+RELEASE_STEP = Statement(
+    "release_step",
+    "text, text, int",
+    """
+    UPDATE chaingraph_execution_claims
+    SET status = 'released', expires_at = NULL, worker_id = ''
+    WHERE execution_id = $1 AND node_id = $2 AND epoch = $3 AND status = 'active'
+    """,
+)
+
+#: (execution, node, epoch, reason, by worker, previous worker): a step's owner is lost. The
+#: execution's owner sends it anew, as the next attempt.
+RECOVER_STEP = Statement(
+    "recover_step",
+    "text, text, int, text, text, text",
+    """
+    WITH lost AS (
+        UPDATE chaingraph_execution_claims SET status = 'expired'
+        WHERE execution_id = $1 AND node_id = $2 AND epoch = $3 AND status = 'active'
+        RETURNING execution_id
+    )
+    INSERT INTO chaingraph_execution_recovery
+        (execution_id, recovered_by_worker, recovery_reason, previous_status, previous_worker_id)
+    SELECT e.id, $5, $4, e.status, $6
+    FROM lost JOIN chaingraph_executions AS e ON e.id = lost.execution_id
+    WHERE e.completed_at IS NULL
+    RETURNING execution_id
+    """,
+)
+
+#: (older than ms, limit): steps whose message seems lost; they count as sent now.
+RESEND_STEPS = Statement(
+    "resend_steps",
+    "int, int",
+    """
+    WITH lying AS MATERIALIZED (
+        SELECT c.execution_id, c.node_id
+        FROM chaingraph_execution_claims AS c
+        JOIN chaingraph_executions AS e ON e.id = c.execution_id
+        WHERE c.node_id <> '' AND c.status = 'released' AND c.result IS NULL
+            AND c.claimed_at < clock_timestamp() - $1 * interval '1 ms'
+            AND e.completed_at IS NULL
+        ORDER BY c.claimed_at LIMIT $2
+        FOR UPDATE OF c SKIP LOCKED
+    )
+    UPDATE chaingraph_execution_claims AS c SET claimed_at = clock_timestamp()
+    FROM lying WHERE c.execution_id = lying.execution_id AND c.node_id = lying.node_id
+    RETURNING c.execution_id, c.node_id
+    """,
+)
+
+#: (limit): executions that were not told of a step's end, or of its loss.
+UNTOLD = Statement(
+    "untold_executions",
+    "int",
+    """
+    SELECT DISTINCT c.execution_id
+    FROM chaingraph_execution_claims AS c JOIN chaingraph_executions AS e ON e.id = c.execution_id
+    WHERE c.node_id <> '' AND (c.result IS NOT NULL OR c.status = 'expired')
+        AND e.completed_at IS NULL AND e.runnable_at IS NULL AND e.processing_worker_id IS NULL
+    LIMIT $1
+    """,
+)
