@@ -127,7 +127,7 @@ class Engine:
         node = self.plan.index_of[checkpoint.node_id]
         self.attempts[node] = checkpoint.attempt
         if checkpoint.status is NodeStatus.COMPLETED:
-            self._settle_completed(node, checkpoint.outputs or {})
+            self._settle_completed(node, {SUCCESS: True, **(checkpoint.outputs or {})})
         elif checkpoint.status is NodeStatus.WAITING:
             self.status[node] = NodeStatus.WAITING
             self.waiting.add(node)
