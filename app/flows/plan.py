@@ -45,7 +45,7 @@ class InPort:
 class PlanNode:
     """A node of the plan.
 
-    `ports` are its own root ports as the document shaped them, system ports included;
+    `spec` is its type's; of a node of an export, without the bounds of its ports. `ports` are its own root ports as the document shaped them, system ports included;
     `values` the stored value of each root port, defaults filled in (ports without either are
     absent); `in_ports` the ports with edges, in the order of their first edge; `out_edges`
     the edges that leave it, in document order; `handles_error` says that an edge leaves

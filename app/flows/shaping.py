@@ -11,7 +11,7 @@ from app.flows.document import Form, NodeEntry, PortEntry
 from app.flows.faults import FaultLog, below
 from app.flows.unbuilt import unbuilt_port
 from app.nodes.spec import NodeSpec
-from app.values.checks import check_value
+from app.values.checks import FaultKind, PatternTime, ValueFault, value_faults
 from app.values.codec import port_from_json
 from app.values.copying import copy_value
 from app.values.merging import merge
@@ -24,12 +24,16 @@ Ports = Mapping[str, PortConfig]
 class Shaper:
     """Shapes the ports of a document's nodes; what nodes of one type share is made once."""
 
-    def __init__(self, form: Form, faults: FaultLog, warnings: FaultLog) -> None:
+    def __init__(
+        self, form: Form, faults: FaultLog, warnings: FaultLog, pattern_time: PatternTime
+    ) -> None:
         self._form = form
+        self._pattern_time = pattern_time
         self._faults = faults
         self._warnings = warnings
         self._plain: dict[str, Ports] = {}
         self._enforced: dict[int, tuple[Ports, Ports]] = {}
+        self._specs: dict[str, NodeSpec] = {}
 
     def ports(self, node: NodeEntry, spec: NodeSpec) -> Ports:
         """A node's ports, system ports first, with all that is stated of them."""
@@ -54,6 +58,16 @@ class Shaper:
             loose = {name: without_bounds(config) for name, config in ports.items()}
             known = self._enforced[id(ports)] = (ports, loose)
         return known[1]
+
+    def enforced_spec(self, spec: NodeSpec) -> NodeSpec:
+        """The node type as a run enforces it, by the same rule."""
+        if self._form is Form.NATIVE:
+            return spec
+        known = self._specs.get(spec.type)
+        if known is None:
+            loose = {name: without_bounds(config) for name, config in spec.ports.items()}
+            known = self._specs[spec.type] = replace(spec, ports=loose)
+        return known
 
     def _plain_ports(self, spec: NodeSpec) -> Ports:
         known = self._plain.get(spec.type)
@@ -110,6 +124,7 @@ class Shaper:
                 pointer=pointer,
                 lenient=exported,
                 direction=standing.direction,
+                pattern_time=self._pattern_time,
             )
         except ValidationFailed as failed:
             self._faults.extend(failed.faults)
@@ -125,20 +140,26 @@ class Shaper:
     def _check_default(self, config: PortConfig, pointer: str) -> None:
         if isinstance(config.default, Missing):
             return
-        fault = check_value(replace(config, required=False), config.default)
+        fault = self._default_fault(config, config.default)
         if fault is not None:
-            self._faults.add(below(pointer, "defaultValue"), fault)
+            place = below(pointer, "defaultValue", *fault.path)
+            self._faults.add(place, fault.message)
+
+    def _default_fault(self, config: PortConfig, default: Value) -> ValueFault | None:
+        """What is wrong with a default; null is a fine one, also where an edge may bring none."""
+        loose = replace(config, required=False)
+        return next(value_faults(loose, default, self._pattern_time), None)
 
     def _with_default(self, port: PortEntry, standing: PortConfig) -> PortConfig | None:
         """The type's own config with an export's default and requiredness."""
         said: dict[str, Value] = {}
         if "defaultValue" in port.config:
-            fault = check_value(replace(standing, required=False), port.config["defaultValue"])
-            if fault is None:
+            fault = self._default_fault(standing, port.config["defaultValue"])
+            if fault is None or fault.kind is not FaultKind.TYPE:
                 said["default"] = port.config["defaultValue"]
             else:
-                pointer = below(port.pointer, "config", "defaultValue")
-                self._warnings.add(pointer, f"is ignored: {fault}")
+                pointer = below(port.pointer, "config", "defaultValue", *fault.path)
+                self._warnings.add(pointer, f"is ignored: {fault.message}")
         if isinstance(port.config.get("required"), bool):
             said["required"] = port.config["required"]
         return replace(standing, **said) if _differs(standing, said) else None

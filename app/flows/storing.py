@@ -12,18 +12,17 @@ from app.values.merging import set_path
 from app.values.paths import Path, parse_path
 from app.values.ports import EXECUTE, SYSTEM_PORTS, Missing, PortConfig, Value
 
-#: Seconds that all the patterns in one document may take together.
-PATTERN_TIME_S = 2.0
-
 
 class Storing:
     """Reads stored values; what a port doesn't allow is a fault, or a warning in an export."""
 
-    def __init__(self, form: Form, faults: FaultLog, warnings: FaultLog) -> None:
+    def __init__(
+        self, form: Form, faults: FaultLog, warnings: FaultLog, pattern_time: PatternTime
+    ) -> None:
         self._form = form
         self._faults = faults
         self._warnings = warnings
-        self._pattern_time = PatternTime(PATTERN_TIME_S)
+        self._pattern_time = pattern_time
 
     def values(self, node: NodeEntry, ports: Ports) -> dict[str, Value]:
         """The stored value, or else the default, of each root port that has either."""

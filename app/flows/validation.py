@@ -21,7 +21,11 @@ from app.flows.storing import Storing
 from app.flows.unbuilt import BUILT_QUEUE, GROUP_CATEGORY, GROUP_TYPES, unknown_type
 from app.flows.wiring import EdgeDraft, NodeDraft, Place, Wiring
 from app.nodes.spec import Catalogue
+from app.values.checks import PatternTime
 from app.values.ports import ERROR, ERROR_MESSAGE
+
+#: Seconds that all the patterns in one document may take together.
+PATTERN_TIME_S = 2.0
 
 _ERROR_PORTS = frozenset({ERROR, ERROR_MESSAGE})
 
@@ -65,8 +69,9 @@ def validate(
 def _draft_nodes(
     document: FlowDocument, catalogue: Catalogue, faults: FaultLog, warnings: FaultLog
 ) -> list[NodeDraft]:
-    shaper = Shaper(document.form, faults, warnings)
-    storing = Storing(document.form, faults, warnings)
+    pattern_time = PatternTime(PATTERN_TIME_S)
+    shaper = Shaper(document.form, faults, warnings, pattern_time)
+    storing = Storing(document.form, faults, warnings, pattern_time)
     drafts: list[NodeDraft] = []
     seen: dict[str, int] = {}
     for entry in document.nodes:
@@ -85,7 +90,8 @@ def _draft_nodes(
             warnings.add(below(entry.pointer, "type"), f"'{entry.type}' is deprecated")
         ports = shaper.ports(entry, spec)
         values = storing.values(entry, ports)
-        drafts.append(NodeDraft(entry, spec, shaper.enforced(ports), values))
+        enforced = shaper.enforced(ports)
+        drafts.append(NodeDraft(entry, shaper.enforced_spec(spec), enforced, values))
     return drafts
 
 

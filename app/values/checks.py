@@ -6,13 +6,14 @@ import enum
 import math
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from app.values.jsonable import MAX_PARTS, is_broken, is_json, kind_of, why_not_json
 from app.values.paths import Path, format_path
 from app.values.patterns import TIME_LIMIT_S, PatternError, PatternTimeout, Stopwatch
 from app.values.ports import PortConfig, PortType, Value
-from app.values.regexp import matches
+from app.values.regexp import compile_regexp, matches
 
 _ANYTHING = PortConfig(PortType.ANY)
 
@@ -54,7 +55,7 @@ class ValueFault:
 class PatternTime:
     """The time that all patterns of one value, or of one document, may take together.
 
-    Only the matching counts, and not what is done between two matches.
+    Only compiling and matching count, and not what is done between two patterns.
     """
 
     def __init__(self, limit_s: float = TIME_LIMIT_S) -> None:
@@ -62,9 +63,20 @@ class PatternTime:
 
     def matches(self, pattern: str, text: str) -> bool:
         """Whether the pattern matches; raises PatternError, PatternTimeout."""
+        with self._counted() as stopwatch:
+            return matches(pattern, text, stopwatch)
+
+    def check(self, pattern: str) -> None:
+        """Raise PatternError if it is no pattern, PatternTimeout if there is no time left."""
+        with self._counted() as stopwatch:
+            stopwatch.left_s()
+            compile_regexp(pattern)
+
+    @contextmanager
+    def _counted(self) -> Iterator[Stopwatch]:
         begun_at = time.monotonic()
         try:
-            return matches(pattern, text, Stopwatch(self._left_s))
+            yield Stopwatch(self._left_s)
         finally:
             self._left_s -= time.monotonic() - begun_at
 

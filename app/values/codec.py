@@ -8,11 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from app.errors import Fault, ValidationFailed
-from app.values.checks import check_json, same_scalar
+from app.values.checks import PatternTime, check_json, same_scalar
 from app.values.jsonable import kind_of
-from app.values.patterns import PatternError
+from app.values.patterns import PatternError, PatternTimeout
 from app.values.ports import MISSING, Direction, Missing, PortConfig, PortType, Value
-from app.values.regexp import compile_regexp
 
 #: Configs inside each other (items, properties, underlying types): Python's stack walks them.
 MAX_NESTING = 50
@@ -35,7 +34,12 @@ _EDITOR_KEYS = frozenset(
 
 
 def port_from_json(
-    raw: Value, *, pointer: str = "", lenient: bool = False, direction: Direction | None = None
+    raw: Value,
+    *,
+    pointer: str = "",
+    lenient: bool = False,
+    direction: Direction | None = None,
+    pattern_time: PatternTime | None = None,
 ) -> PortConfig:
     """Read a config as exports and documents write it.
 
@@ -43,7 +47,7 @@ def port_from_json(
     are not known, as an export may have them. Raises ValidationFailed with every fault, each at
     a place below the JSON pointer `pointer`.
     """
-    reader = _Reader(lenient=lenient)
+    reader = _Reader(lenient=lenient, pattern_time=pattern_time or PatternTime())
     config = reader.config(raw, pointer, direction or Direction.INPUT, 0)
     if reader.faults:
         raise ValidationFailed(reader.faults, "The port config is not valid.")
@@ -90,8 +94,9 @@ _WRITTEN: tuple[tuple[str, str, Value], ...] = (
 class _Reader:
     """Reads one config and what is nested in it; keeps every fault it meets."""
 
-    def __init__(self, *, lenient: bool) -> None:
+    def __init__(self, *, lenient: bool, pattern_time: PatternTime) -> None:
         self.lenient = lenient
+        self.pattern_time = pattern_time
         self.faults: list[Fault] = []
 
     def config(self, raw: Value, pointer: str, direction: Direction, depth: int) -> PortConfig:
@@ -137,10 +142,19 @@ class _Reader:
                 found[attribute] = read(raw[key])
             except ValueError as error:
                 self._no(f"{pointer}/{key}", str(error))
+        self._check_pattern(found.get("pattern"), f"{pointer}/pattern")
         # A default of null is a default: `null` is a value.
         if "defaultValue" in raw:
             found["default"] = self._default(raw["defaultValue"], f"{pointer}/defaultValue")
         return found
+
+    def _check_pattern(self, pattern: str | None, pointer: str) -> None:
+        if pattern is None:
+            return
+        try:
+            self.pattern_time.check(pattern)
+        except (PatternError, PatternTimeout) as error:
+            self._no(pointer, str(error))
 
     def _default(self, value: Value, pointer: str) -> Value | Missing:
         unfit = check_json(value)
@@ -224,15 +238,6 @@ def _length(value: Value) -> int:
     return int(number)
 
 
-def _pattern(value: Value) -> str:
-    text = _text(value)
-    try:
-        compile_regexp(text)
-    except PatternError as error:
-        raise ValueError(str(error)) from error
-    return text
-
-
 def _options(value: Value) -> tuple[Value, ...]:
     if not isinstance(value, list):
         raise ValueError(f"must be an array, not {kind_of(value)}")  # noqa: TRY004
@@ -264,7 +269,7 @@ _PLAIN: Mapping[str, tuple[str, Callable[[Value], Any]]] = {
     "description": ("description", _text),
     "minLength": ("min_length", _length),
     "maxLength": ("max_length", _length),
-    "pattern": ("pattern", _pattern),
+    "pattern": ("pattern", _text),
     "min": ("minimum", _number),
     "max": ("maximum", _number),
     "step": ("step", _positive),

@@ -234,6 +234,7 @@ def test_an_export_keeps_what_is_not_known_and_ignores_ports_that_its_type_lacks
 def test_the_bounds_that_an_export_states_are_not_enforced_when_it_runs() -> None:
     raw = exported("d", "DecimalsNode", [("places", "number", -1, {"min": -1, "max": 3})])
     config = only(raw).ports["places"]
+    assert only(raw).spec.ports["places"].minimum is None
     assert (config.minimum, config.maximum, config.integer) == (None, None, False)
     assert only(node("d", "DecimalsNode")).ports["places"].minimum == -1
 

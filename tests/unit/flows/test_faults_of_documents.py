@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from typing import Any
 
 import pytest
@@ -303,6 +304,19 @@ def test_a_pattern_that_would_take_for_ever_is_a_fault_and_not_a_wait() -> None:
     raw = flow(node("o", "ObjectNode", ports={"object": {"schema": {"properties": {"p": config}}}}))
     raw["nodes"][0]["values"] = {"object": {"p": "x" * 5_000}}
     assert "takes too long" in faults(raw)["/nodes/0/values/object/p"]
+
+
+def test_many_patterns_that_are_slow_to_read_are_a_fault_and_not_a_wait() -> None:
+    slow = {f"p{i}": {"type": "string", "pattern": f"\\w{{90000}}{i}"} for i in range(200)}
+    raw = flow(
+        *(
+            node(f"o{i}", "ObjectNode", ports={"object": {"schema": {"properties": slow}}})
+            for i in range(5)
+        )
+    )
+    begun_at = time.monotonic()
+    assert "the pattern takes too long" in faults(raw).values()
+    assert time.monotonic() - begun_at < 20
 
 
 def test_a_bad_pattern_is_a_fault() -> None:
