@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from app.cli.root import cli
+from app.client import ServerUnreachable, UnexpectedAnswer
 from app.errors import ChainGraphError, SettingsError, StoreUnavailable
 
 #: Exit statuses besides 0, done.
@@ -27,7 +28,7 @@ def status_of(error: ChainGraphError) -> int:
     match error:
         case SettingsError():
             return USAGE
-        case StoreUnavailable():
+        case StoreUnavailable() | ServerUnreachable() | UnexpectedAnswer():
             return NO_SERVER
         case _:
             return FAILED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.cli import config, dev, doctor, migrate
+from app.cli import config, dev, doctor, migrate, run
 
 cli = typer.Typer(
     name="chaingraph",
@@ -14,6 +14,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli.command()(dev.dev)
+cli.command()(run.run)
 cli.command()(doctor.doctor)
 cli.command()(migrate.migrate)
 cli.command()(config.config)

@@ -1,0 +1,61 @@
+"""An execution while it runs, event by event: as JSON lines, or for people with a bar."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from app.cli.event_lines import event_line
+from app.cli.output import print_json
+from app.client import Event
+
+_STYLES = {"completed": "green", "failed": "red", "skipped": "dim", "stopped": "yellow"}
+
+
+def print_events_as_json(events: Iterable[Event]) -> None:
+    """Print each event as a line of JSON."""
+    for event in events:
+        print_json(dict(event.raw))
+
+
+def print_events(events: Iterable[Event], nodes_total: int, name: str) -> None:
+    """Print each event as a line; on a terminal a bar beneath shows how far it is."""
+    console = Console(soft_wrap=True, highlight=False)
+    if not console.is_terminal:
+        for event in events:
+            print(event_line(event), flush=True)
+        return
+    with _bar(console) as bar:
+        task = bar.add_task(name, total=nodes_total)
+        for event in events:
+            console.print(_styled(event))
+            if settles_node(event):
+                bar.advance(task)
+
+
+def settles_node(event: Event) -> bool:
+    """Whether a node is done with, after this event."""
+    match event.type:
+        case "node:completed" | "node:skipped":
+            return True
+        case "node:failed":
+            return not event.data.get("willRetry")
+        case _:
+            return False
+
+
+def _styled(event: Event) -> Text:
+    return Text(event_line(event), style=_STYLES.get(event.type.partition(":")[2], ""))
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+    )

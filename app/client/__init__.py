@@ -1,0 +1,31 @@
+"""The API from outside: a typed client that needs nothing of the server."""
+
+from __future__ import annotations
+
+from app.client.client import Client
+from app.client.errors import (
+    ApiProblem,
+    ClientError,
+    ServerUnreachable,
+    UnexpectedAnswer,
+    WaitTimeout,
+)
+from app.client.events import EventStream
+from app.client.shapes import Event, Execution, Fault, Flow, Node, Progress, Validation
+
+__all__ = [
+    "ApiProblem",
+    "Client",
+    "ClientError",
+    "Event",
+    "EventStream",
+    "Execution",
+    "Fault",
+    "Flow",
+    "Node",
+    "Progress",
+    "ServerUnreachable",
+    "UnexpectedAnswer",
+    "Validation",
+    "WaitTimeout",
+]

@@ -1,0 +1,107 @@
+"""Executions, as a caller sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from app.client.errors import WaitTimeout
+from app.client.events import EventStream
+from app.client.paging import pages
+from app.client.retrying import CALL, FOLLOW
+from app.client.shapes import Execution, Json, Node
+from app.client.transport import Transport
+
+#: Pauses (s) between two looks at an execution that is waited for: they grow.
+FIRST_LOOK_S = 0.05
+LONGEST_LOOK_S = 1.0
+
+
+class Executions:
+    """The executions of the caller. Every method raises ClientError."""
+
+    def __init__(self, transport: Transport, clock: Callable[[], float]) -> None:
+        self._transport = transport
+        self._clock = clock
+
+    def create(
+        self,
+        flow_id: str,
+        *,
+        flow_version: int | None = None,
+        inputs: Mapping[str, Mapping[str, Any]] | None = None,
+        options: Json | None = None,
+        integration: Any = None,
+        autostart: bool = False,
+    ) -> Execution:
+        """Create an execution of a flow, and start it if `autostart`.
+
+        `inputs` are `{node id: {port id or path: value}}`. A create whose answer is lost is
+        not tried again: there would be two.
+        """
+        body = {
+            "flowId": flow_id,
+            "flowVersion": flow_version,
+            "inputs": inputs,
+            "options": options,
+            "integration": integration,
+        }
+        given = {name: value for name, value in body.items() if value is not None}
+        return Execution.from_json(
+            self._transport.post("/executions", {**given, "autostart": autostart})
+        )
+
+    def start(self, execution_id: str) -> Execution:
+        """Start an execution that was created without `autostart`."""
+        return Execution.from_json(self._transport.post(f"{_path(execution_id)}/start", {}))
+
+    def get(self, execution_id: str) -> Execution:
+        """Look at an execution; its outputs are there once it is completed."""
+        return Execution.from_json(self._transport.get(_path(execution_id)))
+
+    def list(self, *, status: str | None = None, flow_id: str | None = None) -> Iterator[Execution]:
+        """Give all executions, or those of a status or a flow, newest first."""
+        wanted = {"status": status, "flowId": flow_id}
+        return map(Execution.from_json, pages(self._transport, "/executions", wanted))
+
+    def nodes(self, execution_id: str) -> Iterator[Node]:
+        """Give an execution's nodes in document order."""
+        return map(Node.from_json, pages(self._transport, f"{_path(execution_id)}/nodes"))
+
+    def wait(self, execution_id: str, timeout_s: float | None = None) -> Execution:
+        """Wait until an execution is final, and give it.
+
+        A restart of the server is waited for, too. Raises WaitTimeout.
+        """
+        deadline = None if timeout_s is None else self._clock() + timeout_s
+        pause_s = FIRST_LOOK_S
+        patience = CALL
+        while True:
+            raw = self._transport.get(_path(execution_id), patience=patience)
+            execution = Execution.from_json(raw)
+            if execution.is_final:
+                return execution
+            left_s = pause_s if deadline is None else deadline - self._clock()
+            if left_s <= 0:
+                raise WaitTimeout(f"{execution_id} is {execution.status} after {timeout_s} s")
+            self._transport.pause(min(pause_s, left_s))
+            pause_s = min(pause_s * 1.5, LONGEST_LOOK_S)
+            # It was there: if it is away now it will come back.
+            patience = FOLLOW
+
+    def events(
+        self, execution_id: str, from_index: int = -1, *, types: Iterable[str] | None = None
+    ) -> EventStream:
+        """Follow an execution's events from an index on, to its end.
+
+        `types` leaves out all others. Close the stream, or use it as a context manager, if it
+        may not be read to its end.
+        """
+        return EventStream(
+            self._transport, f"{_path(execution_id)}/events", from_index, types=types
+        )
+
+
+def _path(execution_id: str) -> str:
+    return f"/executions/{quote(execution_id, safe='')}"

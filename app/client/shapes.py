@@ -1,0 +1,185 @@
+"""What the API answers with, typed. `raw` is the JSON as it came, with everything in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+#: A decoded JSON object.
+Json = Mapping[str, Any]
+
+#: The statuses that an execution never leaves.
+FINAL = frozenset({"completed", "failed", "stopped"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with what was sent: where (a JSON pointer) and what."""
+
+    pointer: str
+    message: str
+
+    @classmethod
+    def from_json(cls, raw: Json) -> Fault:
+        """Read one of a problem's `errors`, or of a flow's warnings."""
+        return cls(str(raw["pointer"]), str(raw["message"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A flow at one version; `document` is None in lists."""
+
+    id: str
+    version: int
+    name: str
+    owner_id: str
+    created_at: datetime
+    updated_at: datetime
+    document: Json | None
+    warnings: tuple[Fault, ...]
+    raw: Json = field(repr=False, compare=False)
+
+    @classmethod
+    def from_json(cls, raw: Json) -> Flow:
+        """Read a Flow."""
+        return cls(
+            id=raw["id"],
+            version=raw["version"],
+            name=raw["name"],
+            owner_id=raw["ownerId"],
+            created_at=datetime.fromisoformat(raw["createdAt"]),
+            updated_at=datetime.fromisoformat(raw["updatedAt"]),
+            document=raw.get("document"),
+            warnings=faults(raw.get("warnings", ())),
+            raw=raw,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What a check of a document found; it can be stored if there are no errors."""
+
+    errors: tuple[Fault, ...]
+    warnings: tuple[Fault, ...]
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the document can be stored."""
+        return not self.errors
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How many nodes an execution has, and how many of them are settled."""
+
+    total: int
+    completed: int
+    failed: int
+    skipped: int
+
+    @property
+    def settled(self) -> int:
+        """How many nodes are done with, in whatever way."""
+        return self.completed + self.failed + self.skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """An execution as it was when it was asked for; `outputs` is None until it is completed."""
+
+    id: str
+    flow_id: str
+    flow_version: int
+    status: str
+    requested: str | None
+    waiting: Json | None
+    progress: Progress
+    outputs: Json | None
+    error_message: str | None
+    error_node_id: str | None
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None
+    last_event_index: int
+    raw: Json = field(repr=False, compare=False)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing will change any more."""
+        return self.status in FINAL
+
+    @classmethod
+    def from_json(cls, raw: Json) -> Execution:
+        """Read an Execution."""
+        return cls(
+            id=raw["id"],
+            flow_id=raw["flowId"],
+            flow_version=raw["flowVersion"],
+            status=raw["status"],
+            requested=raw["requested"],
+            waiting=raw["waiting"],
+            progress=Progress(**raw["progress"]),
+            outputs=raw["outputs"],
+            error_message=raw["errorMessage"],
+            error_node_id=raw["errorNodeId"],
+            created_at=datetime.fromisoformat(raw["createdAt"]),
+            started_at=_time(raw["startedAt"]),
+            completed_at=_time(raw["completedAt"]),
+            last_event_index=raw["lastEventIndex"],
+            raw=raw,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node of an execution; in lists, large values are left out and named."""
+
+    id: str
+    type: str
+    status: str
+    attempt: int
+    inputs: Json | None
+    outputs: Json | None
+    error: Json | None
+    raw: Json = field(repr=False, compare=False)
+
+    @classmethod
+    def from_json(cls, raw: Json) -> Node:
+        """Read a Node."""
+        names = ("id", "type", "status", "attempt", "inputs", "outputs", "error")
+        return cls(**{name: raw[name] for name in names}, raw=raw)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in an execution; indexes run -1, 0, 1, … without a gap."""
+
+    index: int
+    type: str
+    timestamp: datetime
+    execution_id: str
+    data: Json
+    raw: Json = field(repr=False, compare=False)
+
+    @classmethod
+    def from_json(cls, raw: Json) -> Event:
+        """Read an event's envelope."""
+        return cls(
+            index=raw["index"],
+            type=raw["type"],
+            timestamp=datetime.fromisoformat(raw["timestamp"]),
+            execution_id=raw["executionId"],
+            data=raw["data"],
+            raw=raw,
+        )
+
+
+def faults(raw: Any) -> tuple[Fault, ...]:
+    """Read a list of errors or warnings."""
+    return tuple(Fault.from_json(each) for each in raw)
+
+
+def _time(raw: str | None) -> datetime | None:
+    return None if raw is None else datetime.fromisoformat(raw)
