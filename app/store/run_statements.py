@@ -65,14 +65,15 @@ FIND_CLAIM = Statement(
     """,
 )
 
+#: One time for all that a statement writes: the end of a run is its last event's, and so on.
 _WRITE = """
     WITH guard AS (
         UPDATE chaingraph_executions
         SET writes = writes + 1,
             last_event_index = last_event_index + cardinality($4),
-            updated_at = date_trunc('milliseconds', clock_timestamp()),
+            updated_at = date_trunc('milliseconds', statement_timestamp()),
             status = {status},
-            started_at = coalesce(started_at, date_trunc('milliseconds', clock_timestamp())),
+            started_at = coalesce(started_at, date_trunc('milliseconds', statement_timestamp())),
             grants = $6::json,
             nodes_completed = $7, nodes_failed = $8, nodes_skipped = $9,
             crashes = CASE WHEN cardinality($10) > 0 THEN 0 ELSE crashes END
@@ -123,7 +124,7 @@ FINISH = Statement(
     _WRITE_TYPES + ", text, text, text",
     _WRITE.format(
         status="$20",
-        more=""", completed_at = date_trunc('milliseconds', clock_timestamp()),
+        more=""", completed_at = date_trunc('milliseconds', statement_timestamp()),
             error_message = $21, error_node_id = $22, requested = NULL""",
         release=""", released AS (
         UPDATE chaingraph_execution_claims
@@ -200,7 +201,8 @@ CHECKPOINTS = Statement(
     "text",
     """
     SELECT node_id, seq, status, attempt, outputs::text, error::text, retry_at,
-        greatest(0, 1000 * extract(epoch FROM retry_at - clock_timestamp()))::bigint
+        CASE WHEN retry_at IS NOT NULL
+            THEN greatest(0, 1000 * extract(epoch FROM retry_at - clock_timestamp()))::bigint END
     FROM chaingraph_checkpoints WHERE execution_id = $1 ORDER BY seq
     """,
 )

@@ -1,0 +1,228 @@
+"""A store and its surroundings, as tests set them up and look at them: PostgreSQL is one.
+
+What another store has to bring along to be held against the same tests is `World`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+import psycopg2
+from psycopg2.extras import RealDictCursor
+
+from app.store.database import Database
+from app.store.executions import ExecutionTable
+from app.store.protocol import RunStore
+from app.store.records import NewExecution
+from app.store.runs import PgRunStore
+
+TABLES = (
+    "chaingraph_executions",
+    "chaingraph_execution_claims",
+    "chaingraph_execution_recovery",
+    "chaingraph_checkpoints",
+    "chaingraph_execution_events",
+    "chaingraph_workers",
+    "chaingraph_beat",
+    "chaingraph_flow_versions",
+    "chaingraph_flows",
+)
+
+OPTIONS: dict[str, Any] = {
+    "execution": {
+        "maxConcurrency": 50,
+        "nodeTimeoutMs": 60_000,
+        "flowTimeoutMs": 0,
+        "onNodeError": "fail",
+    },
+    "debug": False,
+    "breakpoints": [],
+    "priority": 5,
+}
+
+
+class World(Protocol):
+    """A store from outside and from above: rows are named and made as in PostgreSQL."""
+
+    def open(self) -> RunStore:
+        """A process's store; each has its own connection."""
+        ...
+
+    def create(self, *, priority: int = 5, start: bool = True, **more: Any) -> str:
+        """Create an execution, younger than those before; gives its id."""
+        ...
+
+    def row(self, execution_id: str) -> SimpleNamespace:
+        """The execution's row."""
+        ...
+
+    def claim_of(self, execution_id: str) -> SimpleNamespace | None:
+        """The row of its claim."""
+        ...
+
+    def events(self, execution_id: str) -> list[tuple[int, str, str]]:
+        """Its events in order: index, type, data as text."""
+        ...
+
+    def take_over(self, execution_id: str) -> None:
+        """Do as a sweep does: the present owner has lost it, and any may claim it."""
+        ...
+
+    def wake(self, execution_id: str, *, runnable: bool = False) -> None:
+        """Something arrives for it."""
+        ...
+
+    def request(self, execution_id: str, command: str) -> None:
+        """A command is requested of its owner."""
+        ...
+
+    def forget(self, execution_id: str) -> None:
+        """Delete it, as retention does."""
+        ...
+
+
+class PgWorld:
+    """PostgreSQL, with a connection to look from beside the stores."""
+
+    def __init__(self, url: str) -> None:
+        self.database = Database(url, pool_size=20)
+        self.table = ExecutionTable(self.database)
+        self._connection = self.connect()
+        self._stores: list[PgRunStore] = []
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def connect(self) -> Any:
+        connection = psycopg2.connect(self.database.url)
+        connection.autocommit = True
+        return connection
+
+    def execute(self, statement: str, *args: object) -> list[SimpleNamespace]:
+        with self._lock, self._connection.cursor(cursor_factory=RealDictCursor) as cursor:
+            cursor.execute(statement, args)
+            return [SimpleNamespace(**row) for row in cursor] if cursor.description else []
+
+    def one(self, statement: str, *args: object) -> Any:
+        """The only value of the only row."""
+        [row] = self.execute(statement, *args)
+        [value] = vars(row).values()
+        return value
+
+    def clear(self) -> None:
+        """Leave every table empty, and no store open."""
+        for store in self._stores:
+            store.close()
+        self._stores.clear()
+        for table in TABLES:
+            self.execute(f"DELETE FROM {table}")
+
+    def close(self) -> None:
+        self.clear()
+        self._connection.close()
+        self.database.engine.dispose()
+
+    def open(self) -> PgRunStore:
+        store = PgRunStore(self.database)
+        self._stores.append(store)
+        return store
+
+    def store_flow(self, document: Any, flow_id: str = "V2flow") -> str:
+        version = (
+            self.one("SELECT count(*) FROM chaingraph_flow_versions WHERE flow_id = %s", flow_id)
+            + 1
+        )
+        self.execute(
+            "INSERT INTO chaingraph_flows (id, owner_id, name, version) VALUES (%s, 'local', '', 1)"
+            " ON CONFLICT (id) DO UPDATE SET version = %s",
+            flow_id,
+            version,
+        )
+        self.execute(
+            "INSERT INTO chaingraph_flow_versions (flow_id, version, document) VALUES (%s, %s, %s)",
+            flow_id,
+            version,
+            json.dumps(document),
+        )
+        return flow_id
+
+    def new(self, *, priority: int = 5, start: bool = True, **more: Any) -> NewExecution:
+        fields: dict[str, Any] = {
+            "id": f"EX{next(self._numbers):024}",
+            "flow_id": "V2flow",
+            "flow_version": 1,
+            "owner_id": "local",
+            "priority": priority,
+            "options": json.dumps(OPTIONS),
+            "inputs": None,
+            "integration": None,
+            "start_requested": start,
+            "nodes_total": 5,
+            "created_event": '{"flowId":"V2flow"}',
+        }
+        return NewExecution(**fields | more)
+
+    def create(self, *, priority: int = 5, start: bool = True, **more: Any) -> str:
+        new = self.new(priority=priority, start=start, **more)
+        self.table.create([new])
+        return new.id
+
+    def row(self, execution_id: str) -> SimpleNamespace:
+        [row] = self.execute("SELECT * FROM chaingraph_executions WHERE id = %s", execution_id)
+        return row
+
+    def claim_of(self, execution_id: str) -> SimpleNamespace | None:
+        rows = self.execute(
+            "SELECT * FROM chaingraph_execution_claims WHERE execution_id = %s AND node_id = ''",
+            execution_id,
+        )
+        return rows[0] if rows else None
+
+    def events(self, execution_id: str) -> list[tuple[int, str, str]]:
+        rows = self.execute(
+            "SELECT index, type, data::text FROM chaingraph_execution_events"
+            " WHERE execution_id = %s ORDER BY index",
+            execution_id,
+        )
+        return [(row.index, row.type, row.data) for row in rows]
+
+    def recoveries(self, execution_id: str) -> list[SimpleNamespace]:
+        return self.execute(
+            "SELECT * FROM chaingraph_execution_recovery WHERE execution_id = %s ORDER BY id",
+            execution_id,
+        )
+
+    def take_over(self, execution_id: str) -> None:
+        self.execute(
+            "UPDATE chaingraph_executions SET epoch = epoch + 1, writes = writes + 1,"
+            " runnable_at = clock_timestamp(), processing_worker_id = NULL WHERE id = %s",
+            execution_id,
+        )
+        self.execute(
+            "UPDATE chaingraph_execution_claims SET status = 'expired' WHERE execution_id = %s",
+            execution_id,
+        )
+
+    def wake(self, execution_id: str, *, runnable: bool = False) -> None:
+        self.execute(
+            "UPDATE chaingraph_executions SET wake = wake + 1, runnable_at ="
+            " CASE WHEN %s THEN clock_timestamp() ELSE runnable_at END WHERE id = %s",
+            runnable,
+            execution_id,
+        )
+
+    def request(self, execution_id: str, command: str) -> None:
+        self.execute(
+            "UPDATE chaingraph_executions SET requested = %s WHERE id = %s", command, execution_id
+        )
+
+    def forget(self, execution_id: str) -> None:
+        self.execute("DELETE FROM chaingraph_executions WHERE id = %s", execution_id)
+
+    def now(self) -> datetime:
+        at: datetime = self.one("SELECT clock_timestamp()")
+        return at
