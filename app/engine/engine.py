@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from app.engine.narrator import Narrator
+from app.engine.outputs import own_outputs, resolved_outputs
 from app.engine.state import (
     SETTLED,
     Checkpoint,
@@ -29,7 +30,6 @@ from app.values.ports import (
     ERROR_MESSAGE,
     EXECUTE,
     SUCCESS,
-    SYSTEM_PORTS,
     Direction,
     Missing,
     Value,
@@ -73,6 +73,7 @@ class Engine:
         self._options = options
         self._inputs = inputs or {}
         self._ready: list[int] = []
+        self._interrupted: list[int] = []
         self._chosen = [_UNRESOLVED] * len(wiring.ports)
         self._open = list(wiring.port_edges)
         self._missing = list(wiring.missing)
@@ -96,28 +97,40 @@ class Engine:
 
         `granted` gives the attempt of each node that was started and is not settled; it
         starts anew, as the next attempt, unless it runs on `elsewhere`. Tells nothing: it
-        was told before.
+        was told before, and to a reader such a node runs already.
         """
         self._open_run()
         for checkpoint in checkpoints:
             self._replay(checkpoint)
         for node_id, attempt in granted.items():
-            node = self.plan.index_of[node_id]
-            self.attempts[node] = max(self.attempts[node], attempt)
-            if node_id in elsewhere:
-                self.status[node] = NodeStatus.EXECUTING
-                self.running.add(node)
+            self._take_grant(self.plan.index_of[node_id], attempt, node_id in elsewhere)
         self._tell.take()
 
+    def _take_grant(self, node: int, attempt: int, runs_on: bool) -> None:
+        if self.status[node] in SETTLED:
+            return
+        self.attempts[node] = max(self.attempts[node], attempt)
+        # The last checkpoint may have left it waiting for this very attempt.
+        self.waiting.discard(node)
+        self.status[node] = NodeStatus.EXECUTING
+        self.running.add(node)
+        if not runs_on:
+            self.interrupt(node)
+
     def _open_run(self) -> None:
-        unfed: list[int] = []
+        resolving: list[int] = []
+        closing: list[int] = []
         for node in self.plan.nodes:
             if node.is_template:
+                held = {**node.values, **self._inputs.get(node.index, {})}
                 self.status[node.index] = NodeStatus.COMPLETED
                 self.completed += 1
-                self.outputs[node.index] = _resolved_outputs(node, node.values, {})
-                self._resolve(self._wiring.value_edges[node.index])
-                unfed += self._close(self._wiring.error_edges[node.index])
+                self.outputs[node.index] = resolved_outputs(node, held, {})
+                resolving += self._wiring.value_edges[node.index]
+                closing += self._wiring.error_edges[node.index]
+        # All at once: none of them completed before another.
+        self._resolve(resolving)
+        unfed = self._close(closing)
         for index, missing in enumerate(self._missing):
             if not missing:
                 self._admit(index)
@@ -126,6 +139,7 @@ class Engine:
     def _replay(self, checkpoint: Checkpoint) -> None:
         node = self.plan.index_of[checkpoint.node_id]
         self.attempts[node] = checkpoint.attempt
+        self.waiting.discard(node)
         if checkpoint.status is NodeStatus.COMPLETED:
             self._settle_completed(node, {SUCCESS: True, **(checkpoint.outputs or {})})
         elif checkpoint.status is NodeStatus.WAITING:
@@ -137,29 +151,32 @@ class Engine:
     # -- advancing
 
     def start_next(self) -> Start | None:
-        """Start the first ready node in document order; None if none may start now."""
-        if self.unhandled or len(self.running) >= self._options.max_concurrency:
-            return None
-        while self._ready:
-            node = heappop(self._ready)
-            if self.status[node] is NodeStatus.INITIALIZED:
-                return self._start(node)
-        return None
+        """Start the first ready node in document order; None if none may start now.
 
-    def _start(self, node: int) -> Start:
+        Interrupted ones go first: they held their places before the others were to start.
+        """
+        if not self.can_start():
+            return None
+        if self._interrupted:
+            return self._start(heappop(self._interrupted), NodeStatus.EXECUTING)
+        node = heappop(self._ready)
+        is_first = self.attempts[node] == 0
+        return self._start(node, NodeStatus.INITIALIZED if is_first else NodeStatus.WAITING)
+
+    def _start(self, node: int, told: NodeStatus) -> Start:
         self.attempts[node] += 1
         self.status[node] = NodeStatus.EXECUTING
         self.running.add(node)
         start = Start(self.plan.nodes[node], self.attempts[node])
-        self._tell.started(node, start.attempt, self.chosen_edges(node))
+        self._tell.started(node, told, start.attempt, self.chosen_edges(node))
         return start
 
     def complete(self, node: int, outputs: Mapping[str, Value], execution_ms: int) -> None:
         """Settle a running node that handed in `outputs` (by root port id)."""
         plan_node = self.plan.nodes[node]
-        resolved = _resolved_outputs(plan_node, self._held(node, outputs), outputs)
+        resolved = resolved_outputs(plan_node, self._held(node, outputs), outputs)
         self.running.discard(node)
-        self._tell.completed(node, _own_outputs(plan_node, resolved), execution_ms)
+        self._tell.completed(node, own_outputs(resolved), execution_ms)
         self._settle_completed(node, resolved)
 
     def fail(self, node: int, error: NodeFailure, execution_ms: int) -> None:
@@ -185,7 +202,7 @@ class Engine:
         """Make a running node ready again whose process was lost: it starts anew."""
         self.running.discard(node)
         self.status[node] = NodeStatus.INITIALIZED
-        heappush(self._ready, node)
+        heappush(self._interrupted, node)
 
     def verdict(self) -> Verdict | None:
         """How the run ends, once nothing runs and nothing more can start; else None.
@@ -209,7 +226,7 @@ class Engine:
         values = {port: copy_value(value) for port, value in plan_node.values.items()}
         for port, value in self._inputs.get(node, {}).items():
             values[port] = copy_value(value)
-        for number in sorted(self._chosen[port] for port in self._wiring.ports_of[node]):
+        for number in self.chosen_edges(node):
             edge = self.plan.edges[number]
             transfer(values, edge.target_path, self._source_value(number))
         return values
@@ -228,7 +245,7 @@ class Engine:
 
     def own_outputs(self, node: int) -> dict[str, Value]:
         """The outputs and passthroughs of a completed node, system ports left out."""
-        return _own_outputs(self.plan.nodes[node], self.outputs[node])
+        return own_outputs(self.outputs[node])
 
     def take_events(self) -> list[Event]:
         """Hand over what was told since the last call."""
@@ -246,7 +263,7 @@ class Engine:
     def _has_ready(self) -> bool:
         while self._ready and self.status[self._ready[0]] is not NodeStatus.INITIALIZED:
             heappop(self._ready)
-        return bool(self._ready)
+        return bool(self._interrupted or self._ready)
 
     # -- settling
 
@@ -371,21 +388,6 @@ class Engine:
                 ports = self._wiring.ports_of[node]
                 first = next(p for p in ports if self._chosen[p] == _UNRESOLVED)
                 self._skip_all([first])
-
-
-def _resolved_outputs(
-    node: PlanNode, inputs: Mapping[str, Value], returned: Mapping[str, Value]
-) -> dict[str, Value]:
-    """Every root port that a completed node resolves: what it returned, else what it holds."""
-    resolved: dict[str, Value] = {SUCCESS: True}
-    for port, config in node.ports.items():
-        if config.gives_output and port not in SYSTEM_PORTS:
-            resolved[port] = returned[port] if port in returned else inputs.get(port)
-    return resolved
-
-
-def _own_outputs(node: PlanNode, resolved: Mapping[str, Value]) -> dict[str, Value]:
-    return {port: value for port, value in resolved.items() if port not in SYSTEM_PORTS}
 
 
 def as_node_failure(error: BaseException) -> NodeFailure:

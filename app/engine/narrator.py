@@ -33,10 +33,9 @@ class Narrator:
         for node in nodes:
             self._status_changed(node, NodeStatus.IDLE, NodeStatus.INITIALIZED)
 
-    def started(self, node: int, attempt: int, edges: Sequence[int]) -> None:
-        """A node starts, fed by these edges."""
-        before = NodeStatus.INITIALIZED if attempt == 1 else NodeStatus.WAITING
-        self._status_changed(node, before, NodeStatus.EXECUTING)
+    def started(self, node: int, told: NodeStatus, attempt: int, edges: Sequence[int]) -> None:
+        """A node starts, fed by these edges; `told` is its status as it was told last."""
+        self._status_changed(node, told, NodeStatus.EXECUTING)
         plan_node = self._plan.nodes[node]
         self._say(
             EventType.NODE_STARTED, nodeId=plan_node.id, nodeType=plan_node.type, attempt=attempt
@@ -107,7 +106,7 @@ class Narrator:
         )
 
     def _status_changed(self, node: int, old: NodeStatus, new: NodeStatus) -> None:
-        if self._debug:
+        if self._debug and new is not old:
             self._say(
                 EventType.NODE_STATUS_CHANGED,
                 nodeId=self._plan.nodes[node].id,
