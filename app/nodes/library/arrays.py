@@ -49,7 +49,7 @@ def array_element(
     """
     items = array or []
     if not 0 <= index < len(items):
-        raise NodeError(f"there is no item {index} in an array of {len(items)}")
+        raise NodeError(f"Index {index} is out of bounds for array of length {len(items)}")
     return items[index]
 
 

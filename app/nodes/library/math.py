@@ -105,7 +105,7 @@ def math_node(
     is a of b in percent, log_base the logarithm of a to base b), `result` what came out.
     """
     if operation is None:
-        raise NodeError("no operation is set")
+        raise NodeError("Unknown operation: undefined")
     result = float(_OPERATIONS[operation](_decimal(a), _decimal(b)))
     if not isfinite(result):
         raise NodeError(f"the result of {operation} on {a} and {b} is not a finite number")
@@ -119,15 +119,18 @@ def _decimal(number: float | None) -> Decimal:
     return Decimal(number) if isinstance(number, int) else Decimal(repr(number))
 
 
+# The words of the errors below are the original's: flows read them from `__errorMessage`.
+
+
 def _divide(a: Decimal, b: Decimal) -> Decimal:
     if not b:
-        raise NodeError("division by zero is not allowed")
+        raise NodeError("Division by zero is not allowed")
     return _DECIMAL.divide(a, b)
 
 
 def _modulo(a: Decimal, b: Decimal) -> Decimal:
     if not b:
-        raise NodeError("modulo by zero is not allowed")
+        raise NodeError("Modulo by zero is not allowed")
     return _REMAINDER.remainder(a, b)
 
 
@@ -135,21 +138,21 @@ def _power(a: Decimal, b: Decimal) -> Decimal:
     if not b:
         return Decimal(1)
     if a < 0 and b != b.to_integral_value():
-        raise NodeError("a negative base with a fractional power has no real result")
+        raise NodeError("Cannot raise negative number to non-integer power")
     return _DECIMAL.power(a, b)
 
 
 def _percentage(a: Decimal, b: Decimal) -> Decimal:
     if not b:
-        raise NodeError("a percentage of zero is not defined")
+        raise NodeError("Cannot calculate percentage with zero denominator")
     return _DECIMAL.divide(_DECIMAL.multiply(a, Decimal(100)), b)
 
 
 def _log_base(a: Decimal, b: Decimal) -> Decimal:
     if a <= 0:
-        raise NodeError("the logarithm of a number that is not above 0 is not defined")
+        raise NodeError("Cannot take logarithm of non-positive number")
     if b <= 0 or b == 1:
-        raise NodeError("a logarithm needs a base above 0 that is not 1")
+        raise NodeError("Log base must be positive and not equal to 1")
     return _DECIMAL.divide(_DECIMAL.ln(a), _DECIMAL.ln(b))
 
 

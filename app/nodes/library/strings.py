@@ -7,6 +7,9 @@ from typing import Annotated
 from app.errors import NodeError
 from app.nodes.sdk import Port, node
 
+#: So many of the allowed values stand in an error message.
+MAX_SHOWN = 10
+
 
 @node(
     "StringToEnumNode",
@@ -29,6 +32,11 @@ def string_to_enum(
     if not input_string:
         return None
     if allowed_values and input_string not in allowed_values:
-        allowed = ", ".join(allowed_values[:20])
-        raise NodeError(f"'{input_string}' is none of the allowed values: {allowed}")
+        shown = _shown(allowed_values)
+        raise NodeError(f'Invalid value: "{input_string}". Allowed values are: {shown}')
     return input_string
+
+
+def _shown(values: list[str]) -> str:
+    listed = ", ".join(values[:MAX_SHOWN])
+    return listed if len(values) <= MAX_SHOWN else f"{listed}... ({len(values)} total)"

@@ -121,7 +121,7 @@ def test_a_text_that_is_neither_json_nor_yaml_is_an_error() -> None:
 def test_an_enum_takes_allowed_texts_only() -> None:
     spec = builtin_catalogue()["StringToEnumNode"]
     assert run(spec, inputString="", allowedValues=["a"])["outputEnum"] is None
-    with pytest.raises(NodeError, match="'z' is none of the allowed values: a, b"):
+    with pytest.raises(NodeError, match=r'Invalid value: "z"\. Allowed values are: a, b$'):
         run(spec, inputString="z", allowedValues=["a", "b"])
 
 

@@ -26,7 +26,7 @@ def test_null_counts_as_an_empty_array() -> None:
 
 @pytest.mark.parametrize("index", [-1, 2])
 def test_a_place_outside_the_array_is_an_error(index: int) -> None:
-    with pytest.raises(NodeError, match=f"no item {index} in an array of 2"):
+    with pytest.raises(NodeError, match=f"Index {index} is out of bounds for array of length 2"):
         result("ArrayElementNode", "element", array=[1, 2], index=index)
 
 
