@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from app.config import Settings, urls
 from app.errors import StoreUnavailable
 from app.streams.client import Role, connect
+from app.streams.lingering import offer
 from tasks.app import app
 
 #: How long (s) the number of slots is taken to stay what it was.
@@ -48,10 +49,21 @@ class Dispatcher:
     def room(self, wanted: int) -> int:
         """How many of so many messages may be sent: no more than there are slots to wake."""
         try:
-            outstanding = int(self._client.llen(self._queue_key))
+            return self._room(wanted, offer(self._client, (), self._queue_key).queued)
         except RedisError:
             return 0
-        return max(0, min(wanted, self._slot_count() - outstanding))
+
+    def unoffered(self, execution_ids: Sequence[str]) -> Sequence[str]:
+        """Offer executions to processes that linger; gives those to send messages for."""
+        first = execution_ids[: self._slot_count()]
+        try:
+            offered = offer(self._client, first, self._queue_key)
+        except RedisError:
+            return ()
+        return offered.left[: self._room(len(offered.left), offered.queued)]
+
+    def _room(self, wanted: int, queued: int) -> int:
+        return max(0, min(wanted, self._slot_count() - queued))
 
     def send(self, execution_ids: Sequence[str]) -> None:
         """Send `chain(await_start, advance)` of each execution."""
@@ -63,8 +75,10 @@ class Dispatcher:
 
     def hint(self, execution_ids: Sequence[str]) -> None:
         """Tell workers that these may be claimed, the first ones if there are too many."""
+        if not execution_ids:
+            return
         advance = self._app.tasks["tasks.advance"]
-        for execution_id in execution_ids[: self.room(len(execution_ids))]:
+        for execution_id in self.unoffered(execution_ids):
             if not self._publish(advance, execution_id):
                 return
 

@@ -13,10 +13,12 @@ import os
 import secrets
 import socket
 import time
+from contextlib import nullcontext
+from typing import Literal
 
 from celery import Celery
 
-from app.config import Settings
+from app.config import Settings, urls
 from app.errors import StoreUnavailable
 from app.executions.executor import Executor
 from app.executions.lanes import Lanes
@@ -31,9 +33,16 @@ from app.store.leases import PgLeaseStore
 from app.store.records import WorkerRow
 from app.store.runs import PgRunStore
 from app.streams.client import connect
+from app.streams.lingering import Lingerer
 from app.streams.publisher import EventPublisher
 from app.streams.signals import Signals
+from tasks.announcer import Announcer
 from tasks.dispatcher import make_dispatcher
+
+#: How long (s) a process that found no backlog stays awake for what comes next.
+LINGER_S = 0.05
+
+_UNSEEN = nullcontext()
 
 _log = logging.getLogger(__name__)
 
@@ -52,8 +61,11 @@ def lock_key(worker_id: str) -> int:
 class WorkerProcess:
     """What one operating-system process of a worker does and holds."""
 
-    def __init__(self, app: Celery, settings: Settings, row: WorkerRow) -> None:
+    def __init__(
+        self, app: Celery, settings: Settings, row: WorkerRow, announcer: Announcer
+    ) -> None:
         self.row = row
+        self.announcer = announcer
         self._app = app
         self._settings = settings
         self._database = Database(
@@ -74,7 +86,11 @@ class WorkerProcess:
         self._parent_pid = os.getppid()
         self._sends_steps = settings.step_dispatch == "message"
         self._executor = Executor(
-            row.worker_id, row.lease_ms, self._open_surroundings, lambda: secrets.token_hex(8)
+            row.worker_id,
+            row.lease_ms,
+            self._open_surroundings,
+            lambda: secrets.token_hex(8),
+            announce=self._announce,
         )
         self.leases = LeaseKeeper(
             PgLeaseStore(self._database, row),
@@ -91,7 +107,9 @@ class WorkerProcess:
     def work(self, execution_id: str) -> None:
         """Run an execution, then the backlog until the time slice ends; then ask for another."""
         self._signals.clear_message(execution_id)
-        if self._executor.work(execution_id):
+        with self.announcer.known(execution_id):
+            count = self._executor.work(execution_id)
+        if count:
             self._hand_on()
 
     def run_step(self, execution_id: str, node_id: str) -> None:
@@ -99,7 +117,8 @@ class WorkerProcess:
         step = self._steps.pop((execution_id, node_id), None)
         if step is not None:
             step.run()
-        else:
+            return
+        with self.announcer.known(execution_id, node_id):
             self._executor.work_step(execution_id, node_id)
 
     def _hand_on(self) -> None:
@@ -120,6 +139,7 @@ class WorkerProcess:
             launch=self._launch,
             clock=time.monotonic,
             pause=time.sleep,
+            linger=Lingerer(urls.for_redis(self._settings.broker_url), LINGER_S).wait,
             lease_s=self.row.lease_ms / 1000,
             max_value_bytes=self._settings.max_value_bytes,
             is_draining=self._is_orphan,
@@ -127,10 +147,23 @@ class WorkerProcess:
         )
 
     def _launch(self, step: Step) -> None:
-        """Run a node step: the task `tasks.run_node`, called in place."""
-        run_node = self._app.tasks["tasks.run_node"]
+        """Run a node step in a thread of its own."""
         self._steps[step.execution_id, step.node_id] = step
-        self._lanes.run(lambda: run_node(step.execution_id, step.node_id))
+        self._lanes.run(lambda: self._run_in_place(step.execution_id, step.node_id))
+
+    def _run_in_place(self, execution_id: str, node_id: str) -> None:
+        """The task `tasks.run_node`, called without a message."""
+        run_node = self._app.tasks["tasks.run_node"]
+        shown = self._settings.flower_steps
+        with self.announcer.announced(run_node.name, execution_id, node_id) if shown else _UNSEEN:
+            run_node(execution_id, node_id)
+
+    def _announce(self, event: Literal["claimed", "ended"], execution_id: str, ok: bool) -> None:
+        """An execution without a message is shown as the task that would have run it."""
+        if event == "claimed":
+            self.announcer.began("tasks.advance", execution_id)
+        else:
+            self.announcer.ended(execution_id, ok=ok)
 
     def _is_orphan(self) -> bool:
         """Whether the parent is gone: then nothing more is taken."""

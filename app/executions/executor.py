@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from app.errors import StoreUnavailable
 from app.executions.run import Run, RunEnd
@@ -15,6 +16,10 @@ from app.store.records import Claimed
 
 #: How long (s) a process goes on with the backlog before it gives its slot back.
 TIME_SLICE_S = 1.0
+
+#: Hears of an execution that is claimed, and of the end of its run here: whether it was ours
+#: to the last.
+Announce = Callable[[Literal["claimed", "ended"], str, bool], None]
 
 _log = logging.getLogger(__name__)
 
@@ -34,12 +39,14 @@ class Executor:
         token: Callable[[], str],
         *,
         slice_s: float = TIME_SLICE_S,
+        announce: Announce | None = None,
     ) -> None:
         self._worker_id = worker_id
         self._lease_ms = lease_ms
         self._open_surroundings = open_surroundings
         self._token = token
         self._slice_s = slice_s
+        self._announce = announce or _say_nothing
         self._runs: set[Run | SentRun] = set()
         self._spare: list[Surroundings] = []
         self._lock = threading.Lock()
@@ -64,8 +71,13 @@ class Executor:
                 self._run(claimed, around)
                 if around.clock() >= until:
                     break
-                claimed = self._claim(around, None)
+                claimed = self._claim(around, None) or self._claim_offered(around)
             return count
+
+    def _claim_offered(self, around: Surroundings) -> Claimed | None:
+        """Linger for a moment: what comes meanwhile costs no message."""
+        offered = around.linger()
+        return None if offered is None else self._claim(around, offered)
 
     def work_step(self, execution_id: str, node_id: str) -> bool:
         """Run a step that was sent; False where there is nothing to run or it was lost."""
@@ -98,10 +110,16 @@ class Executor:
 
     def _run(self, claimed: Claimed, around: Surroundings) -> RunEnd:
         run = Run(claimed, around)
-        with self._registered(run):
-            end = run.drive()
+        execution_id = claimed.fence.execution_id
+        end = RunEnd.LOST
+        self._announce("claimed", execution_id, True)
+        try:
+            with self._registered(run):
+                end = run.drive()
+        finally:
+            self._announce("ended", execution_id, end is not RunEnd.LOST)
         if end is RunEnd.LOST:
-            _log.warning("execution %s belongs to another now", claimed.fence.execution_id)
+            _log.warning("execution %s belongs to another now", execution_id)
         return end
 
     def _claim(self, around: Surroundings, execution_id: str | None) -> Claimed | None:
@@ -130,3 +148,7 @@ class Executor:
         finally:
             with self._lock:
                 self._spare.append(around)
+
+
+def _say_nothing(_event: str, _execution_id: str, _ok: bool) -> None:
+    """Nobody listens."""

@@ -17,7 +17,7 @@ from app.events.types import Event, EventType
 from app.events.wire import FIRST_INDEX, envelopes, to_json
 from app.executions.inspection import Inspection
 from app.executions.plans import PlanCache
-from app.executions.views import FINAL, execution_json
+from app.executions.views import FINAL, created_row, execution_json
 from app.flows import overlay_inputs
 from app.ids import EXECUTION_PREFIX, IdSource
 from app.store import records
@@ -58,6 +58,10 @@ class Dispatcher(Protocol):
 
     def room(self, wanted: int) -> int:
         """How many of so many messages may be sent: no more than there are slots to wake."""
+        ...
+
+    def unoffered(self, execution_ids: Sequence[str]) -> Sequence[str]:
+        """Offer executions to processes that linger; gives those to send messages for."""
         ...
 
     def send(self, execution_ids: Sequence[str]) -> None:
@@ -110,8 +114,7 @@ class ExecutionService:
             for row in rows
         )
         self._dispatch(rows)
-        created = self._table.many([row.id for row in rows])
-        return [execution_json(created[row.id]) for row in rows]
+        return [execution_json(created_row(row, at)) for row in rows]
 
     def start(self, execution_id: str, owner: str) -> dict[str, Value]:
         """Send the start signal. Raises NotFound, Conflict."""
@@ -123,7 +126,7 @@ class ExecutionService:
             raise Conflict(f"Cannot start execution {what}")
         self._signals.set_start(execution_id, self._start_ttl_ms)
         is_coming = self._signals.mark_message(execution_id)
-        if not is_coming and self._dispatcher.room(1):
+        if not is_coming and self._dispatcher.unoffered([execution_id]):
             self._dispatcher.send([execution_id])
         return execution_json(self._own(execution_id, owner))
 
@@ -189,11 +192,14 @@ class ExecutionService:
     # -- what the above are made of
 
     def _dispatch(self, rows: Sequence[records.NewExecution]) -> None:
-        """Send chains while there are slots to wake; the rest is found in the backlog."""
-        woken = [row.id for row in rows[: self._dispatcher.room(len(rows))]]
+        """Wake slots for these, no more than there are; the rest is found in the backlog."""
+        started = [row.id for row in rows if row.start_requested]
+        waiting = [row.id for row in rows if not row.start_requested]
+        woken = [*self._dispatcher.unoffered(started)] if started else []
+        if waiting:
+            woken += waiting[: self._dispatcher.room(len(waiting))]
         if woken:
-            started = {row.id for row in rows if row.start_requested}
-            self._signals.announce(woken, started, self._start_ttl_ms)
+            self._signals.announce(woken, frozenset(started), self._start_ttl_ms)
             self._dispatcher.send(woken)
 
     def _prepare(

@@ -19,8 +19,9 @@ class Surroundings:
     """What runs share in a process.
 
     `clock` is monotonic, in seconds; `launch` runs a step in a thread of its own; `send`, if
-    steps are sent as messages, sends them; `is_draining` says that the process is to end: no
-    node starts any more.
+    steps are sent as messages, sends them; `linger` waits a moment for an execution that is
+    offered to whoever is awake; `is_draining` says that the process is to end: no node starts
+    any more.
     """
 
     store: RunStore
@@ -33,3 +34,4 @@ class Surroundings:
     max_value_bytes: int
     is_draining: Callable[[], bool]
     send: SendSteps | None = None
+    linger: Callable[[], str | None] = lambda: None

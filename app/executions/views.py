@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
 from sqlalchemy import Row
 
 from app.events.wire import timestamp
+from app.store.records import NewExecution
 from app.values.ports import Value
 
 #: What stands where a caller's own secrets may stand.
@@ -17,7 +19,7 @@ MASK = "********"
 FINAL = frozenset({"completed", "failed", "stopped"})
 
 
-def execution_json(row: Row[Any], outputs: Value = None) -> dict[str, Value]:
+def execution_json(row: Row[Any] | SimpleNamespace, outputs: Value = None) -> dict[str, Value]:
     """Show an execution. `outputs` only where details are asked for."""
     return {
         "id": row.id,
@@ -57,14 +59,59 @@ def execution_json(row: Row[Any], outputs: Value = None) -> dict[str, Value]:
     }
 
 
-def _requested(row: Row[Any]) -> str | None:
+def created_row(new: NewExecution, at: datetime) -> SimpleNamespace:
+    """The row that create inserted at this time, without asking for it."""
+    requested_at = at if new.start_requested else None
+    return SimpleNamespace(
+        **_UNTOUCHED,
+        id=new.id,
+        flow_id=new.flow_id,
+        flow_version=new.flow_version,
+        owner_id=new.owner_id,
+        root_execution_id=new.id,
+        nodes_total=new.nodes_total,
+        created_at=at,
+        updated_at=at,
+        start_requested_at=requested_at,
+        runnable_at=requested_at,
+        options=new.options,
+        integration=new.integration,
+    )
+
+
+#: What the table's defaults give a row.
+_UNTOUCHED = {
+    "parent_execution_id": None,
+    "execution_depth": 0,
+    "forked_from": None,
+    "status": "created",
+    "requested": None,
+    "waiting": None,
+    "nodes_completed": 0,
+    "nodes_failed": 0,
+    "nodes_skipped": 0,
+    "started_at": None,
+    "completed_at": None,
+    "error_message": None,
+    "error_node_id": None,
+    "external_events": None,
+    "failure_count": 0,
+    "last_failure_reason": None,
+    "last_failure_at": None,
+    "processing_started_at": None,
+    "processing_worker_id": None,
+    "last_event_index": -1,
+}
+
+
+def _requested(row: Row[Any] | SimpleNamespace) -> str | None:
     if row.status == "created" and row.start_requested_at is not None:
         return "start"
     requested: str | None = row.requested
     return requested
 
 
-def _waiting(row: Row[Any]) -> Value:
+def _waiting(row: Row[Any] | SimpleNamespace) -> Value:
     """Why nothing moves, as the engine and the store decided on it."""
     if row.status in FINAL:
         return None

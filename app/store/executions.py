@@ -172,12 +172,6 @@ class ExecutionTable:
             found = connection.execute(select(executions).where(executions.c.id == execution_id))
             return found.one_or_none()
 
-    def many(self, ids: Sequence[str]) -> dict[str, Row[Any]]:
-        """The rows with these ids."""
-        with self._database.reading() as connection:
-            found = connection.execute(select(executions).where(executions.c.id.in_(ids)))
-            return {row.id: row for row in found}
-
     def page(self, wanted: ExecutionFilter, limit: int) -> Sequence[Row[Any]]:
         """The newest rows that pass the filter, at most `limit`."""
         query = select(executions)

@@ -14,6 +14,9 @@
                                                       first
     cg:control:{worker}     list    60 s              ids of executions that have commands:
                                                       the worker process waits here
+    cg:work                 list    1 s               executions for worker processes that
+                                                      linger after their last one: taking one
+                                                      here saves a broker message
     cg:wake:{relay}         stream  60 s              an API process's reader is to look again
                                                       at what it watches
 
@@ -22,6 +25,8 @@ and `requested`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from app.events.wire import FIRST_INDEX
 
@@ -32,6 +37,11 @@ _ID_OFFSET = 1 - FIRST_INDEX
 MESSAGE_TTL_MS = 1000
 #: How long (s) commands and wake-ups wait for a worker. Past this PostgreSQL has told it.
 COMMANDS_TTL_S = 60
+
+#: Where worker processes linger.
+WORK = "cg:work"
+#: How long (ms) an offer lies there at most; who made it takes it back at once.
+WORK_TTL_MS = 1000
 
 EVENT_COUNT = b"n"
 EVENT_LINES = b"e"
@@ -75,3 +85,8 @@ def entry_id(first_index: int) -> str:
 def first_index(entry: bytes) -> int:
     """The index of the event that an entry begins with."""
     return int(entry.split(b"-", 1)[0]) - _ID_OFFSET
+
+
+def field(fields: Sequence[bytes], name: bytes) -> bytes:
+    """A field of an entry as Redis sends it: names and values in turn."""
+    return fields[fields.index(name) + 1]
