@@ -44,7 +44,7 @@ def scratch_postgres() -> Iterator[EmbeddedPostgres]:
             process.wait(timeout=20)
             guardian.forget(process.pid)
             guardian.close()
-            server.sockets.rmdir()
+            server.remove_sockets()
 
 
 def main() -> int:

@@ -74,7 +74,7 @@ def postgres(server_directory: Path, guardian: Guardian) -> Iterator[EmbeddedPos
     process.send_signal(SIGINT)
     process.wait(timeout=READY_WITHIN_S)
     guardian.forget(process.pid)
-    shutil.rmtree(server.sockets, ignore_errors=True)
+    server.remove_sockets()
 
 
 @pytest.fixture(scope="session")

@@ -47,7 +47,7 @@ def dev(
         try:
             supervise(development.run, Console(out, directory / "logs"), held=[lock])
         finally:
-            development.withdraw_addresses()
+            development.clean_up()
 
 
 def _data_directory(wanted: Path) -> Path:

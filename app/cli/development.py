@@ -20,7 +20,7 @@ from app.config.settings import bracketed
 from app.embedded.leftovers import end_left_postgres, end_left_valkey
 from app.embedded.locate import valkey_program
 from app.embedded.ports import LOOPBACK, is_free
-from app.embedded.postgres import prepare_postgres
+from app.embedded.postgres import EmbeddedPostgres, prepare_postgres
 from app.embedded.valkey import prepare_valkey
 from app.errors import ChainGraphError
 from app.supervisor import Supervisor, together
@@ -51,6 +51,7 @@ class Development:
         self._environ = dict(environ)
         self._directory = directory
         self._options = options
+        self._postgres: EmbeddedPostgres | None = None
 
     def require_ports(self) -> None:
         """Raise PortInUse, which says what to do, if a port that we need is taken."""
@@ -93,6 +94,7 @@ class Development:
             prepare_postgres, self._directory / "postgres", self._settings.pg_bin
         )
         await asyncio.to_thread(end_left_postgres, server.data)
+        self._postgres = server
         await supervisor.start(programs.postgres(server))
         await asyncio.to_thread(server.ensure_database)
         self._settings = replace(self._settings, given_database_url=server.url())
@@ -161,7 +163,9 @@ class Development:
         lines = [f"  {name:<8}{place}" for name, place in places.items()]
         typer.echo("\n".join(["", "Everything runs. Ctrl-C ends it.", "", *lines, ""]))
 
-    def withdraw_addresses(self) -> None:
+    def clean_up(self) -> None:
         """The embedded servers are gone: nobody should look for them."""
         with suppress(FileNotFoundError):
             (self._directory / ADDRESSES_FILE).unlink()
+        if self._postgres is not None:
+            self._postgres.remove_sockets()

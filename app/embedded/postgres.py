@@ -10,6 +10,7 @@ import hashlib
 import shutil
 import stat
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,11 @@ class EmbeddedPostgres:
         finally:
             connection.close()
 
+    def remove_sockets(self) -> None:
+        """Remove the socket's directory once the server has ended; the next start makes it."""
+        with suppress(OSError):  # a server that still runs has its socket in there
+            self.sockets.rmdir()
+
 
 def prepare_postgres(
     directory: Path, programs: Path | None = None, **settings: str
@@ -118,7 +124,7 @@ def prepare_postgres(
     return EmbeddedPostgres(
         programs=reachable,
         data=data,
-        sockets=_socket_directory(data, account),
+        sockets=_closed_socket_directory(data, account),
         account=account,
         settings={**SETTINGS, **_statistics(reachable), **settings},
     )
@@ -160,9 +166,14 @@ def _require_same_version(data: Path, major: int) -> None:
         )
 
 
-def _socket_directory(data: Path, account: Account) -> Path:
+def socket_directory(data: Path) -> Path:
+    """Where the socket of the server over `data` is: short, and the same each time."""
     mark = hashlib.sha256(str(data).encode()).hexdigest()[:12]
-    directory = SOCKETS / f"chaingraph-{mark}"
+    return SOCKETS / f"chaingraph-{mark}"
+
+
+def _closed_socket_directory(data: Path, account: Account) -> Path:
+    directory = socket_directory(data)
     try:
         directory.mkdir(mode=0o700)
         account.own(directory)

@@ -27,7 +27,7 @@ from app.config.urls import for_sqlalchemy
 from app.embedded.leftovers import end_left_postgres, end_left_valkey
 from app.embedded.locate import EmbeddedServerError
 from app.embedded.ports import free_port, is_free
-from app.embedded.postgres import EmbeddedPostgres, prepare_postgres
+from app.embedded.postgres import EmbeddedPostgres, prepare_postgres, socket_directory
 from app.embedded.valkey import EmbeddedValkey, prepare_valkey
 from app.supervisor.guardian import Guardian
 from tests.waiting import wait_until
@@ -44,6 +44,7 @@ def directory() -> Iterator[Path]:
     deep.mkdir(mode=0o711, parents=True)
     yield deep
     shutil.rmtree(root)
+    shutil.rmtree(socket_directory(deep / "postgres"), ignore_errors=True)
 
 
 class Runs:

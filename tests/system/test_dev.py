@@ -18,6 +18,7 @@ import pytest
 
 from app.config import child_environ, load_settings
 from app.embedded.ports import free_port
+from app.embedded.postgres import socket_directory
 from tests.waiting import wait_until
 
 STARTS_WITHIN_S = 60
@@ -101,6 +102,7 @@ def home() -> Iterator[Home]:
     root.chmod(0o711)
     yield Home(root / "data")
     shutil.rmtree(root)
+    shutil.rmtree(socket_directory(root / "data" / "postgres"), ignore_errors=True)
 
 
 @pytest.fixture
