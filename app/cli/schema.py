@@ -111,7 +111,10 @@ def _upgrade(connection: Connection) -> None:
     try:
         command.upgrade(_config(connection), "head")
     except CommandError as error:
-        raise SchemaError(f"the database fits another version of this code: {error}") from error
+        raise SchemaError(
+            f"the database was made by another version of this code ({error}):"
+            " run that one, or use another database"
+        ) from error
     connection.commit()
 
 
