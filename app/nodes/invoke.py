@@ -9,16 +9,21 @@ from app.errors import NodeError
 from app.nodes.spec import NodeContext, NodeSpec
 from app.values.checks import check_value
 from app.values.plain import plain_copy
-from app.values.ports import Direction, Missing, Value
+from app.values.ports import Direction, Missing, PortConfig, Value
+from app.values.structure import structure_fault
 
 
 def run_node_function(
-    spec: NodeSpec, inputs: Mapping[str, Value], ctx: NodeContext
+    spec: NodeSpec,
+    inputs: Mapping[str, Value],
+    ctx: NodeContext,
+    shaped: Mapping[str, PortConfig] | None = None,
 ) -> dict[str, Value]:
     """Run the node once and give its outputs and passthroughs as JSON.
 
     `inputs` are its values by root port id; defaults fill in what is missing. Values are
-    checked against the ports of the type, not against what a document made of them. Ports
+    checked against the ports of the type, not against what a document made of them; only
+    the objects and arrays that it asks for in `shaped` have to be there in the outputs. Ports
     that the node did not set are left out. Raises NodeError, naming the port, for a value that
     a port does not allow, and whatever the node raises.
     """
@@ -30,7 +35,7 @@ def run_node_function(
         if config.direction is Direction.PASSTHROUGH and port in given
     }
     returned = spec.invoke(given, ctx)
-    return {**handed_on, **_outputs(spec, returned)}
+    return {**handed_on, **_outputs(spec, returned, shaped or {})}
 
 
 def _given(spec: NodeSpec, inputs: Mapping[str, Value]) -> dict[str, Value]:
@@ -48,7 +53,9 @@ def _given(spec: NodeSpec, inputs: Mapping[str, Value]) -> dict[str, Value]:
     return given
 
 
-def _outputs(spec: NodeSpec, returned: Mapping[str, Any]) -> dict[str, Value]:
+def _outputs(
+    spec: NodeSpec, returned: Mapping[str, Any], shaped: Mapping[str, PortConfig]
+) -> dict[str, Value]:
     outputs: dict[str, Value] = {}
     for port, value in returned.items():
         config = spec.ports.get(port)
@@ -59,6 +66,8 @@ def _outputs(spec: NodeSpec, returned: Mapping[str, Any]) -> dict[str, Value]:
         except ValueError as error:
             raise NodeError(f"output '{port}' is no value: {error}") from error
         fault = check_value(config, copied)
+        if fault is None and port in shaped:
+            fault = structure_fault(shaped[port], copied)
         if fault is not None:
             raise NodeError(f"output '{port}': {fault}")
         outputs[port] = copied
