@@ -139,7 +139,7 @@ class _LocalRun:
         outputs: Mapping[str, Value] = {}
         failure: BaseException | None = None
         try:
-            outputs = run_node_function(node.spec, step.inputs, context)
+            outputs = run_node_function(node.spec, step.inputs, context, node.ports)
             # A node that ran past its time was given up; what it hands in counts no more.
             context.check()
         except (Exception, SystemExit) as error:  # noqa: BLE001 - nodes are the users' code

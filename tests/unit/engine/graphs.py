@@ -1,0 +1,181 @@
+"""Flows for tests of the engine: node types that end as a script says, and random graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+
+from app.engine import Engine, RunOptions, Wiring
+from app.flows import compile_plan
+from app.flows.document import read_document
+from app.flows.faults import FaultLog
+from app.flows.plan import Plan
+from app.nodes.spec import Catalogue, NodeContext, NodeSpec
+from app.values.ports import Direction, PortConfig, PortType
+
+ANY = PortType.ANY
+
+
+def _no_run(inputs: Mapping[str, Any], context: NodeContext) -> Mapping[str, Any]:
+    raise AssertionError("the engine's tests settle nodes themselves")
+
+
+def _port(kind: PortType, direction: Direction, **more: Any) -> PortConfig:
+    return PortConfig(kind, direction, **more)
+
+
+IN, OUT, PASS = Direction.INPUT, Direction.OUTPUT, Direction.PASSTHROUGH
+
+#: Ports for everything that the rules speak of.
+PORTS = {
+    "a": _port(ANY, IN, default=None),
+    "b": _port(ANY, IN, default=None),
+    "need": _port(ANY, IN, required=True, default=0),
+    "parts": _port(PortType.OBJECT, IN, default={}, mutable=True),
+    "list": _port(PortType.ARRAY, IN, default=[], item=PortConfig(ANY), mutable=True),
+    "kept": _port(ANY, PASS, default="kept"),
+    "out": _port(ANY, OUT),
+    "flag": _port(PortType.BOOLEAN, OUT, default=False),
+}
+
+#: TestNode does nothing by itself; HolderNode is a parent that is no group.
+CATALOGUE: Catalogue = {
+    kind: NodeSpec(kind, "test", PORTS, _no_run) for kind in ("TestNode", "HolderNode")
+}
+
+
+def node(node_id: str, **more: Any) -> dict[str, Any]:
+    """A node of a document."""
+    return {"id": node_id, "type": "TestNode", **more}
+
+
+def flow(nodes: Iterable[str | dict[str, Any]], edges: Iterable[str] = ()) -> dict[str, Any]:
+    """A document; nodes by id alone where there is no more to say, edges as "a.out > b.a"."""
+    listed = [node(each) if isinstance(each, str) else each for each in nodes]
+    ends = [edge.split(" > ") for edge in edges]
+    return {
+        "id": "V2test",
+        "metadata": {"name": "test"},
+        "nodes": listed,
+        "edges": [{"source": source, "target": target} for source, target in ends],
+    }
+
+
+def plan_of(document: dict[str, Any], catalogue: Catalogue = CATALOGUE) -> Plan:
+    """The plan of a document that has no fault."""
+    faults = FaultLog()
+    read = read_document(document, faults)
+    assert read is not None, faults.listed()
+    return compile_plan(read, catalogue)
+
+
+def engine_of(
+    nodes: Iterable[str | dict[str, Any]],
+    edges: Iterable[str] = (),
+    options: RunOptions | None = None,
+    inputs: Mapping[int, Mapping[str, Any]] | None = None,
+) -> Engine:
+    """An engine of a flow that has not begun."""
+    plan = plan_of(flow(nodes, edges))
+    return Engine(Wiring(plan), options or RunOptions(), inputs)
+
+
+def start_all(engine: Engine) -> list[str]:
+    """Start every node that may start now; their ids in order."""
+    started = []
+    while (start := engine.start_next()) is not None:
+        started.append(start.node.id)
+    return started
+
+
+# -- random graphs
+
+
+@dataclass(frozen=True, slots=True)
+class Behaviour:
+    """What a node does: it fails so often and is tried again, then it completes or fails.
+
+    `flag` is its boolean output, which branches feed on; `is_null` makes its other outputs null.
+    """
+
+    retries: int = 0
+    fails: bool = False
+    flag: bool = True
+    is_null: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A flow and what its nodes do."""
+
+    document: dict[str, Any]
+    behaviours: Sequence[Behaviour]
+    plan: Plan = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "plan", plan_of(self.document))
+
+
+_BEHAVIOURS = st.builds(
+    Behaviour,
+    retries=st.sampled_from([0, 0, 0, 1, 2]),
+    fails=st.sampled_from([False, False, False, True]),
+    flag=st.booleans(),
+    is_null=st.sampled_from([False, False, False, True]),
+)
+
+_SOURCES = ["out", "out", "flag", "kept", "__success", "__error", "__errorMessage"]
+_BOOLEANS = ["flag", "flag", "__success", "__error"]
+_TARGETS = ["a", "a", "b", "need", "kept", "parts.x", "parts.y.z", "list[1]", "__execute"]
+
+
+@st.composite
+def graphs(draw: st.DrawFn, *, several_edges_per_port: bool = True) -> Graph:
+    """Random flows whose document order is not the order in which they run.
+
+    With several edges per port there are cycles, too, each with an edge from outside.
+    """
+    size = draw(st.integers(2, 9))
+    order = draw(st.permutations(range(size)))
+    edges: dict[tuple[str, str], None] = {}
+    fed: set[str] = set()
+    for _ in range(draw(st.integers(0, 2 * size))):
+        source, target = _edge(draw, order)
+        if several_edges_per_port or target not in fed:
+            edges[source, target] = None
+            fed.add(target)
+    if several_edges_per_port and fed:
+        # Into a port that is fed from before: a way back, or another way in.
+        for target in draw(st.lists(st.sampled_from(sorted(fed)), max_size=2)):
+            edges[_source(draw, draw(st.sampled_from(order)), target), target] = None
+    listed = draw(st.permutations(list(edges)))
+    behaviours = draw(st.lists(_BEHAVIOURS, min_size=size, max_size=size))
+    nodes = [_node(draw, number) for number in range(size)]
+    return Graph(flow(nodes, [f"{source} > {target}" for source, target in listed]), behaviours)
+
+
+def _edge(draw: st.DrawFn, order: Sequence[int]) -> tuple[str, str]:
+    """An edge from any node to one behind it."""
+    first = draw(st.integers(0, len(order) - 2))
+    second = draw(st.integers(first + 1, len(order) - 1))
+    target = f"n{order[second]}.{draw(st.sampled_from(_TARGETS))}"
+    return _source(draw, order[first], target), target
+
+
+def _source(draw: st.DrawFn, number: int, target: str) -> str:
+    ports = _BOOLEANS if target.endswith("__execute") else _SOURCES
+    return f"n{number}.{draw(st.sampled_from(ports))}"
+
+
+_STORED = [{}, {}, {}, {"parts": {"x": 1, "old": 2}}, {"__execute": False}, {"a": "stored"}]
+
+
+def _node(draw: st.DrawFn, number: int) -> dict[str, Any]:
+    more: dict[str, Any] = {"values": draw(st.sampled_from(_STORED))}
+    if number and draw(st.integers(0, 9)) == 9:
+        # Its parent is no group: it counts as completed from the beginning.
+        more["metadata"] = {"parentNodeId": "n0"}
+    return node(f"n{number}", **more)
