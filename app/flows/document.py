@@ -171,7 +171,7 @@ def read_document(raw: Value, log: FaultLog) -> FlowDocument | None:
     metadata = Fields(flow.object("metadata"), "/metadata", log)
     return FlowDocument(
         form=form,
-        id=_flow_id(flow) if raw.get("id") is not None else None,
+        id=_flow_id(flow),
         name=(metadata.name("name", MAX_NAME) or "") if "metadata" in raw else "",
         metadata=metadata.raw,
         nodes=_nodes(nodes, form, log),
@@ -218,7 +218,7 @@ def _has_v1_ports(node: Mapping[str, Value]) -> bool:
 
 
 def _flow_id(flow: Fields) -> str | None:
-    flow_id = flow.identifier("id", MAX_ID)
+    flow_id = flow.optional_identifier("id", MAX_ID)
     # It is a step of URLs, where a slash, a dot alone and control characters don't survive.
     if flow_id is not None and (
         flow_id in (".", "..") or "/" in flow_id or not flow_id.isprintable()
@@ -251,7 +251,7 @@ def _node(index: int, node: Fields, form: Form) -> NodeEntry:
         ports=_exported_ports(node) if form is Form.EXPORT else _native_ports(node),
         retry=_retry(node),
         timeout_ms=node.integer("timeoutMs", 1, DAY_MS),
-        queue=None if node.raw.get("queue") is None else node.identifier("queue", MAX_ID),
+        queue=node.optional_identifier("queue", MAX_ID),
         parent_id=_parent_id(node, metadata),
     )
 
@@ -317,7 +317,7 @@ def _edges(raw_edges: list[Value], form: Form, log: FaultLog) -> tuple[EdgeEntry
             edge.refuse_unknown(_EDGE_FIELDS)
             edge.object("metadata")
         ends = _short_ends(edge) if _is_short(raw) else _long_ends(edge)
-        edge_id = edge.identifier("id", MAX_ID) if raw.get("id") is not None else None
+        edge_id = edge.optional_identifier("id", MAX_ID)
         if ends is not None:
             edges.append(EdgeEntry(index, edge_id, *ends))
     return tuple(edges)

@@ -8,7 +8,8 @@ from app.errors import ValidationFailed
 from app.flows.faults import FaultLog, below
 from app.flows.plan import Plan, PlanNode
 from app.flows.storing import locate, put_nested
-from app.values.checks import FaultKind, PatternTime, value_faults
+from app.values.bounds import PatternTime
+from app.values.checks import FaultKind, value_faults
 from app.values.jsonable import kind_of
 from app.values.paths import Path
 from app.values.ports import Value
@@ -67,7 +68,7 @@ class _Overlay:
             else:
                 nested.append((path, value))
         changed = {**node.values, **roots}
-        put_nested(changed, nested)
+        put_nested(changed, nested, pointer, self.faults)
         return {root: changed[root] for root in [*roots, *(str(path[0]) for path, _ in nested)]}
 
     def _checked_path(self, node: PlanNode, name: str, value: Value, pointer: str) -> Path | None:

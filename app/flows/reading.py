@@ -52,6 +52,10 @@ class Fields:
             return None
         return value
 
+    def optional_identifier(self, key: str, longest: int) -> str | None:
+        """A name that isn't empty, where there is one."""
+        return self.identifier(key, longest) if key in self.raw else None
+
     def identifier(self, key: str, longest: int) -> str | None:
         """A name that isn't empty."""
         name = self.name(key, longest)
@@ -89,9 +93,9 @@ class Fields:
 
     def number(self, key: str, lowest: int, highest: int) -> float | None:
         """A number within bounds; None where there is none."""
-        value = self.raw.get(key)
-        if value is None:
+        if key not in self.raw:
             return None
+        value = self.raw[key]
         if isinstance(value, bool) or not isinstance(value, int | float):
             self.fault(key, f"must be a number, not {kind_of(value)}")
             return None

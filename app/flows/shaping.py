@@ -11,7 +11,8 @@ from app.flows.document import Form, NodeEntry, PortEntry
 from app.flows.faults import FaultLog, below
 from app.flows.unbuilt import unbuilt_port
 from app.nodes.spec import NodeSpec
-from app.values.checks import FaultKind, PatternTime, ValueFault, value_faults
+from app.values.bounds import PatternTime
+from app.values.checks import FaultKind, ValueFault, value_faults
 from app.values.codec import port_from_json
 from app.values.copying import copy_value
 from app.values.merging import merge

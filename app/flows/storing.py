@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from app.flows.document import Form, NodeEntry, PortEntry
 from app.flows.faults import FaultLog, below
 from app.flows.shaping import Ports
-from app.values.checks import FaultKind, PatternTime, value_faults
+from app.values.bounds import PatternTime
+from app.values.checks import FaultKind, check_json, value_faults
 from app.values.compatibility import config_at
 from app.values.copying import copy_value
 from app.values.merging import set_path
-from app.values.paths import Path, parse_path
+from app.values.paths import Path, format_path, parse_path
 from app.values.ports import EXECUTE, SYSTEM_PORTS, Missing, PortConfig, Value
 
 
@@ -71,7 +74,7 @@ class Storing:
                 values[name] = value
             else:
                 nested.append((path, value))
-        put_nested(values, nested)
+        put_nested(values, nested, below(node.pointer, "values"), self._faults)
 
     def _allowed(self, config: PortConfig, value: Value, pointer: str, *steps: str) -> bool:
         allowed = True
@@ -101,13 +104,26 @@ def locate(ports: Ports, name: str) -> tuple[Path, PortConfig] | None:
     return None if config is None else (path, config)
 
 
-def put_nested(values: dict[str, Value], nested: list[tuple[Path, Value]]) -> None:
-    """Put values at paths inside root values; the roots are copied first, once each."""
-    owned: set[str] = set()
+def put_nested(
+    values: dict[str, Value], nested: Sequence[tuple[Path, Value]], pointer: str, faults: FaultLog
+) -> None:
+    """Put values at paths inside root values; the roots are copied first, once each.
+
+    `pointer` leads to the object whose keys the paths are; what can't be put is a fault there.
+    """
+    owned: dict[str, None] = {}
     for path, value in nested:
         root = str(path[0])
         if root not in owned:
-            owned.add(root)
+            owned[root] = None
             values[root] = copy_value(values.get(root))
-        # A copy: a later path may lead into this very value, which is the document's.
-        values[root] = set_path(values[root], path[1:], copy_value(value))
+        try:
+            # A copy: a later path may lead into this very value, which is the document's.
+            values[root] = set_path(values[root], path[1:], copy_value(value))
+        except ValueError as error:
+            faults.add(below(pointer, format_path(path)), str(error))
+    for root in owned:
+        # Each value is fine by itself, and yet together they may be too deep.
+        unfit = check_json(values[root])
+        if unfit is not None:
+            faults.add(pointer, f"'{root}' can't be made of its parts: {unfit}")

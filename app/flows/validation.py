@@ -21,7 +21,7 @@ from app.flows.storing import Storing
 from app.flows.unbuilt import BUILT_QUEUE, GROUP_CATEGORY, GROUP_TYPES, unknown_type
 from app.flows.wiring import EdgeDraft, NodeDraft, Place, Wiring
 from app.nodes.spec import Catalogue
-from app.values.checks import PatternTime
+from app.values.bounds import PatternTime
 from app.values.ports import ERROR, ERROR_MESSAGE
 
 #: Seconds that all the patterns in one document may take together.

@@ -143,7 +143,7 @@ def _type_name(config: PortConfig) -> str:
     if config.type in (PortType.ARRAY, PortType.STREAM):
         return f"{config.type} of {_type_name(config.item or PortConfig(PortType.ANY))}"
     if config.type is PortType.OBJECT and config.properties:
-        return f"object with {', '.join(config.properties)}"
+        return f"object with {', '.join(list(config.properties)[:5])}"
     return str(config.type)
 
 

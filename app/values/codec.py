@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from app.errors import Fault, ValidationFailed
-from app.values.checks import PatternTime, check_json, same_scalar
+from app.values.bounds import PatternTime, as_option
+from app.values.checks import check_json
 from app.values.jsonable import kind_of
 from app.values.patterns import PatternError, PatternTimeout
 from app.values.ports import MISSING, Direction, Missing, PortConfig, PortType, Value
@@ -241,15 +242,14 @@ def _length(value: Value) -> int:
 def _options(value: Value) -> tuple[Value, ...]:
     if not isinstance(value, list):
         raise ValueError(f"must be an array, not {kind_of(value)}")  # noqa: TRY004
-    options: list[Value] = []
+    options: dict[Value, Value] = {}
     for option in value:
         for choice in _choices(option):
             unfit = check_json(choice)
             if unfit is not None:
                 raise ValueError(f"an option {unfit.removeprefix('it ')}")
-            if not any(same_scalar(choice, known) for known in options):
-                options.append(choice)
-    return tuple(options)
+            options.setdefault(as_option(choice), choice)
+    return tuple(options.values())
 
 
 def _choices(option: Value) -> list[Value]:

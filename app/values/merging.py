@@ -7,7 +7,10 @@ from itertools import pairwise
 
 from app.values.copying import copy_value
 from app.values.paths import MAX_POSITION, Path, get_path
-from app.values.ports import Value
+from app.values.ports import Missing, Value
+
+#: Positions that a path in a document may leave empty behind the end of an array.
+MAX_GAP = 100
 
 
 def merge(stored: Value, incoming: Value) -> Value:
@@ -41,11 +44,22 @@ def set_path(value: Value, steps: Sequence[str | int], incoming: Value) -> Value
     """Put `incoming` itself at `steps` of `value`, making the way there; gives the new value.
 
     `value` is changed in place where it is an object or an array that fits; what doesn't fit
-    on the way is replaced. Raises ValueError for a position beyond MAX_POSITION.
+    on the way is replaced. Raises ValueError for a position beyond MAX_POSITION, or more than
+    MAX_GAP beyond the end of its array: a few bytes of a document must not fill the memory.
     """
+    _refuse_gaps(value, steps)
     holder: dict[str, Value] = {"": value}
     _place(holder, ("", *steps), incoming)
     return holder[""]
+
+
+def _refuse_gaps(value: Value, steps: Sequence[str | int]) -> None:
+    for step in steps:
+        end = len(value) if isinstance(value, list) else 0
+        if isinstance(step, int) and step > end + MAX_GAP:
+            raise ValueError(f"position {step} is too far beyond the end of its array")
+        found = get_path(value, (step,))
+        value = None if isinstance(found, Missing) else found
 
 
 def _merge_into(target: dict[str, Value], incoming: dict[str, Value]) -> None:

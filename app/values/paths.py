@@ -11,9 +11,9 @@ from app.values.ports import MISSING, Missing, Value
 Path = tuple[str | int, ...]
 
 #: The last position of an array that a path may name: a path must not make a huge array.
-MAX_POSITION = 9_999
+MAX_POSITION = 999
 
-_STEP = re.compile(r"\[([0-9]{1,4})\]|\.?([^.\[\]]+)")
+_STEP = re.compile(r"\[([0-9]{1,3})\]|\.?([^.\[\]]+)")
 
 
 def parse_path(text: str) -> Path:

@@ -252,6 +252,21 @@ def test_a_stale_output_of_an_export_is_ignored_with_a_warning() -> None:
     assert prepared.warnings[0].message == "is ignored: must be a number, not a string"
 
 
+def test_a_default_of_an_export_that_its_port_cannot_hold_is_ignored_with_a_warning() -> None:
+    raw = exported("a", "TextNode", [("text", "string", "x", {"defaultValue": 3})])
+    del raw["ports"][0]["value"]
+    prepared = prepare(flow(raw), CATALOGUE)
+    assert prepared.plan.nodes[0].values["text"] == ""
+    assert prepared.warnings[0].pointer == "/nodes/0/ports/0/config/defaultValue"
+
+
+def test_what_an_edge_may_bring_need_not_be_stored() -> None:
+    properties = {"n": {"type": "number", "required": True}}
+    ports = {"object": {"schema": {"properties": properties}}}
+    stored = only(node("o", "ObjectNode", ports=ports, values={"object": {}}))
+    assert stored.values == {"object": {}}
+
+
 def test_a_parsed_document_compiles_to_the_same_plan() -> None:
     raw = flow(node("a"), node("b"), edges=["a.text -> b.text"])
     assert compile_plan(parse_document(raw), CATALOGUE) == prepare(raw, CATALOGUE).plan

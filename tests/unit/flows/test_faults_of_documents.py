@@ -319,6 +319,57 @@ def test_many_patterns_that_are_slow_to_read_are_a_fault_and_not_a_wait() -> Non
     assert time.monotonic() - begun_at < 20
 
 
+def test_nested_values_may_not_make_huge_arrays_nor_endless_depths() -> None:
+    deep = ".".join(["object", *"a" * 150])
+    value: Any = []
+    for _ in range(100):
+        value = [value]
+    raw = flow(
+        node("o", "ObjectNode", values={"object.list[500]": 1}),
+        node("p", "ObjectNode", values={"object.list[1000]": 1}),
+        node("q", "ObjectNode", values={deep: value}),
+    )
+    found = faults(raw)
+    assert found["/nodes/0/values/object.list[500]"].startswith("position 500 is too far")
+    assert "/nodes/1/values/object.list[1000]" in found
+    assert "nested deeper than 200 levels" in found["/nodes/2/values"]
+
+
+def test_defaults_in_a_document_are_checked() -> None:
+    properties = {"n": {"type": "number"}}
+    ports = {"object": {"schema": {"properties": properties}, "defaultValue": {"n": "x"}}}
+    assert faults(flow(node("o", "ObjectNode", ports=ports))) == {
+        "/nodes/0/ports/object/defaultValue/n": "must be a number, not a string"
+    }
+
+
+def test_a_whole_number_and_an_array_are_asked_for_where_they_belong() -> None:
+    raw = flow(node("a", timeoutMs=1.5), node("b", retry=None), edges=[])
+    raw["metadata"]["outputs"] = []
+    assert faults(raw) == {
+        "/metadata/outputs": "must be an object, not an array",
+        "/nodes/0/timeoutMs": "must be a whole number",
+        "/nodes/1/retry": "must be an object, not null",
+    }
+
+
+def test_what_an_edge_may_carry_is_named_in_the_fault() -> None:
+    person = {"schema": {"properties": {"name": {"type": "string"}}}}
+    words = {"itemConfig": {"type": "string"}}
+    numbers = {"itemConfig": {"type": "number"}}
+    raw = flow(
+        node("o", "ObjectNode"),
+        node("p", "ObjectNode", ports={"object": person}),
+        node("w", "ArrayNode", ports={"array": words}),
+        node("n", "ArrayNode", ports={"array": numbers}),
+        edges=["o.object -> p.object", "w.array -> n.array"],
+    )
+    assert faults(raw) == {
+        "/edges/0": "'object' (object) can't feed 'object' (object with name)",
+        "/edges/1": "'array' (array of string) can't feed 'array' (array of number)",
+    }
+
+
 def test_a_bad_pattern_is_a_fault() -> None:
     config = {"type": "object", "schema": {"properties": {"p": {"type": "string", "pattern": "("}}}}
     found = faults(flow(node("o", "ObjectNode", ports={"object": config})))

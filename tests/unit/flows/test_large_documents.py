@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,6 +12,9 @@ import pytest
 from app.errors import ValidationFailed
 from app.flows.compile import prepare
 from tests.unit.flows.catalogue import CATALOGUE, flow, node
+
+#: Processor time for 10,000 nodes; a tracer (coverage) sees each line and takes its time.
+LIMIT_S = 2.0 if sys.gettrace() is None else 30.0
 
 
 @pytest.fixture
@@ -64,13 +68,13 @@ def seconds(raw: dict[str, Any]) -> float:
 @pytest.mark.parametrize("shape", [chain, fan, cycles])
 def test_ten_thousand_nodes_cost_ten_times_what_a_thousand_cost(shape: Any) -> None:
     small, large = seconds(shape(1_000)), seconds(shape(10_000))
-    assert large < 2.0
+    assert large < LIMIT_S
     assert large / small < 15
 
 
 @pytest.mark.usefixtures("_without_collector")
 def test_many_nodes_that_may_fail_stay_affordable() -> None:
-    assert seconds(forks(10_000)) < 4.0
+    assert seconds(forks(10_000)) < 2 * LIMIT_S
 
 
 def test_each_of_five_thousand_cycles_is_found() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.values.copying import copy_value
-from app.values.merging import merge, set_path, transfer
+from app.values.merging import MAX_GAP, merge, set_path, transfer
 from app.values.paths import MAX_POSITION, get_path
 
 keys = st.sampled_from("abc")
@@ -121,5 +121,12 @@ def test_setting_a_path_replaces_what_stands_there() -> None:
 
 def test_no_path_makes_a_huge_array() -> None:
     transfer({}, ("a", MAX_POSITION), 1)
-    with pytest.raises(ValueError, match="position 10000 is beyond 9999"):
+    with pytest.raises(ValueError, match="position 1000 is beyond 999"):
         transfer({}, ("a", MAX_POSITION + 1), 1)
+
+
+def test_a_path_in_a_document_may_leave_a_small_gap_only() -> None:
+    assert len(set_path([1], (MAX_GAP + 1,), 2)) == MAX_GAP + 2
+    for value, steps in (([1], (MAX_GAP + 2,)), ({}, ("a", MAX_GAP + 1, "b")), ("x", (500,))):
+        with pytest.raises(ValueError, match="too far beyond the end"):
+            set_path(value, steps, 2)

@@ -29,7 +29,7 @@ def test_whatever_reads_as_a_path_can_be_written_and_read_again(text: str) -> No
 
 
 @pytest.mark.parametrize(
-    "text", ["", ".", "a.", "a..b", "a[", "a[x]", "a[-1]", "a]", "a[10000]", "a[٣]", "[" * 900]
+    "text", ["", ".", "a.", "a..b", "a[", "a[x]", "a[-1]", "a]", "a[1000]", "a[٣]", "[" * 900]
 )
 def test_what_is_no_path_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a path"):
