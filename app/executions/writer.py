@@ -106,14 +106,16 @@ class Writer:
 
     def _write(self, boundary: Boundary) -> Written | Void:
         sent_at = self._clock()
+
+        def settle() -> Written | Void:
+            nonlocal sent_at
+            sent_at = self._clock()
+            return self._store.settle_unknown(self.fence, self.writes, boundary)
+
         try:
             outcome = self._store.write(self.fence, self.writes, boundary)
         except StoreUnavailable:
-            outcome = insist(
-                lambda: self._store.settle_unknown(self.fence, self.writes, boundary),
-                self._pause,
-            )
-            sent_at = self._clock()
+            outcome = insist(settle, self._pause)
         self.confirmed_at = sent_at
         return outcome
 
