@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from celery import Celery
+from celery.signals import setup_logging
 
+from app.config import load_settings
+from app.logs import set_up_logging
 from tasks.broker import guard_closed_channel
 
 guard_closed_channel()
 
 app = Celery("chaingraph")
 app.config_from_object("celeryconfig")
+
+
+@setup_logging.connect
+def log_as_we_do(**_: object) -> None:
+    """Keep Celery from setting up a log of its own."""
+    set_up_logging(load_settings())

@@ -11,6 +11,7 @@ from typing import Any
 from app.config import load_settings
 from app.config.settings import bracketed
 from app.errors import SettingsError
+from app.logs import logging_config
 from web.capacity import MAX_CONNECTIONS, THREADS
 
 try:
@@ -40,6 +41,7 @@ keepalive = 15
 # Nobody administers this server by a socket in the file system.
 control_socket_disable = True
 loglevel = _settings.log_level
+logconfig_dict = dict(logging_config(_settings))
 # A line for each request would be most of what is logged.
 accesslog = "-" if _settings.log_level == "debug" else None
 

@@ -10,6 +10,7 @@ from typing import Protocol
 from app.engine.engine import Start
 from app.errors import NodeCancelled, NodeTimeout
 from app.events.types import Event, EventType
+from app.logs import bound
 from app.nodes.invoke import run_node_function
 from app.values.ports import PortConfig, Value
 
@@ -170,7 +171,8 @@ class Step:
         outputs: Mapping[str, Value] | None = None
         failure: BaseException | None = None
         try:
-            outputs = run_node_function(self.start.node.spec, self.inputs, self)
+            with bound(executionId=self.execution_id, nodeId=self.node_id):
+                outputs = run_node_function(self.start.node.spec, self.inputs, self)
         except (Exception, SystemExit) as error:
             failure = error
         took_ms = round((self.clock() - begun) * 1000)

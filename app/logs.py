@@ -1,0 +1,88 @@
+"""The log: one line a message, for people or for machines, with the run it belongs to."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import structlog
+
+from app.config import Settings
+
+#: Bound while an execution runs in a thread, so that every line of it names the execution.
+bound = structlog.contextvars.bound_contextvars
+
+
+def _json(event: Any, **_: Any) -> str:
+    return orjson.dumps(event, default=repr).decode()
+
+
+def _shared() -> list[Any]:
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+
+
+def _formatter(log_format: str, *, colours: bool) -> dict[str, Any]:
+    if log_format == "json":
+        last: list[Any] = [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=_json),
+        ]
+    else:
+        last = [structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=0)]
+    return {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "foreign_pre_chain": _shared(),
+        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+    }
+
+
+def logging_config(settings: Settings) -> Mapping[str, Any]:
+    """What `logging.config.dictConfig` takes: LOG_LEVEL, LOG_FORMAT, LOG_FILE."""
+    handlers: dict[str, Any] = {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "stderr", "stream": sys.stderr}
+    }
+    formatters = {"stderr": _formatter(settings.log_format, colours=sys.stderr.isatty())}
+    if settings.log_file is not None:
+        formatters["file"] = _formatter(settings.log_format, colours=False)
+        handlers["file"] = {
+            "class": "logging.handlers.WatchedFileHandler",
+            "formatter": "file",
+            "filename": str(settings.log_file),
+        }
+    level = settings.log_level.upper()
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": formatters,
+        "handlers": handlers,
+        "root": {"level": level, "handlers": list(handlers)},
+        "loggers": {
+            name: {"level": level, "handlers": [], "propagate": True}
+            for name in ("celery", "gunicorn.error", "gunicorn.access")
+        }
+        # Celery's lines on every task, and on every renewal of its own: for debugging only.
+        | {name: {"level": _at_least_warning(level)} for name in _CHATTY},
+    }
+
+
+#: Libraries whose info lines come with every message or request.
+_CHATTY = ("celery.app.trace", "celery.worker.strategy", "kombu", "httpx", "httpcore")
+
+
+def _at_least_warning(level: str) -> str:
+    return level if level in ("DEBUG", "ERROR", "CRITICAL") else "WARNING"
+
+
+def set_up_logging(settings: Settings, **fields: str) -> None:
+    """Configure this process's log; `fields` stand in each of its lines."""
+    logging.config.dictConfig(dict(logging_config(settings)))
+    structlog.contextvars.bind_contextvars(**fields)
