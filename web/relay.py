@@ -37,7 +37,7 @@ PATH = "/api/v1/executions/<execution_id>/events"
 NORMAL_CLOSURE = 1000
 
 #: A wait for events ends so often (s), to notice a client that left.
-LOOK_EVERY_S = 1.0
+LOOK_EVERY_S = 2.0
 #: How long (s) sockets have to close before they are cut.
 DRAIN_S = 1.0
 

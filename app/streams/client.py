@@ -61,7 +61,7 @@ def connect_blocking(url: str, *, role: Role, block_s: float) -> Redis:
 
 
 def single_connection(url: str, *, name: str, timeout_s: float) -> Any:
-    """Make one bare connection; every step of opening and writing is bounded by `timeout_s`."""
+    """Make one bare connection, opened at its first use; every step is bounded by `timeout_s`."""
     options: dict[str, Any] = _parse_url(url)
     kind = options.pop("connection_class", Connection)
     options |= {
@@ -69,7 +69,7 @@ def single_connection(url: str, *, name: str, timeout_s: float) -> Any:
         "client_name": name,
         "driver_info": None,
         "socket_timeout": timeout_s,
-        "socket_connect_timeout": timeout_s,
+        "socket_connect_timeout": min(timeout_s, CONNECT_TIMEOUT_S),
         "retry": Retry(NoBackoff(), 0),
     }
     return kind(**options)

@@ -9,7 +9,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,8 @@ from app.errors import StoreUnavailable
 from app.events.log import EventSource, Head
 from app.streams import keys
 from app.streams.channels import Channel, Channels
-from app.streams.client import Truce, connect, connect_blocking
+from app.streams.client import BLOCKING_MARGIN_S, Truce, connect, single_connection
+from app.streams.lookup import HeadLookup
 from app.streams.relay import Feed, Wanted
 from app.streams.tail import RedisTail
 
@@ -38,6 +39,9 @@ PAUSE_FACTOR = 3
 PAUSE_MAX_S = 0.05
 #: Entries of one stream that a read takes at most.
 ENTRIES_PER_READ = 64
+
+_XREAD = ("XREAD", "COUNT", ENTRIES_PER_READ, "BLOCK", int(BLOCK_S * 1000), "STREAMS")
+
 #: The wake-up stream of a process that ended is forgotten after so long (s).
 WAKE_TTL_S = 60
 
@@ -49,7 +53,8 @@ class Hub:
 
     def __init__(self, redis_url: str, log: EventSource) -> None:
         self._log = log
-        self._tail = RedisTail(connect(redis_url, role="relay"))
+        self._lookup = HeadLookup(log)
+        self._tail = RedisTail(redis_url)
         self._reader = _StreamReader(redis_url)
         self._channels = Channels(self._reader.wake)
         self._started = False
@@ -58,7 +63,7 @@ class Hub:
 
     def head(self, execution_id: str) -> Head | None:
         """Where the log of an execution ends; None if there is none. Raises StoreUnavailable."""
-        return self._log.head(execution_id)
+        return self._lookup.head(execution_id)
 
     @contextmanager
     def feed(self, execution_id: str, head: Head, wanted: Wanted) -> Iterator[Feed]:
@@ -91,8 +96,7 @@ class Hub:
 
     def _read(self) -> None:
         while not self._closed.is_set():
-            channels = [each for each in self._channels.all() if each.final_status is None]
-            pause_s = self._reader.read(channels)
+            pause_s = self._reader.read(self._channels)
             self._closed.wait(pause_s)
 
     def _tick(self) -> None:
@@ -114,32 +118,40 @@ class _StreamReader:
     """Reads all watched streams at once, on a connection of its own."""
 
     def __init__(self, redis_url: str) -> None:
-        self._client = connect_blocking(redis_url, role="relay", block_s=BLOCK_S)
+        self._connection = single_connection(
+            redis_url, name="cg-relay-reader", timeout_s=BLOCK_S + BLOCKING_MARGIN_S
+        )
         self._waker = _Waker(connect(redis_url, role="relay"))
         self._woken_at: str | bytes = "0-0"
 
-    def read(self, channels: list[Channel]) -> float:
+    def read(self, channels: Channels) -> float:
         """Wait for entries and note them; how long (s) to pause afterwards."""
-        if not channels:
+        self._waker.rearm()
+        live = [each for each in channels.all() if each.final_status is None]
+        if not live:
             self._waker.wait(BLOCK_S)
             return 0.0
+        try:
+            return self._read(live)
+        except RedisError:
+            self._connection.disconnect()
+            return REST_S
+
+    def _read(self, channels: list[Channel]) -> float:
         began = time.thread_time()
         by_key = {keys.events(each.execution_id).encode(): each for each in channels}
-        positions: dict[Any, Any] = {key: keys.entry_id(each.known) for key, each in by_key.items()}
-        positions[self._waker.key] = self._woken_at
-        try:
-            streams: Any = self._client.xread(
-                positions, count=ENTRIES_PER_READ, block=int(BLOCK_S * 1000)
-            )
-        except RedisError:
-            return REST_S
-        for key, entries in streams or ():
+        positions = [keys.entry_id(each.known) for each in channels]
+        for key, entries in self._news([*by_key, self._waker.key], [*positions, self._woken_at]):
             if key in by_key:
                 _note(by_key[key], entries)
             else:
                 self._woken_at = entries[-1][0]
         spent = time.thread_time() - began
         return min(max(PAUSE_S, spent * PAUSE_FACTOR), PAUSE_MAX_S)
+
+    def _news(self, names: Sequence[bytes], positions: Sequence[str | bytes]) -> Any:
+        self._connection.send_command(*_XREAD, *names, *positions)
+        return self._connection.read_response() or ()
 
     def wake(self) -> None:
         """Have the reader look again at what is watched."""
@@ -158,6 +170,11 @@ class _Waker:
         self._client = client
         self._truce = Truce(REST_S)
         self._event = threading.Event()
+        self._is_awake = False
+
+    def rearm(self) -> None:
+        """The reader is about to look at what is watched: who comes later wakes it anew."""
+        self._is_awake = False
 
     def wait(self, timeout_s: float) -> None:
         """Wait until woken."""
@@ -167,8 +184,9 @@ class _Waker:
     def wake(self) -> None:
         """Wake the reader. With Redis away it finds out by itself, at its next round."""
         self._event.set()
-        if self._truce.holds:
+        if self._is_awake or self._truce.holds:
             return
+        self._is_awake = True
         try:
             with self._client.pipeline(transaction=False) as pipe:
                 pipe.xadd(self.key, {b"w": b"1"}, maxlen=1, approximate=False)
@@ -178,6 +196,7 @@ class _Waker:
             self._truce.begin()
 
 
-def _note(channel: Channel, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
+def _note(channel: Channel, entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> None:
     entry_id, fields = entries[-1]
-    channel.note(keys.first_index(entry_id) + int(fields[keys.EVENT_COUNT]) - 1)
+    count = int(keys.field(fields, keys.EVENT_COUNT))
+    channel.note(keys.first_index(entry_id) + count - 1)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from queue import LifoQueue
 from typing import Any, Protocol
 
-from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from app.streams import keys
-from app.streams.client import Truce
+from app.streams.client import Truce, single_connection
 
+#: Connections that all readers share; more readers wait for each other.
+CONNECTIONS = 16
+#: How long (s) connecting, and a read, may take.
+TIMEOUT_S = 0.5
 #: How long (s) Redis is left alone after a failure; readers use PostgreSQL meanwhile.
 REST_S = 1.0
 
@@ -33,25 +38,49 @@ class Tail(Protocol):
 
 
 class RedisTail:
-    """The tails of all streams in Redis; with Redis away there are none."""
+    """The tails of all streams in Redis; with Redis away there are none.
 
-    def __init__(self, client: Redis) -> None:
-        self._client = client
+    On bare connections: each event of each socket is a read, and a client's pool and retries
+    would cost more than the read.
+    """
+
+    def __init__(self, redis_url: str) -> None:
         self._truce = Truce(REST_S)
+        self._idle: LifoQueue[Any] = LifoQueue()
+        for _ in range(CONNECTIONS):
+            self._idle.put(single_connection(redis_url, name="cg-relay", timeout_s=TIMEOUT_S))
 
     def read(self, execution_id: str, from_index: int, limit: int) -> list[Entry]:
         """Read up to `limit` entries of those that begin at or after an index, in order."""
         if self._truce.holds:
             return []
+        first = keys.entry_id(from_index)
+        words = ("XRANGE", keys.events(execution_id), first, "+", "COUNT", limit)
+        connection = self._idle.get()
         try:
-            entries: Any = self._client.xrange(
-                keys.events(execution_id), min=keys.entry_id(from_index), count=limit
-            )
+            reply = _ask(connection, words)
         except RedisError:
+            connection.disconnect()
             self._truce.begin()
             return []
-        return [_entry(entry_id, fields) for entry_id, fields in entries]
+        finally:
+            self._idle.put(connection)
+        return [_entry(entry_id, fields) for entry_id, fields in reply]
 
 
-def _entry(entry_id: bytes, fields: Mapping[bytes, bytes]) -> Entry:
-    return Entry(keys.first_index(entry_id), fields[keys.EVENT_LINES].split(b"\n"))
+def _ask(connection: Any, words: Sequence[str | int]) -> Any:
+    """Ask on a connection; one that Redis closed while it was idle is opened anew."""
+    was_open = connection.is_connected
+    try:
+        connection.send_command(*words)
+        return connection.read_response()
+    except RedisConnectionError:
+        if not was_open:
+            raise
+        connection.disconnect()
+        connection.send_command(*words)
+        return connection.read_response()
+
+
+def _entry(entry_id: bytes, fields: Sequence[bytes]) -> Entry:
+    return Entry(keys.first_index(entry_id), keys.field(fields, keys.EVENT_LINES).split(b"\n"))

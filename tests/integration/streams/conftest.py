@@ -25,6 +25,7 @@ from app.store.events import EventLog
 from app.streams import keys
 from app.streams.hub import Hub
 from app.streams.publisher import EventPublisher
+from tests.waiting import wait_until
 from web.problems import register_problems
 from web.relay import Relay, register_relay
 from web.security import register_security
@@ -64,11 +65,8 @@ class History:
             execution_id,
         )
         if publish:
-            self.publisher.publish(
-                execution_id,
-                -1,
-                [envelope(execution_id, -1, "execution:created", timestamp(at), "{}")],
-            )
+            created = envelope(execution_id, -1, "execution:created", timestamp(at), "{}")
+            self.publish(execution_id, -1, [created])
         return execution_id
 
     def commit(self, execution_id: str, *events: tuple[str, Any]) -> tuple[int, list[bytes]]:
@@ -101,9 +99,14 @@ class History:
         return first, lines
 
     def tell(self, execution_id: str, *events: tuple[str, Any]) -> None:
-        """Append events and publish them."""
+        """Append events and publish them: again where a busy machine was too slow for it."""
         first, lines = self.commit(execution_id, *events)
-        assert self.publisher.publish(execution_id, first, lines)
+        self.publish(execution_id, first, lines)
+
+    def publish(self, execution_id: str, first: int, lines: list[bytes]) -> None:
+        wait_until(
+            lambda: self.publisher.publish(execution_id, first, lines), "events are published"
+        )
 
     def forget(self, execution_id: str) -> None:
         """Delete the Redis stream."""

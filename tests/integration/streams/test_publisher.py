@@ -35,8 +35,8 @@ def entries(redis: Redis) -> list[tuple[bytes, dict[bytes, bytes]]]:
 def test_a_batch_is_one_entry_named_by_its_first_index(
     publisher: EventPublisher, redis: Redis
 ) -> None:
-    assert publisher.publish("EX1", -1, [b"a", b"b"])
-    assert publisher.publish("EX1", 1, [b"c"])
+    wait_until(lambda: publisher.publish("EX1", -1, [b"a", b"b"]), "it is published")
+    wait_until(lambda: publisher.publish("EX1", 1, [b"c"]), "it is published")
     publisher.close()
     assert entries(redis) == [
         (b"1-0", {b"n": b"2", b"e": b"a\nb"}),
@@ -63,7 +63,7 @@ def test_publishing_again_or_late_changes_nothing(
 
 def test_a_large_batch_is_cut_into_entries(publisher: EventPublisher, redis: Redis) -> None:
     lines = [bytes([65 + number]) * (MAX_ENTRY_BYTES // 3) for number in range(7)]
-    publisher.publish("EX1", -1, lines)
+    wait_until(lambda: publisher.publish("EX1", -1, lines), "it is published")
     publisher.close()
     assert [entry_id for entry_id, _ in entries(redis)] == [b"1-0", b"4-0", b"7-0"]
     assert [line for _, entry in entries(redis) for line in entry[b"e"].split(b"\n")] == lines

@@ -204,4 +204,4 @@ def test_a_client_that_leaves_frees_its_place(served: Served, history: History) 
     history.tell(execution, STARTED)
     with served.connect() as socket:
         next_frame(socket)
-    wait_until(lambda: served.relay.open_sockets == 0, "the place is free", within_s=3)
+    wait_until(lambda: served.relay.open_sockets == 0, "the place is free", within_s=5)
