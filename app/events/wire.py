@@ -7,6 +7,7 @@ and the envelope is always put around it here, so both sources give the same byt
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -16,6 +17,9 @@ from app.values.ports import Value
 
 #: Index of an execution's first event.
 FIRST_INDEX = -1
+
+#: The fast decoder makes a float of an integer that is longer than this.
+_LONG_NUMBER = re.compile(r"\d{19}")
 
 #: An event on its way to the log: its type, and its data as JSON text.
 EncodedEvent = tuple[str, str]
@@ -32,6 +36,11 @@ def to_json(value: Value) -> bytes:
     except TypeError:
         text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
         return text.encode(errors="replace")
+
+
+def from_json(text: str) -> Value:
+    """Read what `to_json` wrote: an integer beyond 64 bits stays what it is."""
+    return json.loads(text) if _LONG_NUMBER.search(text) else orjson.loads(text)
 
 
 def timestamp(at: datetime) -> str:

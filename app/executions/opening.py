@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from app.engine import Checkpoint, Engine, NodeFailure, NodeStatus, RunOptions, Wiring
+from app.events.wire import from_json
 from app.executions.steps import RunFacts
 from app.flows import overlay_inputs
 from app.store.records import Claimed, ClaimedStep, StoredCheckpoint
@@ -65,6 +66,6 @@ def _as_checkpoint(row: StoredCheckpoint) -> Checkpoint:
         node_id=row.node_id,
         status=NodeStatus(row.status),
         attempt=row.attempt,
-        outputs=orjson.loads(row.outputs) if row.outputs else None,
+        outputs=from_json(row.outputs) if row.outputs else None,
         error=NodeFailure(error["type"], error["message"]) if error else None,
     )

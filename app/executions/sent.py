@@ -13,7 +13,7 @@ from app.engine.engine import as_node_failure
 from app.engine.retries import retry_delay_ms
 from app.errors import NodeTimeout, StoreUnavailable, ValidationFailed
 from app.events.types import Event, EventType
-from app.events.wire import to_json
+from app.events.wire import from_json, to_json
 from app.executions.opening import facts_of, limit_ms, new_engine, restore
 from app.executions.steps import Arrival, Disowned, Ended, Stale, Step, Told
 from app.executions.surroundings import Surroundings
@@ -162,7 +162,7 @@ class SentSteps:
                 self._done.append(step.node_id)
             elif step.result is not None:
                 self.nodes[step.node_id] = step.attempt
-                self._results.append((step.node_id, orjson.loads(step.result)))
+                self._results.append((step.node_id, from_json(step.result)))
             elif step.status == "expired":
                 self.nodes.pop(step.node_id, None)
                 self._lost.append(step.node_id)

@@ -79,23 +79,33 @@ class PgRunStore:
         if ending is None:
             rows = self._run(sql.WRITE, *args)
         else:
-            end = (ending.status, ending.error_message, ending.error_node_id)
+            end = (ending.status, _storable(ending.error_message), ending.error_node_id)
             rows = self._run(sql.FINISH, *args, *end)
         return Written(*rows[0]) if rows else Void()
 
     def settle_unknown(self, fence: Fence, writes: int, boundary: Boundary) -> Written | Void:
         """Find out whether a write whose reply was lost was done, and do it if not."""
+        found = self._find_write(fence, writes, boundary)
+        if found is not None:
+            return found
+        outcome = self.write(fence, writes, boundary)
+        if isinstance(outcome, Void):
+            # The lost one may have been on its way still, and have come first.
+            return self._find_write(fence, writes, boundary) or outcome
+        return outcome
+
+    def _find_write(self, fence: Fence, writes: int, boundary: Boundary) -> Written | Void | None:
+        """What became of a write; None where it was not done and still may be."""
         rows = self._run(sql.INSPECT, fence.execution_id)
         if not rows:
             return Void()
         epoch, count, _wake, final, last_index, at, requested = rows[0]
-        if epoch != fence.epoch:
+        if epoch == fence.epoch and count == writes and not final:
+            return None
+        is_done = count == writes + 1 and final == (boundary.ending is not None)
+        if epoch != fence.epoch or not is_done:
             return Void()
-        if count == writes + 1 and final == (boundary.ending is not None):
-            return Written(last_index - len(boundary.events) + 1, at, requested)
-        if count == writes and not final:
-            return self.write(fence, writes, boundary)
-        return Void()
+        return Written(last_index - len(boundary.events) + 1, at, requested)
 
     def park(
         self, fence: Fence, writes: int, wake: int, waiting: str, wake_at: datetime | None
@@ -170,6 +180,11 @@ class PgRunStore:
 def _claimed(row: tuple[Any, ...]) -> Claimed:
     execution_id, epoch, *rest = row
     return Claimed(Fence(execution_id, epoch), *rest)
+
+
+def _storable(text: str | None) -> str | None:
+    """A text without what PostgreSQL's can't hold: NUL, half of a surrogate pair."""
+    return text and text.replace("\x00", "\ufffd").encode(errors="replace").decode()
 
 
 def _boundary_args(fence: Fence, writes: int, boundary: Boundary) -> tuple[object, ...]:

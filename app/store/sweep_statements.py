@@ -101,6 +101,7 @@ SILENT = Statement(
     """
     SELECT worker_id FROM chaingraph_workers AS w
     WHERE last_heartbeat_at < clock_timestamp() - 3 * lease_ms * interval '1 ms'
+        AND lock_server_started_at IS DISTINCT FROM pg_postmaster_start_time()
         AND NOT EXISTS (
             SELECT 1 FROM chaingraph_execution_claims AS c
             WHERE c.worker_id = w.worker_id AND c.status = 'active')

@@ -1,0 +1,463 @@
+"""Failures, retries, limits: what a run makes of nodes that misbehave."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from app.errors import NodeError, NonRetryableError
+from app.executions.run import RunEnd
+from app.nodes.retry import RetryAfter
+from app.nodes.sdk import NodeContext
+from tests.integration.executions.nodes import effect, node_that, node_that_gives
+from tests.integration.executions.process import (
+    MAX_VALUE_BYTES,
+    Process,
+    chain,
+    checkpoints,
+    execution_of,
+    flow,
+    node,
+    options,
+    told,
+)
+from tests.waiting import wait_until
+from tests.world import PgWorld
+
+RETRY = {"maxAttempts": 3, "backoffMs": 0}
+
+
+def fail(_: NodeContext) -> None:
+    raise NodeError("boom")
+
+
+def test_an_unhandled_error_fails_the_execution(world: PgWorld, process: Process) -> None:
+    execution = execution_of(world, chain(node("a", "ProbeNode"), node("b")))
+
+    assert process.run(execution, node_that(fail)) is RunEnd.FINISHED
+
+    row = world.row(execution)
+    assert (row.status, row.error_message, row.error_node_id) == ("failed", "boom", "a")
+    assert told(world, execution)[-4:] == [
+        "node:failed a",
+        "node:skipped b",
+        "flow:failed",
+        "execution:failed",
+    ]
+    rows = checkpoints(world, execution)
+    assert list(rows) == ["a"]
+    assert (rows["a"].status, rows["a"].error) == (
+        "error",
+        {"type": "NodeError", "message": "boom"},
+    )
+
+
+def test_with_continue_the_rest_runs_and_the_execution_completes(
+    world: PgWorld, process: Process
+) -> None:
+    document = flow(
+        node("a", "ProbeNode"),
+        node("b"),
+        node("c", "EffectNode"),
+        edges=[{"source": "a.text", "target": "b.text"}],
+    )
+    execution = execution_of(world, document, options=options(onNodeError="continue"))
+
+    process.run(execution, node_that(fail), effect)
+
+    row = world.row(execution)
+    assert (row.status, row.error_message) == ("completed", None)
+    assert (row.nodes_completed, row.nodes_failed, row.nodes_skipped) == (1, 1, 1)
+    assert "node:skipped b" in told(world, execution)
+
+
+def test_after_an_unhandled_error_running_nodes_finish_and_none_starts(
+    world: PgWorld, process: Process
+) -> None:
+    failed = threading.Event()
+
+    def fail_once_both_run(ctx: NodeContext) -> None:
+        failed.set()
+        fail(ctx)
+
+    def outlast(_: NodeContext) -> None:
+        failed.wait(10)
+        wait_until(lambda: "node:failed" in process.published_types(), "the failure is told")
+
+    document = flow(
+        node("a", "ProbeNode"),
+        node("b", "SlowNode"),
+        node("c"),
+        edges=[{"source": "b.text", "target": "c.text"}],
+    )
+    execution = execution_of(world, document)
+
+    process.run(execution, node_that(fail_once_both_run), node_that(outlast, "SlowNode"))
+
+    events = told(world, execution)
+    assert "node:completed b" in events
+    assert "node:started c" not in events
+    assert world.row(execution).status == "failed"
+
+
+# -- texts that a database can't hold as they are
+
+AWKWARD = {
+    "NUL": ("a\x00b", "a\ufffdb"),
+    "half of a surrogate pair": ("a\ud800b", "a?b"),
+    "quotes": ("'%s' \\ $1", "'%s' \\ $1"),
+    "length": ("x" * 200_000, "x" * 200_000),
+}
+
+
+@pytest.mark.parametrize(("said", "kept"), AWKWARD.values(), ids=AWKWARD)
+def test_a_failure_is_kept_whatever_the_node_says(
+    world: PgWorld, process: Process, said: str, kept: str
+) -> None:
+    def fail_awkwardly(_: NodeContext) -> None:
+        raise NodeError(said)
+
+    execution = execution_of(world, flow(node("a", "ProbeNode")))
+
+    assert process.run(execution, node_that(fail_awkwardly)) is RunEnd.FINISHED
+
+    row = world.row(execution)
+    assert (row.status, row.error_message) == ("failed", kept)
+
+
+@pytest.mark.parametrize("said", ["a\x00b", "a\ud800b", "x" * 200_000])
+def test_a_log_line_is_told_whatever_it_holds(world: PgWorld, process: Process, said: str) -> None:
+    execution = execution_of(world, flow(node("a", "ProbeNode")))
+
+    assert process.run(execution, node_that(lambda ctx: ctx.log(said))) is RunEnd.FINISHED
+
+    assert "node:debug-log-string a" in told(world, execution)
+
+
+# -- outputs
+
+
+def test_an_output_that_is_too_large_fails_its_node_at_once(
+    world: PgWorld, process: Process
+) -> None:
+    large = node_that_gives(lambda *_: "x" * MAX_VALUE_BYTES)
+    execution = execution_of(world, flow(node("a", "ValueNode", retry=RETRY)))
+
+    process.run(execution, large)
+
+    row = world.row(execution)
+    assert row.status == "failed"
+    assert row.error_message == (
+        f"output 'value' has {MAX_VALUE_BYTES + 2} bytes of JSON; {MAX_VALUE_BYTES} are allowed"
+    )
+    assert checkpoints(world, execution)["a"].attempt == 1
+
+
+def test_an_output_as_large_as_is_allowed_is_kept_whole(world: PgWorld, process: Process) -> None:
+    text = "x" * (MAX_VALUE_BYTES - 2)
+    execution = execution_of(world, flow(node("a", "ValueNode")))
+
+    process.run(execution, node_that_gives(lambda *_: text))
+
+    assert world.row(execution).status == "completed"
+    assert checkpoints(world, execution)["a"].outputs == {"value": text}
+    assert sum(len(data) for _, _, data in world.events(execution)) < 16 * 1024
+
+
+@pytest.mark.parametrize("value", [2**70, -(2**70), 2**63, "a\x00b", 0.1, [[]] * 3, None])
+def test_a_value_is_the_same_after_a_crash(
+    world: PgWorld, process: Process, other: Process, value: Any
+) -> None:
+    given: list[Any] = []
+    make = node_that_gives(lambda *_: value)
+    take = node_that_gives(lambda _, each: given.append(each), "TakeNode")
+    document = flow(
+        node("a", "ValueNode"),
+        node("b", "TakeNode"),
+        edges=[{"source": "a.value", "target": "b.given"}],
+    )
+    execution = execution_of(world, document)
+    run_until_checkpoint(process, execution, "a", make)
+
+    world.take_over(execution)
+    other.run(execution, make, take)
+
+    assert given == [value]
+    assert type(given[0]) is type(value)
+
+
+def run_until_checkpoint(process: Process, execution: str, last: str, *targets: Any) -> None:
+    """Drive a run that never gets further than to this checkpoint: its process is lost."""
+    hangs = threading.Event()
+
+    def hang(ctx: NodeContext) -> None:
+        while not ctx.cancelled.is_set():
+            hangs.wait(0.01)
+
+    process.start(
+        process.claim(
+            process.around(
+                *targets,
+                node_that_gives(lambda ctx, _: hang(ctx), "TakeNode"),
+                node_that(hang, "HangNode"),
+            ),
+            execution,
+        )
+    )
+    wait_until(lambda: last in checkpoints(process.world, execution), "the checkpoint is there")
+
+
+# -- time limits
+
+
+def test_a_node_past_its_time_is_given_up_and_its_late_result_dropped(
+    world: PgWorld, process: Process
+) -> None:
+    goes_on = threading.Event()
+    came_back = threading.Event()
+
+    def ignore_everything(ctx: NodeContext) -> None:
+        goes_on.wait(10)
+        ctx.log("too late")
+        came_back.set()
+
+    document = flow(node("a", "ProbeNode", timeoutMs=50), node("b", "SlowNode"))
+    execution = execution_of(world, document, options=options(onNodeError="continue"))
+
+    def outlast(_: NodeContext) -> None:
+        wait_until(lambda: "node:failed" in process.published_types(), "a is given up")
+        goes_on.set()
+        came_back.wait(10)
+
+    process.run(execution, node_that(ignore_everything), node_that(outlast, "SlowNode"))
+
+    events = told(world, execution)
+    assert events.count("node:failed a") == 1
+    assert "node:debug-log-string a" not in events
+    assert "node:completed a" not in events
+    assert "node:completed b" in events
+    assert checkpoints(world, execution)["a"].error == {
+        "type": "NodeTimeout",
+        "message": "not done within 50 ms",
+    }
+
+
+def test_a_node_is_told_that_its_time_is_up(world: PgWorld, process: Process) -> None:
+    told_by: list[str] = []
+
+    def look(ctx: NodeContext) -> None:
+        try:
+            ctx.sleep(1000)
+        except NodeError as error:
+            told_by.append(error.type)
+
+    execution = execution_of(world, flow(node("a", "ProbeNode", timeoutMs=30)))
+    process.run(execution, node_that(look))
+
+    wait_until(lambda: told_by == ["NodeTimeout"], "the node is told", 2)
+
+
+def test_the_limit_of_the_execution_counts_where_a_node_has_none(
+    world: PgWorld, process: Process
+) -> None:
+    execution = execution_of(world, flow(node("a", "ProbeNode")), options=options(nodeTimeoutMs=30))
+
+    process.run(execution, node_that(lambda ctx: ctx.cancelled.wait(10)))
+
+    assert world.row(execution).error_message == "not done within 30 ms"
+
+
+def test_a_timeout_is_tried_again_where_the_document_says_so(
+    world: PgWorld, process: Process
+) -> None:
+    attempts: list[int] = []
+
+    def hang_once(ctx: NodeContext) -> None:
+        attempts.append(ctx.attempt)
+        if ctx.attempt == 1:
+            ctx.cancelled.wait(10)
+
+    execution = execution_of(world, flow(node("a", "ProbeNode", timeoutMs=30, retry=RETRY)))
+
+    process.run(execution, node_that(hang_once))
+
+    assert attempts == [1, 2]
+    assert world.row(execution).status == "completed"
+
+
+# -- retries
+
+
+def test_a_failed_node_is_tried_again_under_the_same_key(world: PgWorld, process: Process) -> None:
+    tries: list[tuple[int, str]] = []
+
+    def fail_twice(ctx: NodeContext) -> None:
+        tries.append((ctx.attempt, ctx.idempotency_key))
+        if ctx.attempt < 3:
+            fail(ctx)
+
+    execution = execution_of(world, flow(node("a", "ProbeNode", retry=RETRY)))
+
+    assert process.run(execution, node_that(fail_twice)) is RunEnd.FINISHED
+
+    assert tries == [(attempt, f"{execution}:a") for attempt in (1, 2, 3)]
+    row = checkpoints(world, execution)["a"]
+    assert (row.status, row.attempt, row.retry_at, row.error) == ("completed", 3, None, None)
+    assert told(world, execution)[2:-2] == ["node:started a", "node:failed a"] * 2 + [
+        "node:started a",
+        "node:completed a",
+    ]
+
+
+def test_the_last_attempt_that_fails_fails_the_node(world: PgWorld, process: Process) -> None:
+    execution = execution_of(world, flow(node("a", "ProbeNode", retry=RETRY)))
+
+    process.run(execution, node_that(fail))
+
+    assert world.row(execution).status == "failed"
+    assert checkpoints(world, execution)["a"].attempt == 3
+
+
+def test_what_can_not_be_helped_is_not_tried_again(world: PgWorld, process: Process) -> None:
+    def refuse(_: NodeContext) -> None:
+        raise NonRetryableError("no")
+
+    execution = execution_of(world, flow(node("a", "ProbeNode", retry=RETRY)))
+
+    process.run(execution, node_that(refuse))
+
+    assert checkpoints(world, execution)["a"].attempt == 1
+
+
+def test_a_back_off_holds_no_worker(world: PgWorld, process: Process, other: Process) -> None:
+    begun = time.monotonic()
+    attempts: list[int] = []
+
+    def fail_once(ctx: NodeContext) -> None:
+        attempts.append(ctx.attempt)
+        if ctx.attempt == 1:
+            fail(ctx)
+
+    probe = node_that(fail_once)
+    slow = {"maxAttempts": 2, "backoffMs": 60_000}
+    execution = execution_of(world, chain(node("a"), node("b", "ProbeNode", retry=slow)))
+
+    assert process.run(execution, probe) is RunEnd.PARKED
+
+    assert time.monotonic() - begun < 10
+    row = world.row(execution)
+    assert (row.status, row.processing_worker_id, row.runnable_at) == ("running", None, None)
+    assert (row.waiting["for"], row.waiting["detail"]) == ("retry", {"nodeId": "b"})
+    assert row.wake_at == checkpoints(world, execution)["b"].retry_at
+    assert 50 < (row.wake_at - world.now()).total_seconds() <= 60
+    assert world.claim_of(execution).status == "released"  # type: ignore[union-attr]
+
+    make_due(world, execution)
+    assert other.run(execution, probe) is RunEnd.FINISHED
+
+    assert attempts == [1, 2]
+    assert told(world, execution)[2:-2] == [
+        "node:started a",
+        "node:completed a",
+        "node:started b",
+        "node:failed b",
+        "node:started b",
+        "node:completed b",
+    ]
+    assert checkpoints(world, execution)["b"].attempt == 2
+
+
+def make_due(world: PgWorld, execution: str) -> None:
+    """As if the time had come, and a sweep had seen it."""
+    world.execute(
+        "UPDATE chaingraph_checkpoints SET retry_at = clock_timestamp()"
+        " WHERE execution_id = %s AND status = 'waiting'",
+        execution,
+    )
+    world.wake(execution, runnable=True)
+
+
+def test_woken_early_it_parks_anew(world: PgWorld, process: Process) -> None:
+    slow = {"maxAttempts": 2, "backoffMs": 60_000}
+    execution = execution_of(world, flow(node("a", "ProbeNode", retry=slow)))
+    process.run(execution, node_that(fail))
+    until = world.row(execution).wake_at
+    world.wake(execution, runnable=True)
+
+    assert process.run(execution, node_that(fail)) is RunEnd.PARKED
+
+    assert abs((world.row(execution).wake_at - until).total_seconds()) < 0.1
+    assert checkpoints(world, execution)["a"].attempt == 1
+
+
+def test_what_arrives_before_it_parks_holds_no_worker_either(
+    world: PgWorld, process: Process
+) -> None:
+    def be_woken(ctx: NodeContext) -> None:
+        world.wake(ctx.execution_id)
+        fail(ctx)
+
+    slow = {"maxAttempts": 2, "backoffMs": 60_000}
+    execution = execution_of(world, flow(node("a", "ProbeNode", retry=slow)))
+
+    run = process.start(process.claim(process.around(node_that(be_woken)), execution))
+
+    assert run.end(5) is RunEnd.PARKED
+    assert world.row(execution).wake_at is not None
+
+
+def test_a_node_may_ask_for_its_own_time(world: PgWorld, process: Process) -> None:
+    def ask(_: NodeContext) -> None:
+        raise RetryAfter("later", delay_ms=60_000)
+
+    execution = execution_of(world, flow(node("a", "ProbeNode")))
+
+    assert process.run(execution, node_that(ask)) is RunEnd.PARKED
+    assert 50 < (world.row(execution).wake_at - world.now()).total_seconds() <= 60
+
+
+def test_while_others_run_a_retry_waits_beside_them(world: PgWorld, process: Process) -> None:
+    attempts: list[int] = []
+
+    def fail_once(ctx: NodeContext) -> None:
+        attempts.append(ctx.attempt)
+        if ctx.attempt == 1:
+            fail(ctx)
+
+    retry = {"maxAttempts": 2, "backoffMs": 200}
+    document = flow(node("a", "ProbeNode", retry=retry), node("b", "SlowNode"))
+    execution = execution_of(world, document)
+    outlast = node_that(
+        lambda _: wait_until(lambda: attempts == [1, 2], "it is tried again"), "SlowNode"
+    )
+
+    assert process.run(execution, node_that(fail_once), outlast) is RunEnd.FINISHED
+
+
+# -- at once
+
+
+def test_at_most_so_many_nodes_run_at_once(world: PgWorld, process: Process) -> None:
+    now: list[str] = []
+    most: list[int] = []
+    lock = threading.Lock()
+
+    def crowd(ctx: NodeContext) -> None:
+        with lock:
+            now.append(ctx.node_id)
+            most.append(len(now))
+        ctx.sleep(20)
+        with lock:
+            now.remove(ctx.node_id)
+
+    document = flow(*(node(f"n{number}", "ProbeNode") for number in range(9)))
+    execution = execution_of(world, document, options=options(maxConcurrency=3))
+
+    process.run(execution, node_that(crowd))
+
+    assert max(most) == 3
+    started = [each for each in told(world, execution) if each.startswith("node:started")]
+    assert started == [f"node:started n{number}" for number in range(9)]
