@@ -14,6 +14,7 @@ from celery.signals import worker_process_init, worker_process_shutdown
 
 from app.config import Settings, load_settings
 from app.store.records import WorkerRow
+from tasks.announcer import Announcer
 from tasks.app import app
 from tasks.process import WorkerProcess, become, lock_key, make_worker_id, process
 from tasks.sweeper import Sweeper
@@ -35,6 +36,8 @@ class Keeper(bootsteps.StartStopStep):
         self.settings = load_settings()
         # Named before the pool forks: children are named after their parent.
         self.worker_id = make_worker_id(self.settings)
+        self.nodename: str = parent.hostname
+        self.sends_events: bool = parent.task_events
         self.process: WorkerProcess | None = None
         self.sweeper: Sweeper | None = None
         _keepers[:] = [self]
@@ -47,7 +50,7 @@ class Keeper(bootsteps.StartStopStep):
             pool=_POOLS[parent.pool_cls.__module__.rsplit(".", 1)[1]],
             concurrency=parent.concurrency,
         )
-        self.process = WorkerProcess(app, self.settings, row)
+        self.process = WorkerProcess(app, self.settings, row, self.new_announcer())
         become(self.process)
         self.process.leases.start()
         self.sweeper = Sweeper(self.process, self.settings)
@@ -59,6 +62,11 @@ class Keeper(bootsteps.StartStopStep):
             self.sweeper.stop()
         if self.process is not None:
             self.process.leases.stop(unregister=True)
+            self.process.announcer.close()
+
+    def new_announcer(self) -> Announcer:
+        """Make what tells of this worker's tasks: each process has one of its own."""
+        return Announcer(app, self.nodename, enabled=self.sends_events)
 
     def inherited(self) -> list[int]:
         """Connections of the parent that a forked child holds copies of."""
@@ -83,7 +91,7 @@ def begin_child(**_: object) -> None:
         os.close(fileno)
     child_id = f"{keeper.worker_id}/{os.getpid()}-{secrets.token_hex(2)}"
     row = _row(keeper.settings, child_id, pool="prefork", concurrency=1, parent=keeper.worker_id)
-    child = WorkerProcess(app, keeper.settings, row)
+    child = WorkerProcess(app, keeper.settings, row, keeper.new_announcer())
     become(child)
     child.leases.start()
 
@@ -92,6 +100,7 @@ def begin_child(**_: object) -> None:
 def end_child(**_: object) -> None:
     """A child ends in good order: nothing runs in it."""
     process().leases.stop(unregister=True)
+    process().announcer.close()
 
 
 def _row(
