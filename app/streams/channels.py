@@ -25,6 +25,8 @@ class Channel:
     def __init__(self, execution_id: str, head: Head) -> None:
         self.execution_id = execution_id
         self.watchers = 0
+        #: Whether the stream in Redis holds what nobody of us wrote: it is left alone then.
+        self.is_foreign = False
         self._known = head.last_event_index
         self._status = head.status if head.is_final else None
         self._gone = False

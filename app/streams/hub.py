@@ -127,7 +127,7 @@ class _StreamReader:
     def read(self, channels: Channels) -> float:
         """Wait for entries and note them; how long (s) to pause afterwards."""
         self._waker.rearm()
-        live = [each for each in channels.all() if each.final_status is None]
+        live = [each for each in channels.all() if _is_worth_reading(each)]
         if not live:
             self._waker.wait(BLOCK_S)
             return 0.0
@@ -196,7 +196,15 @@ class _Waker:
             self._truce.begin()
 
 
+def _is_worth_reading(channel: Channel) -> bool:
+    return channel.final_status is None and not channel.is_foreign
+
+
 def _note(channel: Channel, entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> None:
     entry_id, fields = entries[-1]
-    count = int(keys.field(fields, keys.EVENT_COUNT))
-    channel.note(keys.first_index(entry_id) + count - 1)
+    try:
+        count = int(keys.field(fields, keys.EVENT_COUNT))
+        channel.note(keys.first_index(entry_id) + count - 1)
+    except ValueError:
+        _log.warning("%s holds a foreign entry", keys.events(channel.execution_id))
+        channel.is_foreign = True

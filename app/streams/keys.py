@@ -43,6 +43,9 @@ WORK = "cg:work"
 #: How long (ms) an offer lies there at most; who made it takes it back at once.
 WORK_TTL_MS = 1000
 
+#: The largest index that PostgreSQL can hold.
+MAX_INDEX = 2**31 - 1
+
 EVENT_COUNT = b"n"
 EVENT_LINES = b"e"
 
@@ -83,10 +86,13 @@ def entry_id(first_index: int) -> str:
 
 
 def first_index(entry: bytes) -> int:
-    """The index of the event that an entry begins with."""
-    return int(entry.split(b"-", 1)[0]) - _ID_OFFSET
+    """The index of the event that an entry begins with. Raises ValueError for a foreign one."""
+    index = int(entry.removesuffix(b"-0")) - _ID_OFFSET
+    if index > MAX_INDEX:
+        raise ValueError("no index is so large")
+    return index
 
 
 def field(fields: Sequence[bytes], name: bytes) -> bytes:
-    """A field of an entry as Redis sends it: names and values in turn."""
+    """A field of an entry as Redis sends it: names and values in turn. May raise ValueError."""
     return fields[fields.index(name) + 1]

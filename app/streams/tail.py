@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from queue import LifoQueue
 from typing import Any, Protocol
@@ -65,7 +65,7 @@ class RedisTail:
             return []
         finally:
             self._idle.put(connection)
-        return [_entry(entry_id, fields) for entry_id, fields in reply]
+        return list(_entries(reply))
 
 
 def _ask(connection: Any, words: Sequence[str | int]) -> Any:
@@ -82,5 +82,11 @@ def _ask(connection: Any, words: Sequence[str | int]) -> Any:
         return connection.read_response()
 
 
-def _entry(entry_id: bytes, fields: Sequence[bytes]) -> Entry:
-    return Entry(keys.first_index(entry_id), keys.field(fields, keys.EVENT_LINES).split(b"\n"))
+def _entries(reply: Sequence[tuple[bytes, Sequence[bytes]]]) -> Iterator[Entry]:
+    for entry_id, fields in reply:
+        try:
+            lines = keys.field(fields, keys.EVENT_LINES)
+            yield Entry(keys.first_index(entry_id), lines.split(b"\n"))
+        except ValueError:
+            # Nobody of us wrote it; what should stand there is in PostgreSQL.
+            return

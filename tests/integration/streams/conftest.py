@@ -12,14 +12,13 @@ from urllib.parse import urlencode
 import psycopg2
 import pytest
 from flask import Flask
-from psycopg2.extras import execute_values
 from redis import Redis
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as connect_websocket
 from werkzeug.serving import make_server
 
-from app.events.wire import envelope, timestamp
+from app.events.wire import batch_text, envelope, timestamp
 from app.store.database import Database
 from app.store.events import EventLog
 from app.streams import keys
@@ -59,9 +58,10 @@ class History:
             execution_id,
         )
         [(at,)] = self.execute(
-            "INSERT INTO chaingraph_execution_events (execution_id, index, type, timestamp, data)"
-            " VALUES (%s, -1, 'execution:created', date_trunc('milliseconds', now()), '{}')"
-            " RETURNING timestamp",
+            "INSERT INTO chaingraph_event_batches"
+            " (execution_id, first_index, size, written_at, events)"
+            " VALUES (%s, -1, 1, date_trunc('milliseconds', now()),"
+            """ '[["execution:created", {}]]') RETURNING written_at""",
             execution_id,
         )
         if publish:
@@ -87,13 +87,15 @@ class History:
             len(encoded),
         )
         rows = [(execution_id, first + at_, t, at, data) for at_, (t, data) in enumerate(encoded)]
-        with self._connection.cursor() as cursor:
-            execute_values(
-                cursor,
-                "INSERT INTO chaingraph_execution_events"
-                " (execution_id, index, type, timestamp, data) VALUES %s",
-                rows,
-            )
+        self.execute(
+            "INSERT INTO chaingraph_event_batches"
+            " (execution_id, first_index, size, written_at, events) VALUES (%s, %s, %s, %s, %s)",
+            execution_id,
+            first,
+            len(encoded),
+            at,
+            batch_text(encoded),
+        )
         self.execute("COMMIT")
         lines = [envelope(execution_id, i, t, timestamp(at), data) for _, i, t, at, data in rows]
         return first, lines

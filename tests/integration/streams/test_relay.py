@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection
 
+from app.streams import keys
 from app.streams.publisher import Batch
 from tests.integration.streams.conftest import History, Served, receive_all
 from tests.waiting import wait_until
@@ -101,6 +102,21 @@ def test_redis_flushed_in_between_costs_nothing(served: Served, history: History
         history.redis.flushall()
         history.tell(execution, ENDED)
         assert receive_all(socket).indexes == [1, 2]
+
+
+@pytest.mark.parametrize("entry_id", ["*", "2-0"])
+def test_what_others_write_into_the_stream_is_passed_over(
+    served: Served, history: History, entry_id: str
+) -> None:
+    execution = history.create()
+    with served.connect() as socket:
+        assert next_frame(socket)["nextIndex"] == 0
+        history.redis.xadd(keys.events(execution), {"foreign": "entry"}, id=entry_id)
+        history.tell(execution, STARTED)
+        history.tell(execution, DONE, ENDED)
+        assert receive_all(socket).indexes == [0, 1, 2]
+    with served.connect() as socket:
+        assert receive_all(socket).indexes == [-1, 0, 1, 2]
 
 
 def test_publishing_twice_is_refused_by_redis(served: Served, history: History) -> None:
@@ -226,9 +242,7 @@ def test_a_deleted_execution_closes_its_sockets(served: Served, history: History
     with served.connect() as socket:
         assert next_frame(socket)["nextIndex"] == 0
         history.execute("DELETE FROM chaingraph_executions WHERE id = %s", execution)
-        history.execute(
-            "DELETE FROM chaingraph_execution_events WHERE execution_id = %s", execution
-        )
+        history.execute("DELETE FROM chaingraph_event_batches WHERE execution_id = %s", execution)
         assert receive_all(socket).code == 1008
 
 
