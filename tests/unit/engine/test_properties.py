@@ -28,7 +28,7 @@ CONTINUING = st.builds(
     RunOptions, max_concurrency=st.sampled_from([1, 2, 50]), fail_on_error=st.just(False)
 )
 
-examples = settings(deadline=None, print_blob=True, max_examples=150)
+examples = settings(deadline=None, print_blob=True, max_examples=100)
 
 
 def driven(graph: Graph, options: RunOptions, seed: int) -> Drive:
