@@ -1,0 +1,180 @@
+"""A stream of events that goes on where it was cut off."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from websockets.http11 import Request, Response
+from websockets.sync.server import Server, ServerConnection, serve
+
+from app.client import ApiProblem, ServerUnreachable, UnexpectedAnswer
+from app.client.executions import Executions
+from app.client.transport import Transport
+from app.embedded.ports import free_port
+
+AT = "2026-01-02T03:04:05.678Z"
+
+#: What a server does with one connection.
+Act = Callable[[ServerConnection], None]
+
+
+def event(index: int) -> dict[str, Any]:
+    return {"index": index, "type": "t", "timestamp": AT, "executionId": "EX1", "data": {}}
+
+
+def frame(*indexes: int, next_index: int | None = None) -> str:
+    end = indexes[-1] + 1 if next_index is None else next_index
+    return json.dumps({"events": [event(index) for index in indexes], "nextIndex": end})
+
+
+END = json.dumps({"end": True, "status": "completed", "nextIndex": 9})
+
+
+def sends(*frames: str, code: int = 1000) -> Act:
+    def act(connection: ServerConnection) -> None:
+        for each in frames:
+            connection.send(each)
+        connection.close(code)
+
+    return act
+
+
+def breaks(*frames: str) -> Act:
+    """Cut off without a word."""
+
+    def act(connection: ServerConnection) -> None:
+        for each in frames:
+            connection.send(each)
+        connection.socket.close()
+
+    return act
+
+
+class Relay:
+    """A server that acts on one connection after the other, or refuses it with a status."""
+
+    def __init__(self, *acts: Act | int) -> None:
+        self.queries: list[dict[str, list[str]]] = []
+        self.headers: list[Any] = []
+        self.pauses: list[float] = []
+        self._acts = list(acts)
+        self._server: Server | None = None
+        self.executions: Executions
+
+    @contextmanager
+    def running(self) -> Iterator[Relay]:
+        with serve(self._handle, "127.0.0.1", 0, process_request=self._check) as server:
+            thread = threading.Thread(target=server.serve_forever)
+            thread.start()
+            port = server.socket.getsockname()[1]
+            transport = Transport(
+                f"http://127.0.0.1:{port}", "t0ken", timeout_s=1, pause=self.pauses.append
+            )
+            self.executions = Executions(transport, lambda: 0.0)
+            try:
+                yield self
+            finally:
+                transport.close()
+                server.shutdown()
+                thread.join()
+
+    def _check(self, connection: ServerConnection, request: Request) -> Response | None:
+        self.queries.append(parse_qs(urlsplit(request.path).query))
+        self.headers.append(request.headers)
+        act = self._acts[0]
+        if not isinstance(act, int):
+            return None
+        self._acts.pop(0)
+        body = {"code": "NOPE", "detail": "no", "status": act}
+        return connection.respond(HTTPStatus(act), json.dumps(body))
+
+    def _handle(self, connection: ServerConnection) -> None:
+        act = self._acts.pop(0)
+        assert not isinstance(act, int)
+        act(connection)
+
+
+def indexes(relay: Relay, **options: Any) -> list[int]:
+    with relay.running():
+        return [each.index for each in relay.executions.events("EX1", **options)]
+
+
+def test_events_come_in_order_and_the_stream_ends_with_the_execution() -> None:
+    relay = Relay(sends(frame(-1, 0), frame(1), END))
+    with relay.running():
+        stream = relay.executions.events("EX1")
+        assert [each.index for each in stream] == [-1, 0, 1]
+        assert stream.status == "completed"
+        assert stream.next_index == 9
+        assert list(stream) == []
+    assert relay.headers[0]["Authorization"] == "Bearer t0ken"
+
+
+@pytest.mark.parametrize(
+    "lost", [sends(frame(-1, 0, 1), code=1012), sends(frame(-1, 0, 1)), breaks(frame(-1, 0, 1))]
+)
+def test_a_lost_connection_goes_on_after_the_last_event(lost: Act) -> None:
+    relay = Relay(lost, sends(frame(2, 3), END))
+    assert indexes(relay) == [-1, 0, 1, 2, 3]
+    assert [query["fromIndex"] for query in relay.queries] == [["-1"], ["2"]]
+
+
+def test_it_goes_on_after_events_that_were_filtered_out() -> None:
+    relay = Relay(sends(frame(4, next_index=40), code=1012), sends(frame(41), END))
+    assert indexes(relay, from_index=3, types=["t", "u"]) == [4, 41]
+    assert relay.queries[0] == {"fromIndex": ["3"], "eventTypes": ["t,u"]}
+    assert relay.queries[1] == {"fromIndex": ["40"], "eventTypes": ["t,u"]}
+
+
+def test_a_server_that_is_full_or_restarts_is_asked_again() -> None:
+    relay = Relay(503, 429, sends(frame(0), code=1012), 503, sends(END))
+    assert indexes(relay) == [0]
+    assert len(relay.pauses) == 4
+
+
+def test_a_refusal_is_the_problem_that_the_api_told() -> None:
+    relay = Relay(404)
+    with relay.running(), pytest.raises(ApiProblem) as caught:
+        next(relay.executions.events("EX1"))
+    assert caught.value.status == 404
+    assert caught.value.code == "NOPE"
+
+
+def test_a_connection_that_was_there_is_sought_for_long_a_missing_server_isn_t() -> None:
+    relay = Relay(sends(frame(0)), *[503] * 13, sends(END))
+    assert indexes(relay) == [0]
+    pauses: list[float] = []
+    transport = Transport(f"http://127.0.0.1:{free_port()}", None, timeout_s=1, pause=pauses.append)
+    with pytest.raises(ServerUnreachable):
+        next(Executions(transport, lambda: 0.0).events("EX1"))
+    assert len(pauses) == 4
+    transport.close()
+
+
+@pytest.mark.parametrize("text", ["no", "[]", "{}", '{"events": [{}], "nextIndex": 1}'])
+def test_frames_that_aren_t_ours_are_told_of(text: str) -> None:
+    relay = Relay(sends(text, code=1012))
+    with relay.running(), pytest.raises(UnexpectedAnswer):
+        next(relay.executions.events("EX1"))
+
+
+def test_whoever_leaves_early_closes_the_connection() -> None:
+    closed = threading.Event()
+
+    def act(connection: ServerConnection) -> None:
+        connection.send(frame(0))
+        assert list(connection) == []
+        closed.set()
+
+    relay = Relay(act)
+    with relay.running():
+        with relay.executions.events("EX1") as stream:
+            assert next(stream).index == 0
+        assert closed.wait(5)

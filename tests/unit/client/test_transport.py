@@ -1,0 +1,239 @@
+"""Calls of the API: what is tried again and what isn't, and what an error tells."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from app.client import ApiProblem, Client, ClientError, ServerUnreachable, UnexpectedAnswer
+from app.client.errors import WaitTimeout
+from app.client.executions import Executions
+from app.client.flows import Flows
+from app.client.retrying import LONGEST_PAUSE_S, Patience
+from app.client.shapes import Fault
+from app.client.transport import Transport
+
+AT = "2026-01-02T03:04:05.678Z"
+
+EXECUTION = {
+    "id": "EX1",
+    "flowId": "V21",
+    "flowVersion": 3,
+    "status": "running",
+    "requested": None,
+    "waiting": None,
+    "progress": {"total": 5, "completed": 1, "failed": 1, "skipped": 1},
+    "outputs": None,
+    "errorMessage": None,
+    "errorNodeId": None,
+    "createdAt": AT,
+    "startedAt": AT,
+    "completedAt": None,
+    "lastEventIndex": 4,
+}
+
+
+def problem(status: int, code: str = "X", **more: Any) -> httpx.Response:
+    headers = more.pop("headers", None)
+    body = {"status": status, "code": code, "detail": "why", **more}
+    return httpx.Response(status, json=body, headers=headers)
+
+
+class Server:
+    """Gives the answers it was told, in order; the last one again and again."""
+
+    def __init__(self, *answers: httpx.Response | Exception, token: str | None = None) -> None:
+        self.requests: list[httpx.Request] = []
+        self.pauses: list[float] = []
+        self._answers = list(answers)
+        self.transport = Transport(
+            "http://api.test/base/",
+            token,
+            timeout_s=1,
+            pause=self.pauses.append,
+            http=httpx.MockTransport(self._answer),
+        )
+        self.flows = Flows(self.transport)
+        self.executions = Executions(self.transport, self.clock)
+
+    def clock(self) -> float:
+        return sum(self.pauses)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def ok(value: Any = None) -> httpx.Response:
+    return httpx.Response(200, json=EXECUTION if value is None else value)
+
+
+@pytest.mark.parametrize("error", [httpx.ConnectError("refused"), httpx.ConnectTimeout("late")])
+def test_what_was_never_sent_is_tried_again(error: Exception) -> None:
+    server = Server(error, error, ok())
+    assert server.executions.create("V21").id == "EX1"
+    assert len(server.requests) == 3
+    assert server.pauses[0] < server.pauses[1]
+
+
+def test_a_server_that_stays_away_is_told_of_after_five_tries() -> None:
+    server = Server(httpx.ConnectError("refused"))
+    with pytest.raises(ServerUnreachable, match=r"http://api\.test/base can't be reached: refused"):
+        server.executions.get("EX1")
+    assert len(server.requests) == 5
+    assert sum(server.pauses) < 2
+
+
+@pytest.mark.parametrize("lost", [httpx.ReadError("reset"), httpx.RemoteProtocolError("closed")])
+def test_a_lost_answer_is_asked_for_again_but_nothing_is_created_twice(lost: Exception) -> None:
+    server = Server(lost, ok())
+    assert server.executions.get("EX1").status == "running"
+    server = Server(lost, ok())
+    with pytest.raises(ServerUnreachable):
+        server.executions.create("V21")
+    assert len(server.requests) == 1
+
+
+def test_a_database_that_is_away_is_waited_for_where_twice_is_no_harm() -> None:
+    away = problem(503, headers={"Retry-After": "2"})
+    server = Server(away, ok())
+    server.executions.get("EX1")
+    assert 2 <= server.pauses[0] <= 2.5
+    server = Server(away, ok({"valid": True, "errors": [], "warnings": []}))
+    assert server.flows.validate({}).is_valid
+    server = Server(away, ok())
+    with pytest.raises(ApiProblem) as caught:
+        server.executions.create("V21")
+    assert caught.value.status == 503
+
+
+def test_whoever_is_over_the_rate_waits_as_long_as_told_within_reason() -> None:
+    server = Server(problem(429, headers={"Retry-After": "3600"}), ok())
+    server.executions.create("V21")
+    assert LONGEST_PAUSE_S <= server.pauses[0] <= LONGEST_PAUSE_S * 1.25
+
+
+@pytest.mark.parametrize("date", ["Wed, 21 Oct 2026 07:28:00 GMT", "-1", "٣"])
+def test_a_retry_after_that_is_no_number_of_seconds_counts_as_none(date: str) -> None:
+    server = Server(problem(429, headers=[(b"Retry-After", date.encode())]), ok())
+    server.executions.get("EX1")
+    assert server.pauses[0] < 1
+
+
+def test_a_refusal_is_an_exception_with_everything_the_api_said() -> None:
+    faults = [{"pointer": "/nodes/0/type", "message": "unknown"}]
+    server = Server(problem(422, "VALIDATION_ERROR", errors=faults))
+    with pytest.raises(ApiProblem) as caught:
+        server.flows.store({})
+    assert caught.value.status == 422
+    assert caught.value.code == "VALIDATION_ERROR"
+    assert caught.value.detail == "why"
+    assert caught.value.errors == (Fault("/nodes/0/type", "unknown"),)
+    assert str(caught.value) == "422 VALIDATION_ERROR: why; /nodes/0/type: unknown"
+    assert isinstance(caught.value, ClientError)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(502, text="<html>bad gateway</html>"),
+        httpx.Response(404, json=["not", "ours"]),
+        httpx.Response(200, text="hello"),
+    ],
+)
+def test_somebody_else_at_the_address_is_told_apart(answer: httpx.Response) -> None:
+    with pytest.raises(UnexpectedAnswer):
+        Server(answer).executions.get("EX1")
+
+
+def test_a_request_is_what_the_api_takes() -> None:
+    server = Server(ok(), token="t0ken")
+    server.executions.create("V21", inputs={"a": {"text": "\ud800"}}, autostart=True)
+    request = server.requests[0]
+    assert str(request.url) == "http://api.test/base/api/v1/executions"
+    assert request.headers["Authorization"] == "Bearer t0ken"
+    assert request.headers["Content-Type"] == "application/json"
+    body = {"flowId": "V21", "inputs": {"a": {"text": "\ud800"}}, "autostart": True}
+    assert json.loads(request.content) == body
+
+
+def test_ids_are_steps_of_the_path_whatever_they_hold() -> None:
+    server = Server(ok())
+    server.executions.get("a/../b?c")
+    assert server.requests[0].url.raw_path == b"/base/api/v1/executions/a%2F..%2Fb%3Fc"
+
+
+def test_an_execution_is_read_with_types_and_keeps_what_came() -> None:
+    execution = Server(ok()).executions.get("EX1")
+    assert execution.progress.settled == 3
+    assert execution.started_at is not None
+    assert execution.started_at.isoformat() == "2026-01-02T03:04:05.678000+00:00"
+    assert not execution.is_final
+    assert execution.raw == EXECUTION
+
+
+def test_lists_go_on_to_the_last_page() -> None:
+    pages = [
+        ok({"items": [EXECUTION, EXECUTION], "nextCursor": "c1"}),
+        ok({"items": [EXECUTION], "nextCursor": None}),
+    ]
+    server = Server(*pages)
+    assert len(list(server.executions.list(status="running"))) == 3
+    queries = [dict(request.url.params) for request in server.requests]
+    assert queries == [{"status": "running"}, {"status": "running", "cursor": "c1"}]
+
+
+def test_waiting_ends_with_the_execution() -> None:
+    server = Server(ok(), ok(), ok(EXECUTION | {"status": "failed"}))
+    assert server.executions.wait("EX1").status == "failed"
+    assert len(server.requests) == 3
+
+
+def test_waiting_survives_a_restart_of_the_server_but_not_its_absence_at_first() -> None:
+    refused = httpx.ConnectError("refused")
+    server = Server(ok(), *[refused] * 12, ok(EXECUTION | {"status": "completed"}))
+    assert server.executions.wait("EX1").is_final
+    server = Server(refused)
+    with pytest.raises(ServerUnreachable):
+        server.executions.wait("EX1")
+    assert len(server.requests) == 5
+
+
+def test_waiting_ends_in_time() -> None:
+    server = Server(ok())
+    with pytest.raises(WaitTimeout, match="EX1 is running after 3 s") as caught:
+        server.executions.wait("EX1", 3)
+    assert isinstance(caught.value, TimeoutError)
+    assert sum(server.pauses) == pytest.approx(3)
+
+
+def test_pauses_double_up_to_a_limit() -> None:
+    patience = Patience(first_pause_s=1, longest_pause_s=4)
+    for failures, pause in enumerate([1, 2, 4, 4, 4], start=1):
+        assert pause <= patience.pause_s(failures) <= pause * 1.25
+    assert patience.pause_s(100_000) <= 5
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1:4021", "ftp://host", "http://"])
+def test_an_address_that_is_none_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match="base_url begins with http"):
+        Client(url)
+
+
+@pytest.fixture
+def proxy_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.test:3128")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_no_proxy_stands_between_this_machine_and_itself(host: str, proxy_is_set: None) -> None:
+    assert not Transport(f"http://{host}:1", None, timeout_s=1).uses_proxy
+    assert Transport("http://example.test", None, timeout_s=1).uses_proxy
