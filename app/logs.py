@@ -67,7 +67,7 @@ def logging_config(settings: Settings) -> Mapping[str, Any]:
         "root": {"level": level, "handlers": list(handlers)},
         "loggers": {
             name: {"level": level, "handlers": [], "propagate": True}
-            for name in ("celery", "gunicorn.error", "gunicorn.access")
+            for name in ("celery", "gunicorn.error")
         }
         # Celery's lines on every task, and on every renewal of its own: for debugging only.
         | {name: {"level": _at_least_warning(level)} for name in _CHATTY},
@@ -75,7 +75,15 @@ def logging_config(settings: Settings) -> Mapping[str, Any]:
 
 
 #: Libraries whose info lines come with every message or request.
-_CHATTY = ("celery.app.trace", "celery.worker.strategy", "kombu", "httpx", "httpcore")
+_CHATTY = (
+    "alembic",
+    "celery.app.trace",
+    "celery.worker.strategy",
+    "gunicorn.access",
+    "httpcore",
+    "httpx",
+    "kombu",
+)
 
 
 def _at_least_warning(level: str) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging
 
 from app.config import load_settings
@@ -10,6 +13,8 @@ from app.logs import set_up_logging
 from tasks.broker import guard_closed_channel
 
 guard_closed_channel()
+# Celery warns of root because pickled messages would run as root; ours are JSON, ids only.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = Celery("chaingraph")
 app.config_from_object("celeryconfig")

@@ -26,7 +26,7 @@ TABLES = (
     "chaingraph_execution_claims",
     "chaingraph_execution_recovery",
     "chaingraph_checkpoints",
-    "chaingraph_execution_events",
+    "chaingraph_event_batches",
     "chaingraph_workers",
     "chaingraph_beat",
     "chaingraph_flow_versions",

@@ -26,6 +26,8 @@ MARGIN_S = 5.0
 WORKERS_READY_WITHIN_S = 60.0
 WEB_STOPS_WITHIN_S = 35.0
 
+#: Workers tell one another nothing: they meet in PostgreSQL.
+WORKER_OPTIONS = ("--without-gossip", "--without-mingle")
 FLOWER_OPTIONS = ("--read_only", "--max_tasks=10000", "--purge_offline_workers=300")
 
 Environ = Mapping[str, str]
@@ -91,7 +93,7 @@ class Programs:
         name = f"worker{number}"
         return Program(
             name=name,
-            command=_python("celery", "-A", "tasks", "worker", "-n", f"{name}@%h"),
+            command=_python("celery", "-A", "tasks", "worker", *WORKER_OPTIONS, "-n", f"{name}@%h"),
             environ=self.environ,
             rank=WORKERS,
             is_ready=_alive(self.settings.database_url, number),

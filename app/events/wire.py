@@ -59,6 +59,11 @@ def envelope(execution_id: str, index: int, event_type: str, at: str, data: str)
     ).encode()
 
 
+def data_text(events: Sequence[EncodedEvent]) -> str:
+    """Write the data of events as the store keeps it: a JSON array beside their types."""
+    return "[" + ",".join([data for _, data in events]) + "]"
+
+
 def envelopes(
     execution_id: str, first_index: int, at: datetime, events: Sequence[EncodedEvent]
 ) -> list[bytes]:

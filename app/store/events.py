@@ -11,11 +11,18 @@ from app.store.database import Database, Statement
 #: The largest index there can be.
 _NO_BOUND = 2**31 - 1
 
+#: The batches that reach into the range, and of these the events in it.
 _READ = """
-    SELECT index, type, timestamp, data::text
-    FROM chaingraph_execution_events
-    WHERE execution_id = $1 AND index BETWEEN $2 AND $3 {which}
-    ORDER BY index
+    SELECT b.first_index + (e.place - 1)::int AS index, e.type, b.written_at, e.data::text
+    FROM chaingraph_event_batches AS b,
+        ROWS FROM (unnest(b.types), json_array_elements(b.data)) WITH ORDINALITY
+            AS e(type, data, place)
+    WHERE b.execution_id = $1
+        AND b.first_index BETWEEN coalesce((
+            SELECT max(first_index) FROM chaingraph_event_batches
+            WHERE execution_id = $1 AND first_index <= $2), $2) AND $3
+        AND b.first_index + e.place - 1 BETWEEN $2 AND $3 {which}
+    ORDER BY b.first_index, e.place
     LIMIT $4
 """
 
@@ -25,7 +32,7 @@ READ = Statement("read_events", "text, int, int, int", _READ.format(which=""))
 READ_TYPES = Statement(
     "read_events_of_types",
     "text, int, int, int, text[]",
-    _READ.format(which="AND type = ANY ($5)"),
+    _READ.format(which="AND e.type = ANY ($5)"),
 )
 #: (executions): one query for all that a process watches.
 HEADS = Statement(

@@ -39,9 +39,9 @@ CREATE = Statement(
             nodes_total, at
         FROM rows
     )
-    INSERT INTO chaingraph_execution_events (execution_id, index, type, timestamp, data)
-    SELECT id, -1, 'execution:created', at, created_event::json FROM rows
-    RETURNING timestamp
+    INSERT INTO chaingraph_event_batches (execution_id, first_index, written_at, types, data)
+    SELECT id, -1, at, ARRAY['execution:created'], ('[' || created_event || ']')::json FROM rows
+    RETURNING written_at
     """,
 )
 

@@ -99,15 +99,14 @@ _WRITE = """
             outputs = excluded.outputs, chosen = excluded.chosen, error = excluded.error,
             retry_at = excluded.retry_at
     ), told AS (
-        INSERT INTO chaingraph_execution_events (execution_id, index, type, timestamp, data)
-        SELECT $1, guard.first + u.place - 1, u.type, guard.at, u.data::json
-        FROM guard, unnest($4, $5) WITH ORDINALITY AS u(type, data, place)
+        INSERT INTO chaingraph_event_batches (execution_id, first_index, written_at, types, data)
+        SELECT $1, guard.first, guard.at, $4, $5::json FROM guard WHERE cardinality($4) > 0
     ){release}
     SELECT first, at, requested FROM guard
 """
 
 _WRITE_TYPES = (
-    "text, int, int, text[], text[], text, int, int, int, "
+    "text, int, int, text[], text, text, int, int, int, "
     "text[], int[], text[], int[], int[], text[], text[], text[], timestamptz[], timestamptz[]"
 )
 

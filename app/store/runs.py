@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from app.errors import StoreUnavailable
+from app.events.wire import data_text
 from app.store import run_statements as sql
 from app.store import step_statements as steps
 from app.store.database import Database, Session, Statement
@@ -193,7 +194,7 @@ def _boundary_args(fence: Fence, writes: int, boundary: Boundary) -> tuple[objec
         fence.epoch,
         writes,
         [type_ for type_, _ in boundary.events],
-        [data for _, data in boundary.events],
+        data_text(boundary.events),
         boundary.grants,
         boundary.progress.completed,
         boundary.progress.failed,

@@ -132,6 +132,12 @@ _AUDIT = """
     )
 """
 
+_TOLD = """
+    SELECT told.first_index + (e.place - 1)::int, e.type, told.written_at, e.data::text
+    FROM told, ROWS FROM (unnest(told.types), json_array_elements(told.data)) WITH ORDINALITY
+        AS e(type, data, place)
+"""
+
 #: (execution, epoch, reason, by worker, previous worker, most crashes): take it from its
 #: owner for another to go on with. Void where it crashed too often.
 RECOVER = Statement(
@@ -144,13 +150,13 @@ RECOVER = Statement(
         WHERE id = $1 AND epoch = $2 AND completed_at IS NULL AND crashes + {_COUNTS} < $6
         RETURNING id, last_event_index, updated_at
     ), {_AUDIT}, told AS (
-        INSERT INTO chaingraph_execution_events (execution_id, index, type, timestamp, data)
-        SELECT id, last_event_index, 'execution:recovered', updated_at,
-            json_build_object('reason', $3, 'previousWorkerId', $5, 'workerId', $4)
+        INSERT INTO chaingraph_event_batches (execution_id, first_index, written_at, types, data)
+        SELECT id, last_event_index, updated_at, ARRAY['execution:recovered'], json_build_array(
+            json_build_object('reason', $3, 'previousWorkerId', $5, 'workerId', $4))
         FROM guard
-        RETURNING index, type, timestamp, data::text
+        RETURNING first_index, written_at, types, data
     )
-    SELECT index, type, timestamp, data FROM told
+    {_TOLD}
     """,
 )
 
@@ -171,19 +177,17 @@ GIVE_UP = Statement(
         RETURNING id, last_event_index, updated_at, error_message,
             (1000 * extract(epoch FROM updated_at - started_at))::bigint AS ms
     ), {_AUDIT}, told AS (
-        INSERT INTO chaingraph_execution_events (execution_id, index, type, timestamp, data)
-        SELECT id, last_event_index - 1, 'flow:failed', updated_at,
-            json_build_object('executionTimeMs', ms,
-                'error', json_build_object('type', 'WorkerLost', 'message', error_message))
+        INSERT INTO chaingraph_event_batches (execution_id, first_index, written_at, types, data)
+        SELECT id, last_event_index - 1, updated_at, ARRAY['flow:failed', 'execution:failed'],
+            json_build_array(
+                json_build_object('executionTimeMs', ms,
+                    'error', json_build_object('type', 'WorkerLost', 'message', error_message)),
+                json_build_object('executionTimeMs', ms,
+                    'errorMessage', error_message, 'errorNodeId', NULL))
         FROM guard
-        UNION ALL
-        SELECT id, last_event_index, 'execution:failed', updated_at,
-            json_build_object('executionTimeMs', ms, 'errorMessage', error_message,
-                'errorNodeId', NULL)
-        FROM guard
-        RETURNING index, type, timestamp, data::text
+        RETURNING first_index, written_at, types, data
     )
-    SELECT index, type, timestamp, data FROM told ORDER BY index
+    {_TOLD}
     """,
 )
 

@@ -13,6 +13,7 @@ are heap-only and their log records short.
 from __future__ import annotations
 
 from sqlalchemy import (
+    ARRAY,
     JSON,
     BigInteger,
     CheckConstraint,
@@ -225,15 +226,28 @@ checkpoints = Table(
     CheckConstraint("status IN ('completed', 'error', 'waiting')", name="status"),
 )
 
-events = Table(
-    "chaingraph_execution_events",
+#: Events as they were written, those of one statement in a row: of one time, numbered from
+#: `first_index`, their types beside an array of their data. `EVENTS_VIEW` shows them singly.
+event_batches = Table(
+    "chaingraph_event_batches",
     metadata,
     Column("execution_id", Text, primary_key=True),
-    Column("index", Integer, primary_key=True),
-    Column("type", Text, nullable=False),
-    Column("timestamp", _at, nullable=False),
+    Column("first_index", Integer, primary_key=True),
+    Column("written_at", _at, nullable=False),
+    Column("types", ARRAY(Text), nullable=False),
     Column("data", JSON, nullable=False),
+    CheckConstraint("cardinality(types) >= 1", name="types"),
 )
+
+#: The log of events for people: an event a row.
+EVENTS_VIEW = """
+CREATE VIEW chaingraph_execution_events AS
+SELECT b.execution_id, b.first_index + (e.place - 1)::integer AS index,
+    e.type, b.written_at AS "timestamp", e.data
+FROM chaingraph_event_batches AS b,
+    ROWS FROM (unnest(b.types), json_array_elements(b.data)) WITH ORDINALITY
+        AS e(type, data, place)
+"""
 
 workers = Table(
     "chaingraph_workers",

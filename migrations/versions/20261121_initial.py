@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from app.store.tables import EVENTS_VIEW
+
 revision = "a2935d7e55ce"
 down_revision = None
 branch_labels = None
@@ -81,16 +83,20 @@ def upgrade() -> None:
         postgresql_where=sa.text("node_id != ''"),
     )
     op.create_table(
-        "chaingraph_execution_events",
+        "chaingraph_event_batches",
         sa.Column("execution_id", sa.Text(), nullable=False),
-        sa.Column("index", sa.Integer(), nullable=False),
-        sa.Column("type", sa.Text(), nullable=False),
-        sa.Column("timestamp", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("first_index", sa.Integer(), nullable=False),
+        sa.Column("written_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("types", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("data", sa.JSON(), nullable=False),
+        sa.CheckConstraint(
+            "cardinality(types) >= 1", name=op.f("ck_chaingraph_event_batches_types")
+        ),
         sa.PrimaryKeyConstraint(
-            "execution_id", "index", name=op.f("pk_chaingraph_execution_events")
+            "execution_id", "first_index", name=op.f("pk_chaingraph_event_batches")
         ),
     )
+    op.execute(EVENTS_VIEW)
     op.create_table(
         "chaingraph_execution_recovery",
         sa.Column("id", sa.BigInteger(), autoincrement=True, nullable=False),
@@ -332,7 +338,8 @@ def downgrade() -> None:
         "ix_chaingraph_execution_recovery_execution", table_name="chaingraph_execution_recovery"
     )
     op.drop_table("chaingraph_execution_recovery")
-    op.drop_table("chaingraph_execution_events")
+    op.execute("DROP VIEW chaingraph_execution_events")
+    op.drop_table("chaingraph_event_batches")
     op.drop_index(
         "ix_chaingraph_execution_claims_steps",
         table_name="chaingraph_execution_claims",

@@ -18,7 +18,7 @@ from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as connect_websocket
 from werkzeug.serving import make_server
 
-from app.events.wire import batch_text, envelope, timestamp
+from app.events.wire import data_text, envelope, timestamp
 from app.store.database import Database
 from app.store.events import EventLog
 from app.streams import keys
@@ -59,9 +59,9 @@ class History:
         )
         [(at,)] = self.execute(
             "INSERT INTO chaingraph_event_batches"
-            " (execution_id, first_index, size, written_at, events)"
-            " VALUES (%s, -1, 1, date_trunc('milliseconds', now()),"
-            """ '[["execution:created", {}]]') RETURNING written_at""",
+            " (execution_id, first_index, written_at, types, data)"
+            " VALUES (%s, -1, date_trunc('milliseconds', now()), ARRAY['execution:created'],"
+            " '[{}]') RETURNING written_at",
             execution_id,
         )
         if publish:
@@ -89,12 +89,12 @@ class History:
         rows = [(execution_id, first + at_, t, at, data) for at_, (t, data) in enumerate(encoded)]
         self.execute(
             "INSERT INTO chaingraph_event_batches"
-            " (execution_id, first_index, size, written_at, events) VALUES (%s, %s, %s, %s, %s)",
+            " (execution_id, first_index, written_at, types, data) VALUES (%s, %s, %s, %s, %s)",
             execution_id,
             first,
-            len(encoded),
             at,
-            batch_text(encoded),
+            [event_type for event_type, _ in encoded],
+            data_text(encoded),
         )
         self.execute("COMMIT")
         lines = [envelope(execution_id, i, t, timestamp(at), data) for _, i, t, at, data in rows]
