@@ -314,9 +314,12 @@ class Run:
             # On a busy machine the node's thread may have waited for a processor as long as
             # this one: what it ends with now saves a statement.
             arrival = self._arrival(GRACE_S)
-        while arrival is not None:
+        if arrival is not None:
             self._take(arrival)
-            arrival = self._arrival(0)
+            # What came meanwhile, and no more: a node that never stops talking must not keep
+            # the run from its timers.
+            for _ in range(self.inbox.qsize()):
+                self._take(self.inbox.get())
         self._fire_timers()
 
     def _arrival(self, wait_s: float) -> Arrival | None:
