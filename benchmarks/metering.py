@@ -1,0 +1,117 @@
+"""What a stretch of work cost: CPU by kind of process, transactions, and WAL."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import psutil
+
+from benchmarks.database import Counters, Database
+from benchmarks.figures import Costs
+
+#: The load generator: this process and what it ran to its end.
+LOAD = "load"
+
+#: A backend hands its counts in when it has been idle for 10 s, or at the end of a transaction
+#: a second after the last time.
+COUNTED_WITHIN_S = 10.5
+
+Kinds = Callable[[], Mapping[str, list[psutil.Process]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """What the server does in any second (per s) while there is nothing to do."""
+
+    transactions: float
+    writing: float
+    wal_bytes: float
+
+
+@dataclass(slots=True)
+class Meter:
+    """Adds up what several stretches of work cost, on one database of the server.
+
+    `database` asks the questions; its own transactions count in the database `name` if it is
+    connected to that one.
+    """
+
+    label: str
+    kinds: Kinds
+    database: Database
+    name: str
+    background: Background
+    is_own_database: bool = True
+    _cpu_s: dict[str, float] = field(default_factory=dict, init=False)
+    _executions: int = field(default=0, init=False)
+    _opened_at: float = field(init=False)
+    _opened: Counters = field(init=False)
+    _asked: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._opened_at = time.monotonic()
+        self._opened = self.database.counters(self.name)
+        self._asked = self.database.asked
+
+    def work(self, act: Callable[[], int]) -> None:
+        """Have it done; it gives the number of executions that it was."""
+        before = cpu_by_kind(self.kinds())
+        self._executions += act()
+        after = cpu_by_kind(self.kinds())
+        for kind, used in after.items():
+            self._cpu_s[kind] = self._cpu_s.get(kind, 0.0) + used - before.get(kind, 0.0)
+
+    def read(self) -> Costs:
+        """What one execution cost; waits until the server has counted everything."""
+        time.sleep(COUNTED_WITHIN_S)
+        seconds = time.monotonic() - self._opened_at
+        now, opened, usual = self.database.counters(self.name), self._opened, self.background
+        asked = self.database.asked - self._asked if self.is_own_database else 0
+        each = max(1, self._executions)
+        return Costs(
+            name=self.label,
+            cpu_ms={kind: used * 1000 / each for kind, used in sorted(self._cpu_s.items())},
+            transactions=(
+                now.transactions - opened.transactions - asked - usual.transactions * seconds
+            )
+            / each,
+            writing=(now.writing - opened.writing - usual.writing * seconds) / each,
+            wal_bytes=(now.wal_bytes - opened.wal_bytes - usual.wal_bytes * seconds) / each,
+        )
+
+
+def observe_background(database: Database, name: str, seconds: float = 4.0) -> Background:
+    """Watch a stack that has nothing to do."""
+    time.sleep(COUNTED_WITHIN_S)
+    before, asked = database.counters(name), database.asked
+    time.sleep(seconds)
+    after = database.counters(name)
+    return _rates(before, after, database.asked - asked, seconds)
+
+
+def cpu_by_kind(kinds: Mapping[str, Iterable[psutil.Process]]) -> dict[str, float]:
+    """CPU used so far (s), with that of children that have ended; and our own."""
+    used = {kind: sum(map(_cpu_s, processes)) for kind, processes in kinds.items()}
+    own = os.times()
+    used[LOAD] = own.user + own.system + own.children_user + own.children_system
+    return used
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        # It ended since it was listed: its time is in its parent's from now on.
+        return 0.0
+    return float(times.user + times.system + times.children_user + times.children_system)
+
+
+def _rates(before: Counters, after: Counters, asked: int, seconds: float) -> Background:
+    return Background(
+        transactions=(after.transactions - before.transactions - asked) / seconds,
+        writing=(after.writing - before.writing) / seconds,
+        wal_bytes=(after.wal_bytes - before.wal_bytes) / seconds,
+    )

@@ -1,0 +1,100 @@
+"""The rounds of all that is measured in executions per second, turn by turn.
+
+Ours and the peer's alternate, so that whatever else the machine does meets both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
+from statistics import median
+
+from benchmarks import flows, w5_batch, w5_pure, w5_single
+from benchmarks.figures import Figure, Results, spread
+from benchmarks.metering import Meter, observe_background
+from benchmarks.options import Options
+from benchmarks.peers import Peer, run_peer
+from benchmarks.rounds import Round
+from benchmarks.stack import Stack
+
+BATCH, SINGLE, PURE, PEER = "W5, batch", "W5, single requests", "pure nodes, batch", "DBOS"
+
+#: Executions that every process sees before anything is timed.
+WARM_UP = 200
+
+Turn = Callable[[], Round]
+
+
+def measure(stack: Stack, options: Options, results: Results) -> None:
+    """Run the rounds; add the rates, their ratios and what an execution costs."""
+    with ExitStack() as opened:
+        turns = _ours(stack, options)
+        peer = opened.enter_context(run_peer(stack)) if options.peers else None
+        if peer is not None:
+            turns[PEER] = partial(peer.run, options.peer_count)
+        rates = _rounds(turns, options.rounds)
+        results.figures += _figures(rates)
+        _add_costs(stack, peer, turns, results)
+
+
+def warm_up(stack: Stack) -> None:
+    """Have every child compile the plans, and PostgreSQL prepare its statements."""
+    for document in (flows.w5(), flows.w5_pure()):
+        w5_batch.run(stack, stack.api.store(document), WARM_UP)
+
+
+def _ours(stack: Stack, options: Options) -> dict[str, Turn]:
+    effectful, pure = stack.api.store(flows.w5()), stack.api.store(flows.w5_pure())
+    return {
+        BATCH: partial(w5_batch.run, stack, effectful, options.count),
+        SINGLE: partial(w5_single.run, stack, effectful, options.single_count),
+        PURE: partial(w5_pure.run, stack, pure, options.count),
+    }
+
+
+def _rounds(turns: dict[str, Turn], rounds: int) -> dict[str, list[float]]:
+    rates: dict[str, list[float]] = {name: [] for name in turns}
+    for number in range(rounds):
+        for name, turn in turns.items():
+            rates[name].append(turn().rate)
+            print(f"  round {number + 1}: {name}: {rates[name][-1]:.0f}/s", flush=True)
+    return rates
+
+
+def _figures(rates: dict[str, list[float]]) -> list[Figure]:
+    budgets = {BATCH: w5_batch.BUDGET, SINGLE: w5_single.BUDGET, PURE: w5_pure.BUDGET, PEER: ""}
+    compared = {BATCH: PEER, SINGLE: PEER, PURE: BATCH}
+    return [
+        Figure(
+            name,
+            spread(found, "/s"),
+            budgets[name],
+            _ratio(rates, name, compared.get(name, "")),
+        )
+        for name, found in rates.items()
+    ]
+
+
+def _ratio(rates: dict[str, list[float]], name: str, other: str) -> str:
+    """Round by round, then the middle one: neighbours in time saw the same machine."""
+    if other not in rates:
+        return ""
+    ratios = [one / two for one, two in zip(rates[name], rates[other], strict=True)]
+    return f"{median(ratios):.1f} x {other}"
+
+
+def _add_costs(stack: Stack, peer: Peer | None, turns: dict[str, Turn], results: Results) -> None:
+    """One more round of each, metered: PostgreSQL takes its time to count."""
+    own = stack.database.name
+    background = observe_background(stack.database, own)
+    for name, turn in turns.items():
+        if name == PEER and peer is not None:
+            meter = Meter(
+                name, peer.kinds, stack.database, peer.database, background, is_own_database=False
+            )
+        else:
+            meter = Meter(name, stack.kinds, stack.database, own, background)
+        meter.work(lambda turn=turn: turn().count)
+        results.costs.append(meter.read())
+        print(f"  metered: {name}", flush=True)
