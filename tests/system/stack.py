@@ -148,18 +148,19 @@ class Stack:
         self.processes: list[Managed] = []
         self._guard = guard
         self._numbers = itertools.count(1)
-        self._environ = child_environ(
+        given = {
             **UNSET,
             **QUICK,
-            DATABASE_URL=database_url,
-            REDIS_URL=redis_url,
-            HOST=LOOPBACK,
-            PORT=str(self.port),
-            FLOWER_PORT=str(self.flower_port),
-            DATA_DIR=str(directory),
-            PYTHONUNBUFFERED="1",
+            "DATABASE_URL": database_url,
+            "REDIS_URL": redis_url,
+            "HOST": LOOPBACK,
+            "PORT": str(self.port),
+            "FLOWER_PORT": str(self.flower_port),
+            "DATA_DIR": str(directory),
+            "PYTHONUNBUFFERED": "1",
             **(environ or {}),
-        )
+        }
+        self._environ = child_environ(**given)
 
     def start_web(self, env: Mapping[str, str] | None = None) -> Managed:
         """Start the API, and wait until it is ready."""

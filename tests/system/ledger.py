@@ -1,0 +1,112 @@
+"""A receiver of effects: an HTTP server that takes its time and counts by idempotency key."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from app.embedded.ports import LOOPBACK
+
+#: How long (s) an effect takes.
+EFFECT_S = 0.3
+
+
+class Ledger:
+    """What arrived, by key. An effect counts from the moment its request is read."""
+
+    def __init__(self, server: ThreadingHTTPServer) -> None:
+        self.url = f"http://{LOOPBACK}:{server.server_port}"
+        self.effect_s = EFFECT_S
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+
+    def enter(self, key: str) -> None:
+        """An effect begins."""
+        with self._lock:
+            self._counts[key] += 1
+
+    def count(self, execution_id: str, node_id: str) -> int:
+        """How often a node of an execution had its effect."""
+        with self._lock:
+            return self._counts[f"{execution_id}:{node_id}"]
+
+    def counts(self, execution_id: str) -> dict[str, int]:
+        """How often each node of an execution had its effect, by node."""
+        with self._lock:
+            pairs = [(key.split(":", 1), count) for key, count in self._counts.items()]
+        return {node: count for (owner, node), count in pairs if owner == execution_id}
+
+    def chain(self, nodes: int) -> dict[str, Any]:
+        """A flow of so many effects in a row: n00, n01, …."""
+        return effects_in_a_row(self.url, [f"n{number:02}" for number in range(nodes)])
+
+
+def effects_in_a_row(url: str, node_ids: Sequence[str]) -> dict[str, Any]:
+    """A flow that posts once per node, each with the answer to the one before."""
+    edges = itertools.pairwise(node_ids)
+    return {
+        "metadata": {"name": "Effects in a row"},
+        "nodes": [
+            {
+                "id": node_id,
+                "type": "HttpRequestNode",
+                "values": {"baseUri": url, "path": "/effect", "method": "POST"},
+            }
+            for node_id in node_ids
+        ],
+        "edges": [{"source": f"{a}.response", "target": f"{b}.body"} for a, b in edges],
+    }
+
+
+class _Receiver(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Server
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", "0")))
+        key = self.headers["idempotency-key"]
+        self.server.ledger.enter(key)
+        time.sleep(self.server.ledger.effect_s)
+        body = key.encode()
+        try:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+        except ConnectionError:
+            # Whoever asked was killed meanwhile.
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 — the base names it
+        """Say nothing: the ledger tells what came."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 512
+
+    def __init__(self) -> None:
+        super().__init__((LOOPBACK, 0), _Receiver)
+        self.ledger = Ledger(self)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients are killed here in the middle of a request; the tests see what they did."""
+
+
+@contextmanager
+def run_ledger() -> Iterator[Ledger]:
+    """Receive effects in this process."""
+    with _Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server.ledger
+        finally:
+            server.shutdown()
+            thread.join()

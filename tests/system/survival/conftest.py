@@ -1,0 +1,70 @@
+"""A place for workers to be killed in: an API, a receiver of effects, a Redis of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.embedded.ports import LOOPBACK
+from app.supervisor.guardian import Guardian
+from tests.system.crew import Crew
+from tests.system.ledger import EFFECT_S, Ledger, run_ledger
+from tests.system.servers import ScratchValkey
+from tests.system.stack import Stack, run_stack
+
+#: What every stack here is told: the ledger may be reached, and there are deadly nodes.
+ENVIRON = {"HTTP_NODE_ALLOW": LOOPBACK, "NODE_MODULES": "tests.system.deadly_nodes"}
+
+MakeCrew = Callable[..., Crew]
+
+
+@pytest.fixture(scope="session")
+def session_ledger() -> Iterator[Ledger]:
+    with run_ledger() as ledger:
+        yield ledger
+
+
+@pytest.fixture
+def ledger(session_ledger: Ledger) -> Ledger:
+    """Where effects go; they take as long as ever."""
+    session_ledger.effect_s = EFFECT_S
+    return session_ledger
+
+
+@pytest.fixture(scope="session")
+def site_valkey(server_directory: Path, guardian: Guardian) -> Iterator[ScratchValkey]:
+    server = ScratchValkey(server_directory / "site-valkey", guardian)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def site(
+    new_database: Callable[[], str],
+    site_valkey: ScratchValkey,
+    tmp_path_factory: pytest.TempPathFactory,
+    guardian: Guardian,
+) -> Iterator[Stack]:
+    """An API for all tests here. Each brings its workers along and takes them away again."""
+    directory = tmp_path_factory.mktemp("site")
+    with run_stack(
+        new_database(), site_valkey.url, directory, guardian, workers=0, environ=ENVIRON
+    ) as stack:
+        yield stack
+
+
+@pytest.fixture
+def make_crew(site: Stack) -> Iterator[MakeCrew]:
+    """Make a crew on the site; it is gone after the test."""
+    crews: list[Crew] = []
+
+    def make(**options: object) -> Crew:
+        crews.append(Crew(site, **options))  # type: ignore[arg-type]
+        return crews[-1]
+
+    yield make
+    for crew in crews:
+        crew.disband()

@@ -1,0 +1,103 @@
+"""Messages are hints: dropped or doubled they change no result, and they are few."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from redis import Redis
+
+from tests.system.crew import Crew
+from tests.system.ledger import Ledger
+from tests.system.servers import ScratchValkey
+from tests.system.stack import Stack
+from tests.system.survival.conftest import MakeCrew
+from tests.system.traces import Trace
+from tests.waiting import wait_until
+
+QUEUE = "cg:celery:default"
+
+
+@pytest.fixture
+def redis(site_valkey: ScratchValkey) -> Iterator[Redis]:
+    with Redis.from_url(site_valkey.url, protocol=2) as client:
+        yield client
+
+
+@contextmanager
+def nobody_listening(crew: Crew) -> Iterator[None]:
+    """Hold the workers still, for less than a lease."""
+    for worker in crew.workers:
+        worker.freeze()
+    try:
+        yield
+    finally:
+        for worker in crew.workers:
+            worker.thaw()
+
+
+def assert_each_ran_once(site: Stack, ledger: Ledger, execution_ids: list[str]) -> None:
+    for execution_id in execution_ids:
+        site.await_status(execution_id, "completed")
+        trace = Trace(site, execution_id)
+        trace.assert_completed_once()
+        assert not trace.interruptions
+        assert not trace.recoveries
+        assert set(ledger.counts(execution_id).values()) == {1}
+
+
+@pytest.mark.parametrize("dispatch", ["inline", "message"])
+def test_dropped_and_doubled_messages_change_no_result(
+    site: Stack, ledger: Ledger, make_crew: MakeCrew, redis: Redis, dispatch: str
+) -> None:
+    crew = make_crew(concurrency=4, STEP_DISPATCH=dispatch)
+    crew.muster(1)
+    ledger.effect_s = 0.02
+    flow_id = site.store(ledger.chain(2))
+
+    with nobody_listening(crew):
+        dropped = [site.run(flow_id) for _ in range(8)]
+        assert redis.delete(QUEUE)
+    assert_each_ran_once(site, ledger, dropped)
+
+    with nobody_listening(crew):
+        doubled = [site.run(flow_id) for _ in range(8)]
+        messages = redis.lrange(QUEUE, 0, -1)
+        assert messages
+        redis.rpush(QUEUE, *messages, *messages)
+    assert_each_ran_once(site, ledger, doubled)
+
+
+def test_a_long_backlog_needs_no_more_messages_than_there_are_slots(
+    site: Stack, ledger: Ledger, make_crew: MakeCrew, redis: Redis
+) -> None:
+    slots = 2
+    make_crew(concurrency=slots).muster(1)
+    ledger.effect_s = 0.0
+    flow_id = site.store(ledger.chain(1))
+    lengths: set[int] = set()
+    is_over = threading.Event()
+
+    def watch() -> None:
+        with Redis.from_url(site.redis_url, protocol=2) as client:
+            while not is_over.is_set():
+                lengths.add(int(client.llen(QUEUE)))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        one_by_one = [site.run(flow_id) for _ in range(100)]
+        body = {"items": [{"flowId": flow_id, "autostart": True}] * 100}
+        answer = site.http.post("/api/v1/executions/batch", json=body)
+        execution_ids = one_by_one + [item["id"] for item in answer.json()["items"]]
+        wait_until(
+            lambda: sum(len(ledger.counts(each)) for each in execution_ids) == len(execution_ids),
+            "all have run",
+        )
+    finally:
+        is_over.set()
+        watcher.join()
+    assert max(lengths) <= slots
+    assert_each_ran_once(site, ledger, execution_ids)

@@ -1,0 +1,48 @@
+"""A node that kills its own process does so a few times, and is given up; others go on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.system.ledger import Ledger
+from tests.system.stack import Stack
+from tests.system.survival.conftest import MakeCrew
+from tests.system.traces import Trace
+
+CRASHES = 3
+
+DEADLY = {
+    "metadata": {"name": "Deadly"},
+    "nodes": [
+        {"id": "before", "type": "TextNode", "values": {"text": "Ada"}},
+        {"id": "deadly", "type": "KillItsProcessNode"},
+    ],
+    "edges": [{"source": "before.text", "target": "deadly.text"}],
+}
+
+
+@pytest.mark.parametrize("dispatch", ["inline", "message"])
+def test_what_crashes_too_often_is_failed_for_good(
+    site: Stack, ledger: Ledger, make_crew: MakeCrew, dispatch: str
+) -> None:
+    crew = make_crew(STEP_DISPATCH=dispatch, RECOVERY_MAX_FAILURE_COUNT=str(CRASHES))
+    crew.muster(1)
+    healthy = site.run(site.store(ledger.chain(4)))
+    deadly = site.run(site.store(DEADLY))
+    site.await_status(deadly)
+
+    trace = Trace(site, deadly)
+    trace.assert_whole("failed")
+    assert f"{CRASHES} times" in trace.execution["errorMessage"]
+    assert [event["type"] for event in trace.events[-2:]] == ["flow:failed", "execution:failed"]
+    assert trace.events[-1]["data"]["errorMessage"] == trace.execution["errorMessage"]
+    assert trace.attempts() == {"before": [1], "deadly": list(range(1, CRASHES + 1))}
+    assert [reason for reason, *_ in trace.recoveries] == ["worker_died"] * CRASHES
+    assert trace.execution["failureCount"] == CRASHES
+    assert trace.execution["lastFailureReason"] == "worker_died"
+    assert trace.execution["completedAt"]
+
+    site.await_status(healthy)
+    Trace(site, healthy).assert_completed_once()
+    assert ledger.counts(healthy) == {f"n{number:02}": 1 for number in range(4)}
+    assert crew.workers[0].is_running
