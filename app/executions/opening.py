@@ -8,6 +8,8 @@ from typing import Any
 import orjson
 
 from app.engine import Checkpoint, Engine, NodeFailure, NodeStatus, RunOptions, Wiring
+from app.errors import ValidationFailed
+from app.events.types import Event, EventType
 from app.events.wire import from_json
 from app.executions.steps import RunFacts
 from app.flows import overlay_inputs
@@ -58,6 +60,18 @@ def limit_ms(timeout_ms: int | None, options: Mapping[str, Any]) -> int:
     """How long an attempt of a node may take."""
     default: int = options["execution"]["nodeTimeoutMs"]
     return timeout_ms or default
+
+
+def refusal(error: ValidationFailed, execution_ms: int) -> tuple[str, list[Event]]:
+    """Why a flow that once was valid can't run here any more: the message, and the end's events."""
+    reasons = "; ".join(f"{fault.pointer}: {fault.message}" for fault in error.faults)
+    message = f"the flow can't run: {reasons}"
+    failure = NodeFailure("ValidationError", message).as_json()
+    ended = {"executionTimeMs": execution_ms, "errorMessage": message, "errorNodeId": None}
+    return message, [
+        Event(EventType.FLOW_FAILED, {"executionTimeMs": execution_ms, "error": failure}),
+        Event(EventType.EXECUTION_FAILED, ended),
+    ]
 
 
 def _as_checkpoint(row: StoredCheckpoint) -> Checkpoint:

@@ -1,0 +1,125 @@
+"""The books of a run: its engine and its writer, kept in step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from app.engine import Engine, Failure, NodeFailure, NodeStatus, Verdict
+from app.errors import NodeError, NonRetryableError
+from app.events.types import Event
+from app.events.wire import timestamp, to_json
+from app.executions.writer import GATHER_LIVE_S, GATHER_PURE_S, Writer
+from app.store.records import CheckpointRow, Ending, Progress
+from app.values.ports import Value
+
+
+class Ledger:
+    """Settles nodes: in the engine, which decides, and in the writer, which commits.
+
+    `next_seq` is the number of the next checkpoint. `is_urgent` says that what is gathered
+    has to be committed before anything else is done.
+    """
+
+    def __init__(self, engine: Engine, writer: Writer, next_seq: int, max_value_bytes: int) -> None:
+        self.engine = engine
+        self.writer = writer
+        self.is_urgent = False
+        self._seq = next_seq
+        self._max_value_bytes = max_value_bytes
+        self._granted_at: dict[int, datetime] = {}
+
+    def complete(self, node: int, outputs: Mapping[str, Value], execution_ms: int) -> None:
+        """A node handed in outputs that fit (see `oversize`)."""
+        self.engine.complete(node, outputs, execution_ms)
+        own = to_json(self.engine.own_outputs(node)).decode()
+        self._checkpoint(node, NodeStatus.COMPLETED, execution_ms, outputs=own)
+
+    def fail(self, node: int, failure: NodeFailure, execution_ms: int) -> None:
+        """A node failed for good."""
+        self.engine.fail(node, failure, execution_ms)
+        self._checkpoint(node, NodeStatus.ERROR, execution_ms, failure=failure)
+
+    def defer(self, node: int, failure: NodeFailure, execution_ms: int, retry_at: datetime) -> None:
+        """A node failed and is tried again at `retry_at`."""
+        self.engine.defer(node, failure, execution_ms, timestamp(retry_at))
+        self._checkpoint(node, NodeStatus.WAITING, execution_ms, failure=failure, retry_at=retry_at)
+        # Another attempt may have effects of its own: count this one first.
+        self.is_urgent = True
+
+    def oversize(self, outputs: Mapping[str, Value]) -> NodeError | None:
+        """The error that an output makes that is larger than one may be."""
+        limit = self._max_value_bytes
+        if len(to_json(outputs)) <= limit:
+            return None
+        sizes = {port: len(to_json(value)) for port, value in outputs.items()}
+        large = next((port for port, size in sizes.items() if size > limit), None)
+        if large is None:
+            return None
+        return NonRetryableError(
+            f"output '{large}' has {sizes[large]} bytes of JSON; {limit} are allowed"
+        )
+
+    def note(self, events: list[Event]) -> None:
+        """A running node says something: it goes out live."""
+        self.writer.gather(events, GATHER_LIVE_S)
+
+    def gather(self) -> None:
+        """Take what the engine told."""
+        self.writer.gather(self.engine.take_events(), GATHER_PURE_S)
+
+    def is_due(self, now: float) -> bool:
+        """Whether what is gathered must be committed."""
+        due_at = self.writer.due_at
+        return self.is_urgent or (due_at is not None and due_at <= now)
+
+    def commit(self, ending: Ending | None = None) -> bool:
+        """Commit what is gathered, with the grants. False: the run is another's by now."""
+        engine = self.engine
+        nodes = engine.plan.nodes
+        grants = {nodes[node].id: engine.attempts[node] for node in engine.running}
+        progress = Progress(engine.completed, engine.failed, engine.skipped)
+        held = self.writer.commit(to_json(grants).decode(), progress, ending)
+        self.is_urgent = False
+        if held and self.writer.written_at is not None:
+            for node in engine.running:
+                self._granted_at.setdefault(node, self.writer.written_at)
+        return held
+
+    def conclude(self, verdict: Verdict, execution_ms: int) -> bool:
+        """Commit the end of the run, which took `execution_ms`."""
+        self.engine.conclude(verdict, execution_ms)
+        self.gather()
+        if isinstance(verdict, Failure):
+            return self.commit(Ending("failed", verdict.error.message, verdict.node_id))
+        return self.commit(Ending("completed"))
+
+    def _checkpoint(
+        self,
+        node: int,
+        status: NodeStatus,
+        execution_ms: int,
+        *,
+        outputs: str | None = None,
+        failure: NodeFailure | None = None,
+        retry_at: datetime | None = None,
+    ) -> None:
+        plan = self.engine.plan
+        chosen = [plan.edges[edge].id for edge in self.engine.chosen_edges(node)]
+        self.writer.add(
+            CheckpointRow(
+                node_id=plan.nodes[node].id,
+                seq=self._seq,
+                status=str(status),
+                attempt=self.engine.attempts[node],
+                execution_ms=execution_ms,
+                outputs=outputs,
+                chosen=to_json(chosen).decode(),
+                error=to_json(failure.as_json()).decode() if failure else None,
+                started_at=self._granted_at.pop(node, None),
+                retry_at=retry_at,
+            )
+        )
+        self._seq += 1
+        if plan.nodes[node].spec.effects:
+            self.is_urgent = True
