@@ -1,0 +1,204 @@
+"""Announcements reach whoever listens to Celery's events, and cost a run nothing to speak of."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from celery import Celery
+from celery.events.state import State
+
+from app.embedded.ports import free_port
+from tasks.announcer import FLUSH_AT, MOST_NOTES, Announcer
+from tests.proxy import Proxy
+from tests.waiting import wait_until
+
+NODENAME = "worker1@here"
+
+
+class Listener:
+    """What Flower would see."""
+
+    def __init__(self, app: Celery) -> None:
+        self.state = State()
+        self.events: list[dict[str, Any]] = []
+        self._connection = app.connection_for_read()
+        self._receiver = app.events.Receiver(self._connection, handlers={"*": self._take})
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+
+    def tasks(self) -> list[Any]:
+        return [task for _, task in self.state.tasks_by_time() if task.name]
+
+    def names(self) -> list[tuple[str, str, str]]:
+        return [(task.name, task.args, task.state) for task in self.tasks()]
+
+    def stop(self) -> None:
+        self._receiver.should_stop = True
+        self._thread.join()
+        self._connection.release()
+
+    def _listen(self) -> None:
+        for _ in self._receiver.consume(limit=None, safety_interval=0.1, wakeup=False):
+            pass
+
+    def _take(self, event: dict[str, Any]) -> None:
+        self.events.append(event)
+        self.state.event(event)
+
+
+def make_app(broker_url: str) -> Celery:
+    app = Celery("test", broker=broker_url, set_as_current=False)
+    app.conf.broker_transport_options = {"global_keyprefix": "test:", "socket_timeout": 2}
+    return app
+
+
+@pytest.fixture
+def celery_app(redis_url: str) -> Iterator[Celery]:
+    app = make_app(redis_url)
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def listener(celery_app: Celery) -> Iterator[Listener]:
+    listener = Listener(celery_app)
+    first = Announcer(celery_app, NODENAME, enabled=True)
+
+    def hears() -> bool:
+        first.began("first", "x")
+        first.ended("x", ok=True)
+        return bool(listener.tasks())
+
+    wait_until(hears, "the listener hears")
+    first.close()
+    yield listener
+    listener.stop()
+
+
+@pytest.fixture
+def announcer(celery_app: Celery) -> Iterator[Announcer]:
+    announcer = Announcer(celery_app, NODENAME, enabled=True)
+    yield announcer
+    announcer.close()
+
+
+def shown(listener: Listener) -> list[tuple[str, str, str]]:
+    return sorted(each for each in listener.names() if each[0] != "first")
+
+
+def test_a_task_is_shown_from_its_begin_to_its_end(
+    announcer: Announcer, listener: Listener
+) -> None:
+    announcer.began("tasks.advance", "EX1")
+    wait_until(lambda: shown(listener) == [("tasks.advance", "('EX1',)", "STARTED")], "it runs")
+    announcer.ended("EX1", ok=True)
+    wait_until(lambda: shown(listener) == [("tasks.advance", "('EX1',)", "SUCCESS")], "it is done")
+    [task] = [task for task in listener.tasks() if task.name == "tasks.advance"]
+    assert task.worker.hostname == NODENAME
+    assert task.received <= task.started <= task.succeeded
+    assert task.runtime == pytest.approx(task.succeeded - task.started, abs=0.01)
+
+
+def test_a_task_that_was_lost_is_shown_as_failed(announcer: Announcer, listener: Listener) -> None:
+    with pytest.raises(RuntimeError), announcer.announced("tasks.run_node", "EX1", "a"):
+        raise RuntimeError
+    wait_until(
+        lambda: shown(listener) == [("tasks.run_node", "('EX1', 'a')", "FAILURE")], "it failed"
+    )
+
+
+def test_what_a_message_brought_is_left_to_celery(announcer: Announcer, listener: Listener) -> None:
+    with announcer.known("EX1"):
+        announcer.began("tasks.advance", "EX1")
+        announcer.began("tasks.advance", "EX2")
+        announcer.ended("EX1", ok=True)
+    announcer.began("tasks.advance", "EX3")
+    wait_until(lambda: len(shown(listener)) >= 2, "two are shown")
+    assert [args for _, args, _ in shown(listener)] == ["('EX2',)", "('EX3',)"]
+
+
+def test_many_go_in_few_messages_and_the_newest_is_sorted_last(
+    announcer: Announcer, listener: Listener
+) -> None:
+    for number in range(1000):
+        announcer.began("tasks.advance", f"EX{number}")
+        announcer.ended(f"EX{number}", ok=True)
+    wait_until(lambda: len(shown(listener)) == 1000, "all are shown")
+    newest = listener.tasks()[0]
+    assert newest.args == "('EX999',)"
+
+
+def test_enough_of_them_do_not_wait(announcer: Announcer, listener: Listener) -> None:
+    begun = time.monotonic()
+    for number in range(FLUSH_AT):
+        announcer.began("tasks.advance", f"EX{number}")
+    wait_until(lambda: len(shown(listener)) == FLUSH_AT, "all are shown")
+    assert time.monotonic() - begun < 5
+
+
+def test_closing_sends_what_is_left(celery_app: Celery, listener: Listener) -> None:
+    announcer = Announcer(celery_app, NODENAME, enabled=True)
+    announcer.began("tasks.advance", "EX1")
+    announcer.close()
+    announcer.began("tasks.advance", "EX2")
+    wait_until(lambda: len(shown(listener)) == 1, "the first is shown")
+
+
+def test_nothing_is_sent_where_task_events_are_off(celery_app: Celery) -> None:
+    announcer = Announcer(celery_app, NODENAME, enabled=False)
+    threads = threading.active_count()
+    announcer.began("tasks.advance", "EX1")
+    announcer.ended("EX1", ok=True)
+    assert threading.active_count() == threads
+    announcer.close()
+
+
+def test_a_broker_that_is_away_holds_nothing_up_and_nothing_is_kept() -> None:
+    app = make_app(f"redis://127.0.0.1:{free_port()}/0")
+    announcer = Announcer(app, NODENAME, enabled=True)
+    begun = time.monotonic()
+    for number in range(MOST_NOTES * 2):
+        announcer.began("tasks.advance", f"EX{number}")
+    assert time.monotonic() - begun < 5
+    wait_until(lambda: not announcer._notes, "what was noted is gone")
+    announcer.close()
+    app.close()
+
+
+def test_it_goes_on_when_the_broker_is_back(redis_url: str, listener: Listener) -> None:
+    proxy = Proxy(("127.0.0.1", urlsplit(redis_url).port or 0))
+    app = make_app(redis_url.replace(f":{urlsplit(redis_url).port}", f":{proxy.port}"))
+    announcer = Announcer(app, NODENAME, enabled=True)
+    announcer.began("tasks.advance", "EX1")
+    wait_until(lambda: len(shown(listener)) == 1, "the first is shown")
+    proxy.cut()
+    announcer.began("tasks.advance", "EX2")
+    wait_until(lambda: announcer._silent_until > 0, "it notices")
+    proxy.mend()
+    announcer._silent_until = 0.0
+    announcer.ended("EX1", ok=True)
+    announcer.began("tasks.advance", "EX3")
+    announcer.ended("EX3", ok=True)
+    wait_until(lambda: ("tasks.advance", "('EX3',)", "SUCCESS") in shown(listener), "it is back")
+    # Of what began before, nobody can tell how it ended.
+    assert len(shown(listener)) == 2
+    announcer.close()
+    app.close()
+    proxy.close()
+
+
+def test_a_note_costs_a_run_little(celery_app: Celery) -> None:
+    announcer = Announcer(celery_app, NODENAME, enabled=True)
+    count = 2000
+    used = time.thread_time()
+    for number in range(count):
+        announcer.began("tasks.advance", f"EX{number}")
+        announcer.ended(f"EX{number}", ok=True)
+    per_execution_us = (time.thread_time() - used) / count * 1e6
+    announcer.close()
+    assert per_execution_us < 30
