@@ -31,6 +31,8 @@ class Proxy:
         self._unanswered_request: bytes | None = None
         #: Bytes of replies that were held back.
         self.held = 0
+        #: Requests and replies that were lost because a test wanted it.
+        self.losses = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -44,6 +46,13 @@ class Proxy:
             lines, self._lines = self._lines, []
         for line in lines:
             line.close()
+
+    def cut_clients(self) -> None:
+        """Break every connection on the clients' side alone: the server doesn't notice."""
+        with self._lock:
+            lines = list(self._lines)
+        for line in lines:
+            line.cut_client()
 
     def mend(self) -> None:
         """Be a plain proxy again. What was held back stays lost."""
@@ -80,6 +89,7 @@ class Proxy:
         """Whether a request goes on to the server."""
         if self._unwanted_request and self._unwanted_request in data:
             self._unwanted_request = None
+            self.losses += 1
             return False
         if self._unanswered_request and self._unanswered_request in data:
             self._unanswered_request = None
@@ -90,6 +100,7 @@ class Proxy:
         """Whether a reply goes on to the client; it waits as long as it has to."""
         if self._delay_s:
             time.sleep(self._delay_s)
+        self.losses += line.loses_reply
         return not line.loses_reply
 
     def holds(self, data: bytes) -> bool:
@@ -120,6 +131,7 @@ class _Line:
         self._near = near
         self._far: socket.socket | None = None
         self.loses_reply = False
+        self._keeps_server = False
 
     def connect(self, upstream: Upstream) -> None:
         family = socket.AF_UNIX if isinstance(upstream, str) else socket.AF_INET
@@ -132,6 +144,11 @@ class _Line:
         threading.Thread(target=self._requests, args=(self._far,), daemon=True).start()
         threading.Thread(target=self._replies, args=(self._far,), daemon=True).start()
 
+    def cut_client(self) -> None:
+        self._keeps_server = True
+        with suppress(OSError):
+            self._near.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         for end in (self._near, self._far):
             if end is not None:
@@ -143,7 +160,8 @@ class _Line:
         with suppress(OSError):
             while (data := self._near.recv(_CHUNK)) and self._proxy.takes_request(data, self):
                 far.sendall(data)
-        self.close()
+        if not self._keeps_server:
+            self.close()
 
     def _replies(self, far: socket.socket) -> None:
         with suppress(OSError):

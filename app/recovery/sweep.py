@@ -19,6 +19,8 @@ BATCH = 500
 LYING_STEP_MS = 2000
 #: Work that lies for so long (ms) gets a hint: a message for it may be lost.
 LYING_MS = 300
+#: Timers are looked at again after so long (ms) at the soonest: one that is due may be held.
+FINEST_MS = 10
 
 _log = logging.getLogger(__name__)
 
@@ -142,5 +144,6 @@ class Sweep:
             due_ms = self._store.next_timer_ms(left_ms)
             if due_ms is None:
                 return
-            self._pause(due_ms / 1000)
-            left_ms -= max(due_ms, 1)
+            wait_ms = max(due_ms, FINEST_MS)
+            self._pause(wait_ms / 1000)
+            left_ms -= wait_ms

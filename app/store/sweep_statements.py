@@ -213,7 +213,8 @@ NEXT_TIMER = Statement(
     "next_timer",
     "int",
     """
-    SELECT greatest(0, 1000 * extract(epoch FROM min(wake_at) - clock_timestamp()))::int
+    SELECT CASE WHEN min(wake_at) IS NOT NULL
+        THEN greatest(0, 1000 * extract(epoch FROM min(wake_at) - clock_timestamp()))::int END
     FROM chaingraph_executions
     WHERE wake_at <= clock_timestamp() + $1 * interval '1 ms'
     """,

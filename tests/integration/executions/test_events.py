@@ -25,7 +25,6 @@ from tests.integration.executions.process import (
 from tests.waiting import wait_until
 from tests.world import PgWorld
 
-
 TWO_IN_A_ROW = [
     "execution:created",
     "flow:started",
@@ -155,8 +154,13 @@ def test_an_effect_begins_once_all_before_it_is_committed(world: PgWorld, proces
 
     before_b, before_c = seen
     assert before_b == (
-        ["execution:created", "flow:started", "node:started a", "node:completed a"]
-        + ["node:started b"],
+        [
+            "execution:created",
+            "flow:started",
+            "node:started a",
+            "node:completed a",
+            "node:started b",
+        ],
         ["a"],
     )
     assert before_c[0][-2:] == ["node:completed b", "node:started c"]
