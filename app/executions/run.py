@@ -116,8 +116,9 @@ class Run:
         stored = self._insist(lambda: store.checkpoints(execution_id))
         restore(engine, stored, granted, self._sent.nodes)
         for row in stored:
-            if row.retry_at is not None and row.retry_in_ms is not None:
-                node = engine.plan.index_of[row.node_id]
+            node = engine.plan.index_of[row.node_id]
+            # A retry that was granted before waits no longer.
+            if row.retry_at and row.retry_in_ms is not None and node in engine.waiting:
                 due = self._clock() + row.retry_in_ms / 1000
                 self._timers.retry(node, row.attempt, due, row.retry_at)
         return stored[-1].seq + 1 if stored else 0

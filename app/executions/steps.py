@@ -172,7 +172,9 @@ class Step:
         failure: BaseException | None = None
         try:
             with bound(executionId=self.execution_id, nodeId=self.node_id):
-                outputs = run_node_function(self.start.node.spec, self.inputs, self)
+                outputs = run_node_function(
+                    self.start.node.spec, self.inputs, self, self.start.node.ports
+                )
         except (Exception, SystemExit) as error:
             failure = error
         took_ms = round((self.clock() - begun) * 1000)
