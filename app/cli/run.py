@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -87,13 +87,16 @@ def _read_job(path: Path, inputs: list[str], *, follow: bool, as_json: bool) -> 
 
 def _store(client: Client, file: FlowFile) -> Flow:
     try:
-        return stored_already(client, file.document) or client.flows.store(file.document)
+        flow = stored_already(client, file.document) or client.flows.store(file.document)
     except ApiProblem as problem:
         if problem.code != VALIDATION_ERROR:
             raise
         for fault in problem.errors:
             _say(file.placed(fault))
         raise typer.Exit(USAGE) from problem
+    for oddity in flow.warnings:
+        _say(file.placed(replace(oddity, message=f"warning: {oddity.message}")))
+    return flow
 
 
 def stored_already(client: Client, document: dict[str, Any]) -> Flow | None:
@@ -171,8 +174,9 @@ def _print_output(name: str, value: Any) -> None:
 
 
 def _readable(text: str) -> str:
-    """Lines stay lines, indented below the first."""
-    return "\n    ".join(printable(line) for line in text.split("\n"))
+    """Lines stay lines, indented below the first; one break at the end is none."""
+    lines = text.removesuffix("\n").split("\n")
+    return "\n    ".join(printable(line) for line in lines)
 
 
 def _input_name(pointer: str) -> str:

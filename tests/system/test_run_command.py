@@ -89,7 +89,7 @@ def slow(node_id: str, echo_url: str, delay_ms: int) -> dict[str, Any]:
 
 
 def test_outputs_are_printed_and_the_status_is_0(desk: Desk) -> None:
-    desk.write([text("a", "one\ntwo"), {"id": "n", "type": "NumberNode", "values": {"num": 3}}])
+    desk.write([text("a", "one\ntwo\n"), {"id": "n", "type": "NumberNode", "values": {"num": 3}}])
     ran = desk.run("--input", "n.num=7")
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == "a.text = one\n    two\nn.num = 7\n"
@@ -132,6 +132,16 @@ def test_json_is_lines_of_events_and_the_execution_at_the_end(desk: Desk) -> Non
     assert only["status"] == "completed"
 
 
+def test_a_reader_that_leaves_is_no_crash(desk: Desk) -> None:
+    desk.write([text("a", "x")])
+    process = desk.start("--follow", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    _, stderr = process.communicate(timeout=WITHIN_S)
+    assert "Traceback" not in stderr
+
+
 def test_a_failed_execution_says_why_and_is_status_1(desk: Desk) -> None:
     desk.write([{"id": "bad", "type": "HttpRequestNode", "values": {"baseUri": "no", "path": "/"}}])
     ran = desk.run()
@@ -154,6 +164,16 @@ def test_each_fault_of_a_refused_flow_is_shown_on_its_line(desk: Desk) -> None:
     assert shown["/nodes/1/id"] == '"id": "a",'
 
 
+def test_what_is_odd_about_a_flow_is_shown_once_it_is_stored(desk: Desk) -> None:
+    desk.write([text("a"), text("b"), text("alone")], (("a.text", "b.text"),))
+    ran = desk.run()
+    assert ran.returncode == 0
+    [warning, _end] = ran.stderr.splitlines()
+    assert warning.startswith(f"{desk.file}:")
+    assert ": /nodes/2: warning: " in warning
+    assert len(desk.run().stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
@@ -167,7 +187,7 @@ def test_an_input_that_does_not_fit_is_usage(desk: Desk, given: str, complaint: 
     desk.write([text("a")])
     ran = desk.run("--input", given)
     assert ran.returncode == 2
-    assert ran.stderr.startswith(complaint)
+    assert ran.stderr.splitlines()[-1].startswith(complaint)
 
 
 def test_a_file_that_is_no_flow_is_usage(desk: Desk) -> None:
@@ -195,7 +215,7 @@ def test_ctrl_c_leaves_the_execution_running_and_says_where(desk: Desk, echo_url
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=WITHIN_S)
     assert process.returncode == 130
-    [line] = stderr.splitlines()
+    line = stderr.splitlines()[-1]
     execution_id = line.split()[0]
     assert line.endswith(f"look at it at {desk.stack.url}/api/v1/executions/{execution_id}")
     assert desk.stack.await_status(execution_id)["status"] == "completed"
