@@ -1,20 +1,20 @@
 """The one tree of errors; a class's docstring is its default message.
 
-    ChainGraphError
-    ├── SettingsError               a setting is wrong: the process does not start
-    ├── RequestError                what the caller sent can't be done; has a code of CONTRACT.md
-    │   ├── ValidationFailed        VALIDATION_ERROR, with its faults
-    │   ├── BadRequest              BAD_REQUEST
-    │   ├── Forbidden               FORBIDDEN
-    │   ├── NotFound                NOT_FOUND
-    │   ├── Conflict                CONFLICT
-    │   └── ServiceUnavailable      SERVICE_UNAVAILABLE
-    ├── NodeError                   a node failed; `type` and `message` reach the events
-    │   ├── NonRetryableError       … and trying again can't help
-    │   ├── NodeTimeout             … because its time was up
-    │   └── NodeCancelled           … because the execution stopped
-    ├── NodeDefinitionError         a node is written wrongly: the process does not start
-    └── StoreUnavailable            PostgreSQL can't be reached
+ChainGraphError
+├── SettingsError               a setting is wrong: the process does not start
+├── RequestError                what the caller sent can't be done; has a code of CONTRACT.md
+│   ├── ValidationFailed        VALIDATION_ERROR, with its faults
+│   ├── BadRequest              BAD_REQUEST
+│   ├── Forbidden               FORBIDDEN
+│   ├── NotFound                NOT_FOUND
+│   ├── Conflict                CONFLICT
+│   └── ServiceUnavailable      SERVICE_UNAVAILABLE
+├── NodeError                   a node failed; `type` and `message` reach the events
+│   ├── NonRetryableError       … and trying again can't help
+│   ├── NodeTimeout             … because its time was up
+│   └── NodeCancelled           … because the execution stopped
+├── NodeDefinitionError         a node is written wrongly: the process does not start
+└── StoreUnavailable            PostgreSQL can't be reached
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from kombu.transport.redis import Channel
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 _channel: Any = Channel
-_connparams = _channel._connparams
+_connparams = _channel._connparams  # noqa: SLF001 — kombu offers no other way
 
 
 def _connparams_unless_closed(self: Channel, *args: Any, **kwargs: Any) -> Any:
@@ -24,4 +24,4 @@ def _connparams_unless_closed(self: Channel, *args: Any, **kwargs: Any) -> Any:
 
 def guard_closed_channel() -> None:
     """Put the guard in place. Before any connection is made."""
-    _channel._connparams = _connparams_unless_closed
+    _channel._connparams = _connparams_unless_closed  # noqa: SLF001 — see above

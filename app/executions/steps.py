@@ -175,7 +175,7 @@ class Step:
                 outputs = run_node_function(
                     self.start.node.spec, self.inputs, self, self.start.node.ports
                 )
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit) as error:  # noqa: BLE001 — nodes are their users' code
             failure = error
         took_ms = round((self.clock() - begun) * 1000)
         self.inbox.put(Ended(node, attempt, outputs, failure, took_ms))

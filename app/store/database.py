@@ -23,7 +23,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from app.errors import StoreUnavailable
 
 if TYPE_CHECKING:
-    from psycopg2.extensions import connection as PgConnection
     from sqlalchemy.pool import ConnectionPoolEntry
 
 #: A connection that was idle for longer (s) is tried before it is handed out.
@@ -73,7 +72,7 @@ class Statement:
 class Session:
     """One connection in autocommit, with the statements prepared on it."""
 
-    def __init__(self, connection: PgConnection, prepared: set[str]) -> None:
+    def __init__(self, connection: psycopg2.extensions.connection, prepared: set[str]) -> None:
         self.connection = connection
         self._prepared = prepared
         self._cursor = connection.cursor()
@@ -161,7 +160,7 @@ class Database:
         event.listen(engine, "checkout", _ping_if_idle)
         return engine
 
-    def connect(self) -> PgConnection:
+    def connect(self) -> psycopg2.extensions.connection:
         """Open a connection in autocommit. Raises psycopg2.OperationalError."""
         connection = psycopg2.connect(
             self.url,

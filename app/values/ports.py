@@ -21,7 +21,7 @@ class PortType(StrEnum):
     OBJECT = "object"
     ENUM = "enum"
     STREAM = "stream"
-    SECRET = "secret"
+    SECRET = "secret"  # noqa: S105 — the name of a type
     ANY = "any"
 
 

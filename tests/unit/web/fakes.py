@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.executions.service import EventPage, NewExecution
-
 from app.errors import NotFound
 from app.executions.flows import Changed, Checked, FlowPage, Stored
+from app.executions.service import EventPage, NewExecution
 from app.nodes.spec import NodeSpec
 from app.values.ports import Direction, PortConfig, PortType
 from web.services import HealthCheck, Services
