@@ -37,7 +37,11 @@ def _formatter(log_format: str, *, colours: bool) -> dict[str, Any]:
             structlog.processors.JSONRenderer(serializer=_json),
         ]
     else:
-        last = [structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=0)]
+        # Pretty tracebacks hold up a whole process for seconds, and show passwords in variables.
+        plain = structlog.dev.plain_traceback
+        last = [
+            structlog.dev.ConsoleRenderer(colors=colours, pad_event_to=0, exception_formatter=plain)
+        ]
     return {
         "()": structlog.stdlib.ProcessorFormatter,
         "foreign_pre_chain": _shared(),
