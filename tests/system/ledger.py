@@ -25,11 +25,22 @@ class Ledger:
         self.effect_s = EFFECT_S
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
+        self._under_way = 0
 
-    def enter(self, key: str) -> None:
-        """An effect begins."""
+    @contextmanager
+    def effect(self, key: str) -> Iterator[None]:
+        """An effect, from its begin to its end."""
         with self._lock:
             self._counts[key] += 1
+            self._under_way += 1
+        yield
+        with self._lock:
+            self._under_way -= 1
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no effect is under way."""
+        return not self._under_way
 
     def count(self, execution_id: str, node_id: str) -> int:
         """How often a node of an execution had its effect."""
@@ -71,8 +82,8 @@ class _Receiver(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("content-length", "0")))
         key = self.headers["idempotency-key"]
-        self.server.ledger.enter(key)
-        time.sleep(self.server.ledger.effect_s)
+        with self.server.ledger.effect(key):
+            time.sleep(self.server.ledger.effect_s)
         body = key.encode()
         try:
             self.send_response(200)
