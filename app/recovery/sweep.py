@@ -98,7 +98,9 @@ class Sweep:
         self._pause(SECOND_LOOK_S)
         dead = sorted(suspects & self._store.unlocked())
         while dead and (claims := self._store.claims_of(dead, BATCH)):
-            self._recover(claims, "worker_died")
+            if not self._recover(claims, "worker_died"):
+                # What is left can't be taken now; it is found again when its lease is over.
+                break
         self._store.unregister(dead)
 
     def _recover_expired(self) -> None:
@@ -107,7 +109,8 @@ class Sweep:
             if silent := self._store.silent():
                 self._store.unregister(silent)
 
-    def _recover(self, claims: Sequence[LostClaim], reason: str) -> None:
+    def _recover(self, claims: Sequence[LostClaim], reason: str) -> int:
+        """Take what can be taken; gives how many that were."""
         told = [
             claim.execution_id
             for claim in claims
@@ -123,6 +126,7 @@ class Sweep:
         for recovered in taken:
             self._tell(recovered)
         self._messages.hint([recovered.execution_id for recovered in taken if not recovered.ended])
+        return len(told) + len(taken)
 
     def _tell(self, recovered: Recovered) -> None:
         _log.warning(

@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from app.recovery.sweep import BATCH, SECOND_LOOK_S, Sweep, SweepOptions
+from app.store.records import Recovered
+from app.store.sweeps import LostClaim
+
+AT = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+@dataclass
+class Store:
+    """What is lost, what is due; `looks` are the answers of `unlocked`, one after another."""
+
+    looks: list[set[str]] = field(default_factory=list)
+    claims: list[LostClaim] = field(default_factory=list)
+    overdue: list[LostClaim] = field(default_factory=list)
+    silent_workers: list[str] = field(default_factory=list)
+    untakable: set[str] = field(default_factory=set)
+    giving_up: set[str] = field(default_factory=set)
+    timers: list[int] = field(default_factory=list)
+    lying: list[str] = field(default_factory=list)
+    is_due: bool = True
+    unregistered: list[str] = field(default_factory=list)
+    recovered: list[tuple[str, str]] = field(default_factory=list)
+    limits: set[int] = field(default_factory=set)
+    asked: int = 0
+    now: float = 0.0
+
+    def take_beat(self, interval_ms: int) -> bool:
+        return self.is_due
+
+    def unlocked(self) -> set[str]:
+        return self.looks.pop(0) if self.looks else set()
+
+    def claims_of(self, worker_ids: Sequence[str], limit: int) -> list[LostClaim]:
+        self.limits.add(limit)
+        self.asked += 1
+        assert self.asked < 100, "the sweep goes round in circles"
+        return [claim for claim in self.claims if claim.worker_id in worker_ids][:limit]
+
+    def expired(self, limit: int) -> list[LostClaim]:
+        self.limits.add(limit)
+        return self.overdue[:limit]
+
+    def silent(self) -> list[str]:
+        return self.silent_workers
+
+    def unregister(self, worker_ids: Sequence[str]) -> None:
+        self.unregistered += worker_ids
+
+    def recover(self, claim: LostClaim, reason: str, most_crashes: int) -> Recovered | None:
+        if claim.execution_id in self.untakable:
+            return None
+        self.claims = [each for each in self.claims if each != claim]
+        self.recovered.append((claim.execution_id, reason))
+        ended = claim.execution_id in self.giving_up
+        type_ = "execution:failed" if ended else "execution:recovered"
+        return Recovered(claim.execution_id, reason, claim.worker_id, AT, ended, [(7, type_, "{}")])
+
+    def fire_timers(self, limit: int) -> list[str]:
+        due = [at for at in self.timers if at <= self.now * 1000]
+        self.timers = [at for at in self.timers if at not in due]
+        return [f"EX at {at}" for at in due]
+
+    def next_timer_ms(self, within_ms: int) -> int | None:
+        left = [at - round(self.now * 1000) for at in self.timers]
+        return min((each for each in left if each <= within_ms), default=None)
+
+    def left_lying(self, older_than_ms: int, limit: int) -> list[str]:
+        return self.lying[:limit]
+
+    def tell_untold(self, limit: int) -> list[str]:
+        return []
+
+    def resend_steps(self, older_than_ms: int, limit: int) -> list[tuple[str, str]]:
+        return []
+
+
+@dataclass
+class Setting:
+    store: Store
+    recovers: bool = True
+    may_judge: bool = True
+    hinted: list[str] = field(default_factory=list)
+    published: list[dict[str, Any]] = field(default_factory=list)
+    pauses: list[float] = field(default_factory=list)
+
+    def turn(self) -> None:
+        store: Any = self.store
+        messages: Any = self
+        Sweep(
+            store,
+            SweepOptions(recovers=self.recovers, most_crashes=5, interval_ms=500),
+            publish=lambda _, first, lines: self.published.extend(map(json.loads, lines)),
+            messages=messages,
+            may_judge=lambda: self.may_judge,
+            pause=self._pause,
+        ).turn()
+
+    def _pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.store.now += seconds
+
+    def hint(self, execution_ids: Sequence[str]) -> None:
+        self.hinted += execution_ids
+
+    def room(self, wanted: int) -> int:
+        return wanted
+
+    def send_steps(self, execution_id: str, node_ids: Sequence[str]) -> None:
+        raise AssertionError("no step was sent")
+
+
+def claim(number: int, worker: str = "w1") -> LostClaim:
+    return LostClaim(f"EX{number}", number, worker)
+
+
+def test_a_sweep_is_left_to_whoever_has_the_beat() -> None:
+    setting = Setting(Store(looks=[{"w1"}] * 2, claims=[claim(1)], lying=["EX9"], is_due=False))
+
+    setting.turn()
+
+    assert (setting.store.recovered, setting.hinted) == ([], [])
+
+
+def test_who_holds_no_lock_at_two_looks_is_dead() -> None:
+    setting = Setting(Store(looks=[{"w1", "w2"}, {"w1", "w3"}], claims=[claim(1), claim(2, "w2")]))
+
+    setting.turn()
+
+    assert setting.pauses[0] == SECOND_LOOK_S
+    assert setting.store.recovered == [("EX1", "worker_died")]
+    assert setting.store.unregistered == ["w1"]
+    assert setting.hinted == ["EX1"]
+
+
+def test_with_every_lock_held_there_is_no_second_look() -> None:
+    setting = Setting(Store())
+
+    setting.turn()
+
+    assert setting.pauses == []
+    assert setting.store.unregistered == []
+
+
+def test_all_that_the_dead_own_is_taken_in_batches() -> None:
+    many = [claim(number) for number in range(2 * BATCH + 1)]
+    setting = Setting(Store(looks=[{"w1"}] * 2, claims=many))
+
+    setting.turn()
+
+    assert len(setting.store.recovered) == 2 * BATCH + 1
+    assert setting.store.limits == {BATCH}
+
+
+def test_a_claim_that_can_not_be_taken_does_not_hold_the_sweep_up() -> None:
+    setting = Setting(
+        Store(looks=[{"w1"}] * 2, claims=[claim(1), claim(2)], untakable={"EX1"}, lying=["EX9"])
+    )
+
+    setting.turn()
+
+    assert setting.store.recovered == [("EX2", "worker_died")]
+    assert "EX9" in setting.hinted
+
+
+def test_expired_leases_are_judged_by_who_may() -> None:
+    for may_judge in (False, True):
+        setting = Setting(Store(overdue=[claim(1)], silent_workers=["w9"]), may_judge=may_judge)
+
+        setting.turn()
+
+        assert setting.store.recovered == ([("EX1", "expired_claim")] if may_judge else [])
+        assert setting.store.unregistered == (["w9"] if may_judge else [])
+
+
+def test_the_dead_are_dead_whoever_looks() -> None:
+    setting = Setting(Store(looks=[{"w1"}] * 2, claims=[claim(1)]), may_judge=False)
+
+    setting.turn()
+
+    assert setting.store.recovered == [("EX1", "worker_died")]
+
+
+def test_without_recovery_timers_and_hints_go_on() -> None:
+    store = Store(looks=[{"w1"}] * 2, claims=[claim(1)], overdue=[claim(2)])
+    store.timers, store.lying = [0], ["EX9"]
+    setting = Setting(store, recovers=False)
+
+    setting.turn()
+
+    assert store.recovered == []
+    assert store.unregistered == []
+    assert sorted(setting.hinted) == ["EX at 0", "EX9"]
+
+
+def test_a_recovery_is_told_and_what_was_given_up_is_not_hinted() -> None:
+    setting = Setting(Store(looks=[{"w1"}] * 2, claims=[claim(1), claim(2)], giving_up={"EX1"}))
+
+    setting.turn()
+
+    assert [(each["executionId"], each["index"], each["type"]) for each in setting.published] == [
+        ("EX1", 7, "execution:failed"),
+        ("EX2", 7, "execution:recovered"),
+    ]
+    assert setting.hinted == ["EX2"]
+
+
+def test_timers_before_the_next_beat_fire_each_at_its_time() -> None:
+    setting = Setting(Store(timers=[0, 120, 300, 900]))
+
+    setting.turn()
+
+    assert setting.hinted == ["EX at 0", "EX at 120", "EX at 300"]
+    assert setting.pauses == [0.12, 0.18]
+
+
+def test_without_timers_nothing_is_waited_for() -> None:
+    setting = Setting(Store())
+
+    setting.turn()
+
+    assert setting.pauses == []
+
+
+def test_a_timer_that_is_due_and_held_is_not_asked_for_without_pause() -> None:
+    class Held(Store):
+        def fire_timers(self, limit: int) -> list[str]:
+            return []
+
+    setting = Setting(Held(timers=[0]))
+
+    setting.turn()
+
+    assert 0 < len(setting.pauses) <= 50
+    assert sum(setting.pauses) < 0.6
