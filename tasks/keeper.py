@@ -12,12 +12,13 @@ from typing import Any
 
 from celery import bootsteps
 from celery.exceptions import CPendingDeprecationWarning
-from celery.signals import worker_process_init, worker_process_shutdown
+from celery.signals import worker_process_init, worker_process_shutdown, worker_shutting_down
 
 from app.config import Settings, load_settings
 from app.store.records import WorkerRow
 from tasks.announcer import Announcer
 from tasks.app import app
+from tasks.draining import DrainFlag
 from tasks.process import WorkerProcess, become, lock_key, make_worker_id, process
 from tasks.sweeper import Sweeper
 
@@ -43,6 +44,7 @@ class Keeper(bootsteps.StartStopStep):
         self.settings = load_settings()
         # Named before the pool forks: children are named after their parent.
         self.worker_id = make_worker_id(self.settings)
+        self.draining = DrainFlag()
         self.nodename: str = parent.hostname
         self.sends_events: bool = parent.task_events
         self.process: WorkerProcess | None = None
@@ -57,8 +59,7 @@ class Keeper(bootsteps.StartStopStep):
             pool=_POOLS[parent.pool_cls.__module__.rsplit(".", 1)[1]],
             concurrency=parent.concurrency,
         )
-        self.process = WorkerProcess(app, self.settings, row, self.new_announcer())
-        become(self.process)
+        self.process = self.new_process(row)
         self.process.leases.start()
         self.sweeper = Sweeper(self.process, self.settings)
         self.sweeper.start()
@@ -71,9 +72,12 @@ class Keeper(bootsteps.StartStopStep):
             self.process.leases.stop(unregister=True)
             self.process.announcer.close()
 
-    def new_announcer(self) -> Announcer:
-        """Make what tells of this worker's tasks: each process has one of its own."""
-        return Announcer(app, self.nodename, enabled=self.sends_events)
+    def new_process(self, row: WorkerRow) -> WorkerProcess:
+        """Make the parent's or a child's process, the one that this process is from now on."""
+        announcer = Announcer(app, self.nodename, enabled=self.sends_events)
+        made = WorkerProcess(app, self.settings, row, announcer, self.draining)
+        become(made)
+        return made
 
     def inherited(self) -> list[int]:
         """Connections of the parent that a forked child holds copies of."""
@@ -98,9 +102,14 @@ def begin_child(**_: object) -> None:
         os.close(fileno)
     child_id = f"{keeper.worker_id}/{os.getpid()}-{secrets.token_hex(2)}"
     row = _row(keeper.settings, child_id, pool="prefork", concurrency=1, parent=keeper.worker_id)
-    child = WorkerProcess(app, keeper.settings, row, keeper.new_announcer())
-    become(child)
-    child.leases.start()
+    keeper.new_process(row).leases.start()
+
+
+@worker_shutting_down.connect
+def begin_drain(**_: object) -> None:
+    """The worker was told to end: runs are handed over at their next node boundary."""
+    for keeper in _keepers:
+        keeper.draining.set()
 
 
 @worker_process_shutdown.connect

@@ -38,6 +38,7 @@ from app.streams.publisher import EventPublisher
 from app.streams.signals import Signals
 from tasks.announcer import Announcer
 from tasks.dispatcher import make_dispatcher
+from tasks.draining import DrainFlag
 
 #: How long (s) a process that found no backlog stays awake for what comes next.
 LINGER_S = 0.05
@@ -62,7 +63,12 @@ class WorkerProcess:
     """What one operating-system process of a worker does and holds."""
 
     def __init__(
-        self, app: Celery, settings: Settings, row: WorkerRow, announcer: Announcer
+        self,
+        app: Celery,
+        settings: Settings,
+        row: WorkerRow,
+        announcer: Announcer,
+        draining: DrainFlag,
     ) -> None:
         self.row = row
         self.announcer = announcer
@@ -84,6 +90,7 @@ class WorkerProcess:
         self._steps: dict[tuple[str, str], Step] = {}
         self._plans = PlanCache(load_catalogue(settings.node_modules, settings.http_node_allow))
         self._parent_pid = os.getppid()
+        self._draining = draining
         self._sends_steps = settings.step_dispatch == "message"
         self._executor = Executor(
             row.worker_id,
@@ -142,7 +149,7 @@ class WorkerProcess:
             linger=Lingerer(urls.for_redis(self._settings.broker_url), LINGER_S).wait,
             lease_s=self.row.lease_ms / 1000,
             max_value_bytes=self._settings.max_value_bytes,
-            is_draining=self._is_orphan,
+            is_draining=self._is_draining,
             send=self.dispatcher.send_steps if self._sends_steps else None,
         )
 
@@ -165,9 +172,9 @@ class WorkerProcess:
         else:
             self.announcer.ended(execution_id, ok=ok)
 
-    def _is_orphan(self) -> bool:
-        """Whether the parent is gone: then nothing more is taken."""
-        return os.getppid() != self._parent_pid
+    def _is_draining(self) -> bool:
+        """Whether nothing more is taken: the worker is to end, or the parent is gone."""
+        return self._draining.is_set() or os.getppid() != self._parent_pid
 
 
 _current: list[WorkerProcess] = []
