@@ -9,15 +9,18 @@ from pathlib import Path
 from benchmarks import (
     chain_100,
     engine,
+    footprint,
     machine,
     pools,
     profile,
+    queued,
     recovery,
     report,
     scale,
     start_latency,
     throughput,
     w5_latency,
+    waiting,
 )
 from benchmarks.figures import Results
 from benchmarks.options import Options, read_options
@@ -67,13 +70,16 @@ def _measure(options: Options, directory: Path, results: Results) -> profile.Pro
 
 
 def _on_the_stack(options: Options, results: Results) -> dict[str, Callable[[Stack], None]]:
-    """What runs on one stack, in order; kills come last, whose effects last longest."""
+    """What runs on one stack, in order; last what leaves something behind."""
     return {
         "latency": lambda stack: w5_latency.measure(stack, results),
         "start": lambda stack: start_latency.measure(stack, results),
         "chain": lambda stack: chain_100.measure(stack, results),
         "throughput": lambda stack: throughput.measure(stack, options, results),
+        "queued": lambda stack: queued.measure(stack, results),
+        "footprint": lambda stack: footprint.measure(stack, results),
         "recovery": lambda stack: recovery.measure(stack, results),
+        "waiting": lambda stack: waiting.measure(stack, options, results),
     }
 
 

@@ -20,6 +20,13 @@ _DONE = """
     FROM chaingraph_executions WHERE flow_id = %s AND created_at >= to_timestamp(%s)
 """
 
+#: How many workers are registered and beat.
+_WORKERS = """
+    SELECT count(*) FROM chaingraph_workers
+    WHERE parent_worker_id IS NULL
+        AND last_heartbeat_at > clock_timestamp() - lease_ms * interval '1 ms'
+"""
+
 #: (database): committed and rolled back transactions, and two marks of the whole server.
 _COUNTED = """
     SELECT xact_commit + xact_rollback, pg_current_xact_id()::text::bigint,
@@ -87,6 +94,10 @@ class Database:
         """What became of a flow's executions that were created since."""
         created, completed, ended = self.ask(_DONE, flow_id, since)
         return Done(created, completed, ended or 0.0)
+
+    def workers(self) -> int:
+        """How many workers are alive."""
+        return int(self.ask(_WORKERS)[0])
 
     def counters(self, database: str) -> Counters:
         """Running totals; of the server but for the first, which is of one database."""

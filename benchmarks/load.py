@@ -9,8 +9,9 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from app.embedded.ports import LOOPBACK
@@ -89,7 +90,7 @@ class Client(asyncio.Protocol):
             self._done.set_exception(error)
 
 
-def post_all(port: int, path: str, bodies: list[Mapping[str, Any]], clients: int) -> Sent:
+def post_all(port: int, path: str, bodies: Sequence[Mapping[str, Any]], clients: int) -> Sent:
     """Post every body, with so many clients at once. Raises Refused."""
     requests = iter([_request(port, path, body) for body in bodies])
     return asyncio.run(_send(port, requests, clients))
@@ -100,7 +101,7 @@ async def _send(port: int, requests: Iterator[bytes], clients: int) -> Sent:
     sent = Sent(began=time.time())
     ends = [loop.create_future() for _ in range(clients)]
     for end in ends:
-        await loop.create_connection(lambda end=end: Client(requests, sent, end), LOOPBACK, port)
+        await loop.create_connection(partial(Client, requests, sent, end), LOOPBACK, port)
     async with asyncio.timeout(PATIENCE_S):
         await asyncio.gather(*ends)
     return sent

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import psutil
 
 from benchmarks.database import Counters, Database
 from benchmarks.figures import Costs
+from benchmarks.rounds import Round
 
 #: The load generator: this process and what it ran to its end.
 LOAD = "load"
 
 #: A backend hands its counts in when it has been idle for 10 s, or at the end of a transaction
 #: a second after the last time.
-COUNTED_WITHIN_S = 10.5
+COUNTED_WITHIN_S = 12.0
+#: How long (s) a server that has nothing to do is watched.
+WATCHED_S = 6.0
 
 Kinds = Callable[[], Mapping[str, list[psutil.Process]]]
 
@@ -35,8 +38,8 @@ class Background:
 class Meter:
     """Adds up what several stretches of work cost, on one database of the server.
 
-    `database` asks the questions; its own transactions count in the database `name` if it is
-    connected to that one.
+    `database` asks the questions, whose transactions don't count; `name` is the database that
+    the work is done on.
     """
 
     label: str
@@ -44,7 +47,6 @@ class Meter:
     database: Database
     name: str
     background: Background
-    is_own_database: bool = True
     _cpu_s: dict[str, float] = field(default_factory=dict, init=False)
     _executions: int = field(default=0, init=False)
     _opened_at: float = field(init=False)
@@ -56,10 +58,10 @@ class Meter:
         self._opened = self.database.counters(self.name)
         self._asked = self.database.asked
 
-    def work(self, act: Callable[[], int]) -> None:
-        """Have it done; it gives the number of executions that it was."""
+    def work(self, act: Callable[[], Round]) -> None:
+        """Have a round done."""
         before = cpu_by_kind(self.kinds())
-        self._executions += act()
+        self._executions += act().count
         after = cpu_by_kind(self.kinds())
         for kind, used in after.items():
             self._cpu_s[kind] = self._cpu_s.get(kind, 0.0) + used - before.get(kind, 0.0)
@@ -69,7 +71,7 @@ class Meter:
         time.sleep(COUNTED_WITHIN_S)
         seconds = time.monotonic() - self._opened_at
         now, opened, usual = self.database.counters(self.name), self._opened, self.background
-        asked = self.database.asked - self._asked if self.is_own_database else 0
+        asked = self.database.asked - self._asked if self.name == self.database.name else 0
         each = max(1, self._executions)
         return Costs(
             name=self.label,
@@ -83,13 +85,18 @@ class Meter:
         )
 
 
-def observe_background(database: Database, name: str, seconds: float = 4.0) -> Background:
-    """Watch a stack that has nothing to do."""
+def observe_background(
+    database: Database, names: Sequence[str], seconds: float = WATCHED_S
+) -> dict[str, Background]:
+    """Watch these databases of a server that has nothing to do."""
     time.sleep(COUNTED_WITHIN_S)
-    before, asked = database.counters(name), database.asked
+    before, asked = {name: database.counters(name) for name in names}, database.asked
     time.sleep(seconds)
-    after = database.counters(name)
-    return _rates(before, after, database.asked - asked, seconds)
+    own = {database.name: database.asked - asked}
+    return {
+        name: _rates(before[name], database.counters(name), own.get(name, 0), seconds)
+        for name in names
+    }
 
 
 def cpu_by_kind(kinds: Mapping[str, Iterable[psutil.Process]]) -> dict[str, float]:

@@ -16,7 +16,10 @@ PARTS = (
     "latency",
     "start",
     "chain",
+    "queued",
+    "footprint",
     "recovery",
+    "waiting",
     "pools",
     "profile",
 )

@@ -1,10 +1,10 @@
-"""The other kind of pool: threads, for flows that mostly wait. W5, and events to sockets."""
+"""The other kind of pool: threads, for flows that mostly wait. Events to sockets, and W5."""
 
 from __future__ import annotations
 
 from statistics import median
 
-from benchmarks import events, flows, w5_batch
+from benchmarks import events, flows, sockets, w5_batch
 from benchmarks.figures import Figure, Results
 from benchmarks.options import Options
 from benchmarks.stack import Shape, run_stack, scratch
@@ -17,6 +17,7 @@ def measure(options: Options, results: Results) -> None:
     """Run on a stack of its own."""
     with scratch() as directory, run_stack(SHAPE, directory) as stack:
         events.measure(stack, results, SHAPE.workers * SHAPE.children)
+        sockets.measure(stack, results)
         flow_id = stack.api.store(flows.w5())
         w5_batch.run(stack, flow_id, 50)
         count = max(50, options.count // 4)

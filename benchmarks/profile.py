@@ -1,6 +1,7 @@
-"""Where the time goes: samples of a worker's child and of the API, and PostgreSQL by statement.
+"""Where the time goes: samples of a worker's children and of the API, and PostgreSQL by statement.
 
-py-spy looks from outside, 200 times a second. PostgreSQL writes how long a sample of its
+py-spy looks from outside, 200 times a second, at whoever holds the interpreter's lock, so that
+waiting doesn't count. PostgreSQL writes how long a sample of its
 statements took, commit and flush included, into its log.
 """
 
@@ -10,7 +11,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,12 +26,13 @@ from benchmarks.stack import Stack
 
 RATE_HZ = 200
 #: How long (s) a profile is taken; the load goes on for as long.
-SECONDS = 6
+SECONDS = 8
 #: The share of statements that PostgreSQL logs.
 SAMPLED = 0.05
 SHOWN = 12
 
 _FRAME = re.compile(r"^(?P<function>.+) \((?P<file>[^()]+?)(:\d+)?\)$")
+_OURS = re.compile(r"\((app|tasks|web)/")
 _DURATION = re.compile(r"duration: (?P<ms>[\d.]+) ms  statement: (?P<statement>.{1,60})")
 _PREPARED = re.compile(r"EXECUTE (\w+)")
 
@@ -63,18 +65,18 @@ class Profile:
 
 
 def measure(stack: Stack, options: Options) -> Profile:
-    """Profile a child under batches, then the API under single requests."""
+    """Profile a worker under batches, then the API under single requests."""
     flow_id = stack.api.store(flows.w5())
     with sampled_statements(stack) as log:
         worker = _under_load(
             stack,
-            _child_of(stack, "workers"),
+            _leader(stack, "workers"),
             lambda: w5_batch.run(stack, flow_id, options.count),
         )
         statements = read_statements(log())
     web = _under_load(
         stack,
-        _child_of(stack, "web"),
+        _leader(stack, "web"),
         lambda: w5_single.run(stack, flow_id, options.single_count),
     )
     return Profile(worker, web, statements)
@@ -91,24 +93,26 @@ def read_stacks(lines: Iterable[str]) -> list[Line]:
         for name in set(names):
             total[name] += int(count)
     everything = sum(own.values()) or 1
+    ours = Counter({name: count for name, count in total.items() if _OURS.search(name)})
+    shown = {name for name, _ in (*own.most_common(SHOWN), *ours.most_common(SHOWN))}
     return [
-        Line(name, 100 * count / everything, 100 * total[name] / everything)
-        for name, count in own.most_common(SHOWN)
+        Line(name, 100 * own[name] / everything, 100 * total[name] / everything)
+        for name in sorted(shown, key=lambda name: (-total[name], name))
     ]
 
 
 def read_statements(log: str) -> list[Statement]:
     """Add up the durations in PostgreSQL's log by statement."""
-    spent: Counter[str] = Counter()
+    spent: defaultdict[str, float] = defaultdict(float)
     count: Counter[str] = Counter()
     for match in _DURATION.finditer(log):
         what = _kind(match["statement"])
-        spent[what] += float(match["ms"])  # type: ignore[assignment]
+        spent[what] += float(match["ms"])
         count[what] += 1
     everything = sum(spent.values()) or 1.0
     return [
         Statement(what, 100 * ms / everything, ms / count[what])
-        for what, ms in spent.most_common(SHOWN)
+        for what, ms in sorted(spent.items(), key=lambda each: -each[1])[:SHOWN]
     ]
 
 
@@ -129,10 +133,16 @@ def sampled_statements(stack: Stack) -> Iterator[Callable[[], str]]:
 
 
 def _under_load(stack: Stack, victim: psutil.Process, load: Callable[[], Any]) -> list[Line]:
-    """Profile one process while the load goes on, round after round."""
+    """Profile a process and its children while the load goes on, round after round."""
     told = stack.directory / f"profile-{victim.pid}.txt"
     command = [
-        *(str(Path(sys.executable).with_name("py-spy")), "record", "--function", "--nonblocking"),
+        *(
+            str(Path(sys.executable).with_name("py-spy")),
+            "record",
+            "--function",
+            "--gil",
+            "--subprocesses",
+        ),
         *(f"--pid={victim.pid}", f"--rate={RATE_HZ}", f"--duration={SECONDS}"),
         *("--format=raw", f"--output={told}"),
     ]
@@ -150,11 +160,9 @@ def _under_load(stack: Stack, victim: psutil.Process, load: Callable[[], Any]) -
     return read_stacks(told.read_text().splitlines()) if told.exists() else []
 
 
-def _child_of(stack: Stack, kind: str) -> psutil.Process:
-    """A process that does the work: the parents of such kinds only look after them."""
-    leader = next(process for process in stack.kinds()[kind] if process.ppid() == stack.leader.pid)
-    children: list[psutil.Process] = leader.children()
-    return children[0] if children else leader
+def _leader(stack: Stack, kind: str) -> psutil.Process:
+    """The first process of a kind; those that do the work are its children."""
+    return next(each for each in stack.kinds()[kind] if each.ppid() == stack.leader.pid)
 
 
 def _name(frame: str) -> str:
@@ -162,9 +170,6 @@ def _name(frame: str) -> str:
     if match is None:
         return frame
     parts = Path(match["file"]).parts
-    # From the package's own folder on: where it is installed says nothing.
-    if "site-packages" in parts:
-        parts = parts[parts.index("site-packages") + 1 :]
     return f"{match['function']} ({'/'.join(parts[-3:])})"
 
 

@@ -25,11 +25,6 @@ NODE_MS = 300
 BACK_WITHIN_S = 60.0
 
 _OWNER = "SELECT processing_worker_id FROM chaingraph_executions WHERE id = %s"
-_ALIVE = """
-    SELECT count(*) FROM chaingraph_workers
-    WHERE parent_worker_id IS NULL
-        AND last_heartbeat_at > clock_timestamp() - lease_ms * interval '1 ms'
-"""
 
 
 class NotOurs(Exception):
@@ -93,5 +88,5 @@ def _pid_of(worker_id: str) -> int:
 def _all_back(stack: Stack) -> bool:
     """Whether every worker is there with all its children."""
     wanted = stack.shape.workers * (1 + stack.shape.children)
-    alive = stack.database.ask(_ALIVE)[0]
+    alive = stack.database.workers()
     return alive >= stack.shape.workers and len(stack.kinds()["workers"]) >= wanted

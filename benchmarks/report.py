@@ -21,15 +21,16 @@ def render(results: Results, profile: Profile | None, machine: Sequence[str], co
     """All that was measured, in Markdown."""
     parts = [
         "\n".join(f"- {line}" for line in (*machine, f"Command: `{command}`")),
-        table.of_figures(results.figures),
     ]
+    if results.figures:
+        parts.append(table.of_figures(results.figures))
     if results.costs:
         parts += ["### What one execution costs", table.of_costs(results.costs)]
     if results.notes:
         parts.append("\n".join(f"- {note}" for note in results.notes))
     if profile is not None:
         parts += [
-            "### A worker's child during `w5_batch`",
+            "### A worker's children during `w5_batch`",
             table.of_lines(profile.worker),
             "### The API during `w5_single`",
             table.of_lines(profile.web),

@@ -87,14 +87,13 @@ def _ratio(rates: dict[str, list[float]], name: str, other: str) -> str:
 def _add_costs(stack: Stack, peer: Peer | None, turns: dict[str, Turn], results: Results) -> None:
     """One more round of each, metered: PostgreSQL takes its time to count."""
     own = stack.database.name
-    background = observe_background(stack.database, own)
+    names = [own] if peer is None else [own, peer.database]
+    background = observe_background(stack.database, names)
     for name, turn in turns.items():
+        kinds, on = stack.kinds, own
         if name == PEER and peer is not None:
-            meter = Meter(
-                name, peer.kinds, stack.database, peer.database, background, is_own_database=False
-            )
-        else:
-            meter = Meter(name, stack.kinds, stack.database, own, background)
-        meter.work(lambda turn=turn: turn().count)
+            kinds, on = peer.kinds, peer.database
+        meter = Meter(name, kinds, stack.database, on, background[on])
+        meter.work(turn)
         results.costs.append(meter.read())
         print(f"  metered: {name}", flush=True)
