@@ -30,6 +30,10 @@ WEB_STOPS_WITHIN_S = 35.0
 WORKER_OPTIONS = ("--without-gossip", "--without-mingle")
 FLOWER_OPTIONS = ("--read_only", "--max_tasks=10000", "--purge_offline_workers=300")
 
+#: A setting of the machine that matters to servers whose data is large: this one's is small,
+#: and nothing lives in it alone.
+VALKEY_EXPECTED_LINES = (b"WARNING Memory overcommit must be enabled",)
+
 Environ = Mapping[str, str]
 
 
@@ -63,6 +67,7 @@ class Programs:
             environ=self.environ,
             rank=VALKEY,
             is_ready=server.is_ready,
+            expected_lines=VALKEY_EXPECTED_LINES,
         )
 
     def echo(self) -> Program:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -23,12 +24,12 @@ class Console:
         self._coloured = out.isatty()
         logs.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def channel(self, name: str) -> Channel:
-        """Where a program's output goes."""
+    def channel(self, name: str, expected_lines: Sequence[bytes] = ()) -> Channel:
+        """Where a program's output goes, but for lines that hold one of those expected."""
         prefix = f"{name:<{self._width}}| "
         if self._coloured:
             prefix = f"\x1b[{next(self._colours)}m{prefix}{_RESET}"
-        return Channel(self, prefix, _opened(self._logs / f"{name}.log"))
+        return Channel(self, prefix, _opened(self._logs / f"{name}.log"), expected_lines)
 
     def show(self, text: str) -> None:
         """Print a line, unless nobody reads any more."""
@@ -44,7 +45,10 @@ class Console:
 class Channel:
     """One program's output, split into lines."""
 
-    def __init__(self, console: Console, prefix: str, log: BinaryIO) -> None:
+    def __init__(
+        self, console: Console, prefix: str, log: BinaryIO, expected_lines: Sequence[bytes] = ()
+    ) -> None:
+        self._expected_lines = expected_lines
         self._console = console
         self._prefix = prefix
         self._log = log
@@ -72,6 +76,8 @@ class Channel:
         self._log.close()
 
     def _write(self, line: bytes) -> None:
+        if any(expected in line for expected in self._expected_lines):
+            return
         self._log.write(line + b"\n")
         self._log.flush()
         self._console.show(self._prefix + line.decode(errors="replace").rstrip("\r"))

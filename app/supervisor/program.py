@@ -38,6 +38,8 @@ class Program:
     patience_s: float = 0.0
     stop_signal: signal.Signals = signal.SIGTERM
     stop_within_s: float = 10.0
+    #: Lines that hold one of these are expected of every run, say nothing, and are left out.
+    expected_lines: Sequence[bytes] = ()
     popen_arguments: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -29,7 +29,8 @@ class Supervisor:
 
     async def start(self, program: Program) -> None:
         """Start a program and wait until it is ready; raises StartFailed when it isn't."""
-        child = Child(program, self._console.channel(program.name), self._guardian)
+        channel = self._console.channel(program.name, program.expected_lines)
+        child = Child(program, channel, self._guardian)
         self._children.append(child)
         await child.start()
 

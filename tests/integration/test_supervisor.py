@@ -230,3 +230,13 @@ def test_a_directory_has_one_supervisor_and_the_second_learns_whom(tmp_path: Pat
         pytest.fail("two hold it")
     with exclusive(tmp_path):
         pass
+
+
+def test_a_line_that_is_expected_of_every_run_is_left_out(tmp_path: Path) -> None:
+    out = io.StringIO()
+    channel = Console(out, tmp_path).channel("x", (b"of no use",))
+    channel.feed(b"one\nthis is of no use here\ntwo\n")
+    channel.close()
+
+    assert [line.split("| ")[1] for line in out.getvalue().splitlines()] == ["one", "two"]
+    assert (tmp_path / "x.log").read_bytes() == b"one\ntwo\n"
