@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from app.executions.service import NewExecution
 from flask import Blueprint, Response, request
 
 from app.errors import Fault, ValidationFailed
+from app.executions.service import NewExecution
 from web.answers import answer, page
 from web.cursors import at_moment, at_position, read_moment, read_position
 from web.inputs import takes

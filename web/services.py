@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from app.executions.service import ExecutionService
-from app.executions.workers import WorkerDirectory
 from flask import Flask, current_app
 
 from app.errors import StoreUnavailable
 from app.executions.flows import FlowService
+from app.executions.service import ExecutionService
+from app.executions.workers import WorkerDirectory
 from app.nodes.spec import Catalogue
 
 _KEY = "chaingraph"
