@@ -49,12 +49,10 @@ class Meter:
     background: Background
     _cpu_s: dict[str, float] = field(default_factory=dict, init=False)
     _executions: int = field(default=0, init=False)
-    _opened_at: float = field(init=False)
     _opened: Counters = field(init=False)
     _asked: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self._opened_at = time.monotonic()
         self._opened = self.database.counters(self.name)
         self._asked = self.database.asked
 
@@ -67,21 +65,28 @@ class Meter:
             self._cpu_s[kind] = self._cpu_s.get(kind, 0.0) + used - before.get(kind, 0.0)
 
     def read(self) -> Costs:
-        """What one execution cost; waits until the server has counted everything."""
+        """What one execution cost.
+
+        Waits until the server has counted everything; what it does in that time anyway is
+        taken off. What it does beside the work is part of the cost.
+        """
         time.sleep(COUNTED_WITHIN_S)
-        seconds = time.monotonic() - self._opened_at
         now, opened, usual = self.database.counters(self.name), self._opened, self.background
         asked = self.database.asked - self._asked if self.name == self.database.name else 0
-        each = max(1, self._executions)
+
+        def each(after: int, before: int, usual_per_s: float) -> float:
+            gone = after - before - usual_per_s * COUNTED_WITHIN_S
+            return gone / max(1, self._executions)
+
         return Costs(
             name=self.label,
-            cpu_ms={kind: used * 1000 / each for kind, used in sorted(self._cpu_s.items())},
-            transactions=(
-                now.transactions - opened.transactions - asked - usual.transactions * seconds
-            )
-            / each,
-            writing=(now.writing - opened.writing - usual.writing * seconds) / each,
-            wal_bytes=(now.wal_bytes - opened.wal_bytes - usual.wal_bytes * seconds) / each,
+            cpu_ms={
+                kind: used * 1000 / max(1, self._executions)
+                for kind, used in sorted(self._cpu_s.items())
+            },
+            transactions=each(now.transactions - asked, opened.transactions, usual.transactions),
+            writing=each(now.writing, opened.writing, usual.writing),
+            wal_bytes=each(now.wal_bytes, opened.wal_bytes, usual.wal_bytes),
         )
 
 

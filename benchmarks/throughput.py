@@ -5,13 +5,13 @@ Ours and the peer's alternate, so that whatever else the machine does meets both
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from statistics import median
 
 from benchmarks import flows, w5_batch, w5_pure, w5_single
-from benchmarks.figures import Figure, Results, spread
+from benchmarks.figures import Costs, Figure, Results, spread
 from benchmarks.metering import Meter, observe_background
 from benchmarks.options import Options
 from benchmarks.peers import Peer, run_peer
@@ -97,3 +97,15 @@ def _add_costs(stack: Stack, peer: Peer | None, turns: dict[str, Turn], results:
         meter.work(turn)
         results.costs.append(meter.read())
         print(f"  metered: {name}", flush=True)
+    if peer is not None:
+        results.notes += compare_cpu(results.costs, PEER)
+
+
+def compare_cpu(costs: Sequence[Costs], other: str) -> list[str]:
+    """How many times our CPU the other takes: steadier than rates on a machine that is shared."""
+    used = {cost.name: sum(cost.cpu_ms.values()) for cost in costs}
+    return [
+        f"{other} takes {used[other] / ms:.1f} times the CPU of: {name}."
+        for name, ms in used.items()
+        if name != other and ms
+    ]
