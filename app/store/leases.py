@@ -88,7 +88,11 @@ class PgLeaseStore:
         rows = self._run(
             run_statements.RENEW, worker.worker_id, *_names(fences), epochs, worker.lease_ms
         )
-        return [Renewed(Fence(*row[:3]), row[3]) for row in rows]
+        renewed = [row for row in rows if row[0] is not None]
+        if len(renewed) == len(rows):
+            # Taken for dead when a connection broke: `register` has to say that this lives.
+            self._is_locked = False
+        return [Renewed(Fence(*row[:3]), row[3]) for row in renewed]
 
     def release_strays(self, fences: Sequence[Fence]) -> None:
         """Release what this process holds a claim on and doesn't run."""

@@ -216,6 +216,7 @@ DOCUMENT = Statement(
 NOW = Statement("server_now", "", "SELECT date_trunc('milliseconds', clock_timestamp())")
 
 #: (worker, executions, nodes, epochs, lease ms): one statement per heartbeat, whatever runs.
+#: A row without an execution says that the worker is registered.
 RENEW = Statement(
     "renew",
     "text, text[], text[], int[], int",
@@ -224,6 +225,7 @@ RENEW = Statement(
         SELECT u.id, u.node, u.epoch FROM unnest($2, $3, $4) AS u(id, node, epoch)
     ), beat AS (
         UPDATE chaingraph_workers SET last_heartbeat_at = clock_timestamp() WHERE worker_id = $1
+        RETURNING worker_id
     ), renewed AS (
         UPDATE chaingraph_execution_claims AS c
         SET heartbeat_at = clock_timestamp(),
@@ -236,6 +238,8 @@ RENEW = Statement(
     SELECT r.execution_id, r.epoch, r.node_id, e.requested
     FROM renewed AS r JOIN chaingraph_executions AS e ON e.id = r.execution_id
     WHERE e.completed_at IS NULL
+    UNION ALL
+    SELECT NULL, NULL, NULL, NULL FROM beat
     """,
 )
 
