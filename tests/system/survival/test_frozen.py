@@ -7,7 +7,7 @@ import pytest
 from tests.system.ledger import Ledger
 from tests.system.stack import Managed, Stack
 from tests.system.survival.conftest import MakeCrew
-from tests.system.traces import Trace
+from tests.system.traces import Trace, ask
 from tests.waiting import wait_until
 
 HASTY = {"WORKER_HEARTBEAT_INTERVAL_MS": "300", "WORKER_CLAIM_TIMEOUT_MS": "1500"}
@@ -49,6 +49,27 @@ def test_a_zombie_writes_nothing_and_works_again(
     assert ledger.counts(execution_id) == {"n00": 1, "n01": 2, "n02": 1, "n03": 1}
     Trace(site, again).assert_completed_once()
     assert set(ledger.counts(again).values()) == {1}
+
+
+def test_a_worker_that_was_taken_for_dead_says_that_it_lives(
+    site: Stack, make_crew: MakeCrew
+) -> None:
+    crew = make_crew(**HASTY)
+    crew.muster(1)
+    ask(site.database_url, "DELETE FROM chaingraph_workers")
+    crew.await_all()
+    [worker] = crew.workers
+    wait_until(lambda: children_of(site, worker) == 2, "its children are known again, too")
+
+
+def children_of(site: Stack, worker: Managed) -> int:
+    [(count,)] = ask(
+        site.database_url,
+        "SELECT count(*) FROM chaingraph_workers WHERE parent_worker_id = %s"
+        " AND lock_server_started_at = pg_postmaster_start_time()",
+        worker.name,
+    )
+    return int(count)
 
 
 def last_heartbeat(site: Stack, worker: Managed) -> str:
