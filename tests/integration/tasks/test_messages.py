@@ -1,0 +1,122 @@
+"""What the tasks call, and what a message is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+import tasks
+from app.ids import EXECUTION_PREFIX, LENGTH
+from tasks import process as process_module
+
+EXECUTION = EXECUTION_PREFIX + "x" * LENGTH
+
+
+@pytest.fixture(autouse=True)
+def broker(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery's settings are those of the environment when its app is first used."""
+    monkeypatch.setenv("REDIS_URL", redis_url)
+
+
+@dataclass
+class FakeProcess:
+    started: bool = True
+    calls: list[tuple[str, ...]] = field(default_factory=list)
+
+    def is_started(self, execution_id: str) -> bool:
+        self.calls.append(("is_started", execution_id))
+        return self.started
+
+    def work(self, execution_id: str) -> None:
+        self.calls.append(("work", execution_id))
+
+    def run_step(self, execution_id: str, node_id: str) -> None:
+        self.calls.append(("run_step", execution_id, node_id))
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeProcess]:
+    fake: Any = FakeProcess()
+    before = list(process_module._current)
+    process_module.become(fake)
+    yield fake
+    process_module._current[:] = before
+
+
+def await_start() -> object:
+    """Run the task as its message would have it; gives what is left of the chain."""
+    task: Any = tasks.await_start
+    task.push_request(chain=[tasks.advance.si(EXECUTION)])
+    try:
+        task.run(EXECUTION)
+        return task.request.chain
+    finally:
+        task.pop_request()
+
+
+def test_with_the_start_signal_there_the_run_goes_on_in_this_process(fake: FakeProcess) -> None:
+    left = await_start()
+
+    assert fake.calls == [("is_started", EXECUTION), ("work", EXECUTION)]
+    assert left is None
+
+
+def test_without_the_start_signal_nothing_runs_and_nothing_is_sent(fake: FakeProcess) -> None:
+    fake.started = False
+
+    left = await_start()
+
+    assert fake.calls == [("is_started", EXECUTION)]
+    assert left is None
+
+
+def test_a_node_is_run_by_the_process_that_has_it(fake: FakeProcess) -> None:
+    tasks.run_node(EXECUTION, "a")
+
+    assert fake.calls == [("run_step", EXECUTION, "a")]
+
+
+def test_a_message_holds_ids_and_nothing_else() -> None:
+    chain = [tasks.advance.si(EXECUTION)]
+    message: Any = tasks.app.amqp.as_task_v2(
+        "id", "tasks.await_start", args=(EXECUTION,), chain=chain
+    )
+
+    args, kwargs, embedded = json.loads(json.dumps(message.body))
+
+    assert (args, kwargs) == ([EXECUTION], {})
+    assert [each["args"] for each in embedded["chain"]] == [[EXECUTION]]
+    assert len(json.dumps(message.body)) < 1024
+
+
+def test_no_message_is_unpickled() -> None:
+    conf = tasks.app.conf
+
+    assert (conf.task_serializer, conf.accept_content) == ("json", ["json"])
+
+
+def test_a_worker_never_gives_its_broker_up() -> None:
+    conf = tasks.app.conf
+
+    assert conf.broker_connection_retry_on_startup
+    assert conf.broker_connection_max_retries is None
+
+
+def test_a_lost_broker_ends_no_node() -> None:
+    assert not tasks.app.conf.worker_cancel_long_running_tasks_on_connection_loss
+
+
+def test_a_message_is_only_a_hint_so_it_is_acknowledged_early_and_without_a_result() -> None:
+    conf = tasks.app.conf
+
+    assert not conf.task_acks_late
+    assert conf.task_ignore_result
+    assert conf.result_backend is None
+
+
+def test_a_request_never_waits_for_the_broker() -> None:
+    assert not tasks.app.conf.task_publish_retry
