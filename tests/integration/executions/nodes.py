@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
+from app.errors import NodeError
 from app.nodes.sdk import NodeContext, Port
 from app.nodes.sdk import node as node_type
 
@@ -33,6 +34,11 @@ def node_that_gives(
         return body(ctx, given)
 
     return function
+
+
+def fail(_: NodeContext) -> None:
+    """What a node that fails does."""
+    raise NodeError("boom")
 
 
 #: A node that does nothing, and might have done anything.

@@ -9,11 +9,14 @@ from dataclasses import replace
 import pytest
 
 from app.executions.run import RunEnd
+from app.executions.steps import Step
 from app.nodes.sdk import NodeContext
-from app.store.sweeps import LostClaim, PgSweepStore
+from app.store.records import Fence
+from tests.integration.executions.losing import Gate, recover, stuck_at
 from tests.integration.executions.nodes import effect, node_that
 from tests.integration.executions.process import (
-    Driven,
+    LEASE_MS,
+    CountingStore,
     Process,
     chain,
     checkpoints,
@@ -22,41 +25,8 @@ from tests.integration.executions.process import (
     node,
     told,
 )
-from tests.proxy import Proxy
 from tests.waiting import wait_until
 from tests.world import PgWorld
-
-
-class Gate:
-    """A node that waits until it is let through; it counts the attempts that reached it."""
-
-    def __init__(self) -> None:
-        self.reached: list[int] = []
-        self._opened = threading.Event()
-
-    def __call__(self, ctx: NodeContext) -> None:
-        self.reached.append(ctx.attempt)
-        assert self._opened.wait(20)
-
-    def open(self) -> None:
-        self._opened.set()
-
-
-def recover(world: PgWorld, execution: str, reason: str = "worker_died") -> None:
-    """Take it from its owner, as a sweep does."""
-    row = world.row(execution)
-    store = PgSweepStore(world.database, "sweeper")
-    claim = LostClaim(execution, row.epoch, row.processing_worker_id)
-    assert store.recover(claim, reason, 100) is not None
-    store.close()
-
-
-def stuck_at(process: Process, execution: str, gate: Gate) -> Driven:
-    """Drive a run up to its gate."""
-    run = process.start(process.claim(process.around(effect, node_that(gate)), execution))
-    wait_until(lambda: gate.reached, "the node begins")
-    return run
-
 
 # -- a process that is gone
 
@@ -254,7 +224,7 @@ def test_the_lease_keeper_disowns_what_was_taken(world: PgWorld, process: Proces
 def test_a_node_held_up_before_it_began_asks_whether_the_run_is_still_ours(
     world: PgWorld, process: Process
 ) -> None:
-    held: list[object] = []
+    held: list[Step] = []
     begun: list[int] = []
     probe = node_that(lambda ctx: begun.append(ctx.attempt))
     execution = execution_of(world, flow(node("a", "ProbeNode")))
@@ -266,19 +236,49 @@ def test_a_node_held_up_before_it_began_asks_whether_the_run_is_still_ours(
     wait_until(lambda: held, "the step is launched")
 
     now[0] += around.lease_s / 2 + 0.1
-    held.pop().run()  # type: ignore[attr-defined]
+    held.pop().run()
 
     wait_until(lambda: held, "it is launched again")
     assert begun == []
-    held.pop().run()  # type: ignore[attr-defined]
+    held.pop().run()
     assert driven.end() is RunEnd.FINISHED
     assert begun == [1]
+
+
+def test_a_reply_that_took_long_is_as_old_as_its_question(world: PgWorld, process: Process) -> None:
+    held: list[Step] = []
+    now = [0.0]
+
+    class SlowReplies(CountingStore):
+        def holds(self, fence: Fence) -> bool:
+            answer = self.store.holds(fence)
+            now[0] += LEASE_MS / 1000
+            return answer
+
+    execution = execution_of(world, flow(node("a", "ProbeNode")))
+    around = replace(
+        process.around(node_that(lambda _: None)),
+        store=SlowReplies(process.store.store),
+        clock=lambda: now[0] + time.monotonic(),
+        launch=held.append,
+    )
+    run = process.claim(around, execution)
+    process.start(run)
+    wait_until(lambda: held, "the step is launched")
+    now[0] += around.lease_s
+
+    held.pop().run()
+
+    wait_until(lambda: held, "it is launched again")
+    assert held[0].fresh_until < around.clock()
+    recover(world, execution)
+    run.disown()
 
 
 def test_a_node_held_up_until_another_had_the_run_never_begins(
     world: PgWorld, process: Process
 ) -> None:
-    held: list[object] = []
+    held: list[Step] = []
     begun: list[int] = []
     probe = node_that(lambda ctx: begun.append(ctx.attempt))
     execution = execution_of(world, flow(node("a", "ProbeNode")))
@@ -291,116 +291,10 @@ def test_a_node_held_up_until_another_had_the_run_never_begins(
 
     now[0] += around.lease_s / 2 + 0.1
     recover(world, execution)
-    held.pop().run()  # type: ignore[attr-defined]
+    held.pop().run()
 
     assert driven.end() is RunEnd.LOST
     assert (begun, held) == ([], [])
-
-
-# -- PostgreSQL away
-
-
-def test_a_run_holds_through_an_outage_and_goes_on_as_the_owner(
-    world: PgWorld, proxy: tuple[Proxy, str]
-) -> None:
-    cable, url = proxy
-    process = Process(world, url=url)
-    execution = execution_of(
-        world, chain(node("a", "ProbeNode"), node("b", "EffectNode"), node("c", "EffectNode"))
-    )
-    gate = Gate()
-    driven = stuck_at(process, execution, gate)
-
-    cable.cut()
-    gate.open()
-    away_until = time.monotonic() + 2
-    wait_until(lambda: time.monotonic() > away_until, "two seconds pass")
-    assert driven.is_alive
-    assert list(checkpoints(world, execution)) == []
-    cable.mend()
-
-    assert driven.end() is RunEnd.FINISHED
-    row = world.row(execution)
-    assert (row.status, row.epoch, row.failure_count) == ("completed", 1, 0)
-    assert [row.attempt for row in checkpoints(world, execution).values()] == [1, 1, 1]
-    events = told(world, execution)
-    assert len(events) == len(set(events)) == 10
-    assert process.published_types() == [each.split()[0] for each in events[1:]]
-    process.end()
-
-
-LOST = [f"{loss} {number}" for loss in ("lose_reply_to", "lose_request") for number in range(4)]
-
-
-@pytest.mark.parametrize("lost", LOST)
-def test_a_lost_write_is_done_once_wherever_it_is_lost(
-    world: PgWorld, proxy: tuple[Proxy, str], lost: str
-) -> None:
-    cable, url = proxy
-    process = Process(world, url=url)
-    loss, number = lost.split()
-    nodes = [node(each, "BreakNode") for each in "abc"]
-    execution = execution_of(world, chain(*nodes))
-
-    def break_next(ctx: NodeContext) -> None:
-        if "abc".index(ctx.node_id) + 1 == int(number):
-            getattr(cable, loss)("EXECUTE write_")
-
-    if number == "0":
-        getattr(cable, loss)("EXECUTE write_")
-
-    assert process.run(execution, node_that(break_next, "BreakNode")) is RunEnd.FINISHED
-
-    row = world.row(execution)
-    assert (row.status, row.epoch, row.writes) == ("completed", 1, 4)
-    events = told(world, execution)
-    assert len(events) == len(set(events)) == 10
-    assert process.published_types() == [each.split()[0] for each in events[1:]]
-    assert cable.losses == 1
-    process.end()
-
-
-def test_a_claim_whose_reply_is_lost_is_run(world: PgWorld, proxy: tuple[Proxy, str]) -> None:
-    cable, url = proxy
-    process = Process(world, url=url)
-    execution = execution_of(world, flow(node("a")))
-    executor = process.executor(process.around())
-    cable.lose_reply_to("EXECUTE claim_one")
-
-    assert executor.work(execution) == 1
-
-    assert (world.row(execution).status, world.row(execution).epoch) == ("completed", 1)
-    assert cable.losses == 1
-    process.end()
-
-
-def test_a_claim_that_never_arrives_is_nobodys(world: PgWorld, proxy: tuple[Proxy, str]) -> None:
-    cable, url = proxy
-    process = Process(world, url=url)
-    execution = execution_of(world, flow(node("a")))
-    executor = process.executor(process.around())
-    cable.cut()
-
-    assert executor.work(execution) == 0
-
-    assert world.row(execution).epoch == 0
-    cable.mend()
-    assert executor.work(execution) == 1
-    process.end()
-
-
-def test_with_replies_that_take_long_a_run_is_slow_and_right(
-    world: PgWorld, proxy: tuple[Proxy, str]
-) -> None:
-    cable, url = proxy
-    process = Process(world, url=url)
-    execution = execution_of(world, chain(node("a", "EffectNode"), node("b", "EffectNode")))
-    cable.delay(40)
-
-    assert process.run(execution, effect) is RunEnd.FINISHED
-
-    assert len(told(world, execution)) == 8
-    process.end()
 
 
 # -- the process is told to end
