@@ -97,6 +97,7 @@ class WorkerProcess:
             row.lease_ms,
             self._open_surroundings,
             lambda: secrets.token_hex(8),
+            most_crashes=settings.recovery_max_failure_count,
             announce=self._announce,
         )
         self.leases = LeaseKeeper(

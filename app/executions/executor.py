@@ -28,7 +28,8 @@ class Executor:
     """Runs executions in the calling thread; several threads may do so at once.
 
     `open_surroundings` gives a thread its own connection; `token` a fresh random text for
-    each claim; `announce` hears of each claim and of how its run ended.
+    each claim; `announce` hears of each claim and of how its run ended; `most_crashes` is
+    RECOVERY_MAX_FAILURE_COUNT.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Executor:
         token: Callable[[], str],
         *,
         slice_s: float = TIME_SLICE_S,
+        most_crashes: int = 5,
         announce: Announce | None = None,
     ) -> None:
         self._worker_id = worker_id
@@ -46,6 +48,7 @@ class Executor:
         self._open_surroundings = open_surroundings
         self._token = token
         self._slice_s = slice_s
+        self._most_crashes = most_crashes
         self._announce = announce or _say_nothing
         self._runs: set[Run | SentRun] = set()
         self._spare: list[Surroundings] = []
@@ -111,13 +114,16 @@ class Executor:
     def _run(self, claimed: Claimed, around: Surroundings) -> RunEnd:
         run = Run(claimed, around)
         execution_id = claimed.fence.execution_id
-        end = RunEnd.LOST
+        end: RunEnd | None = None
         self._announce("claimed", execution_id, True)
         try:
             with self._registered(run):
                 end = run.drive()
         finally:
-            self._announce("ended", execution_id, end is not RunEnd.LOST)
+            if end is None:
+                # A fault of ours. It counts as a crash, or it would come back for ever.
+                around.store.abandon(claimed.fence, self._worker_id, self._most_crashes)
+            self._announce("ended", execution_id, end not in (RunEnd.LOST, None))
         if end is RunEnd.LOST:
             _log.warning("execution %s belongs to another now", execution_id)
         return end

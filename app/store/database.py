@@ -6,6 +6,7 @@ freezes holds no row.
 
 from __future__ import annotations
 
+import select
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,7 +26,8 @@ from app.errors import StoreUnavailable
 if TYPE_CHECKING:
     from sqlalchemy.pool import ConnectionPoolEntry
 
-#: A connection that was idle for longer (s) is tried before it is handed out.
+#: A connection that was idle for longer (s) is tried before it is handed out; so is one on
+#: which the server has spoken unasked, which is how it says good-bye.
 PING_AFTER_IDLE_S = 2.0
 #: How long (s) a request waits for a connection of the pool.
 POOL_WAIT_S = 5
@@ -229,10 +231,19 @@ def _note_checkin(_connection: object, record: ConnectionPoolEntry) -> None:
 
 def _ping_if_idle(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
     idle_since = record.info.get("idle_since")
-    if idle_since is None or time.monotonic() - idle_since < PING_AFTER_IDLE_S:
+    if idle_since is None:
+        return
+    if time.monotonic() - idle_since < PING_AFTER_IDLE_S and not _has_news(connection):
         return
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
     except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
         raise DisconnectionError(str(error)) from error
+
+
+def _has_news(connection: PgConnection) -> bool:
+    """Whether something came, the end of the connection too. Asks the kernel, not the server."""
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

@@ -54,6 +54,10 @@ class RunStore(Protocol):
         """Give the execution up at once, for another to go on with."""
         ...
 
+    def abandon(self, fence: Fence, worker_id: str, most_crashes: int) -> None:
+        """Give the execution up after a crash of its run: counted, and failed if too many."""
+        ...
+
     def holds(self, fence: Fence) -> bool:
         """Whether the fence still holds."""
         ...

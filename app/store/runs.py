@@ -10,6 +10,7 @@ from app.errors import StoreUnavailable
 from app.events.wire import data_text
 from app.store import run_statements as sql
 from app.store import step_statements as steps
+from app.store import sweep_statements as sweeps
 from app.store.database import Database, Session, Statement
 from app.store.records import (
     Boundary,
@@ -126,6 +127,12 @@ class PgRunStore:
             self._run(steps.RELEASE_STEP, fence.execution_id, fence.node_id, fence.epoch)
         else:
             self._run(sql.RELEASE, fence.execution_id, fence.epoch)
+
+    def abandon(self, fence: Fence, worker_id: str, most_crashes: int) -> None:
+        """Give the execution up after a crash of its run: counted, and failed if too many."""
+        args = (fence.execution_id, fence.epoch, "worker_died", worker_id, worker_id, most_crashes)
+        if not self._run(sweeps.RECOVER, *args):
+            self._run(sweeps.GIVE_UP, *args)
 
     def holds(self, fence: Fence) -> bool:
         """Whether the fence still holds."""

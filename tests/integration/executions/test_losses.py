@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from app.executions.executor import Executor
 from app.executions.run import RunEnd
 from app.executions.steps import Step
 from app.nodes.sdk import NodeContext
@@ -317,3 +318,24 @@ def test_a_process_that_ends_hands_over_at_the_next_boundary(
     assert other.run(execution, effect, node_that(lambda _: None)) is RunEnd.FINISHED
     events = told(world, execution)
     assert len(events) == len(set(events)) == 8
+
+
+def test_a_fault_of_ours_counts_as_a_crash_and_ends_for_good(
+    world: PgWorld, process: Process
+) -> None:
+    def unprepared(_step: Step) -> None:
+        raise LookupError("a fault of the runner")
+
+    execution = execution_of(world, flow(node("a", "ProbeNode")))
+    around = replace(process.around(node_that(lambda _: None)), launch=unprepared)
+    executor = Executor("w1", LEASE_MS, lambda: around, lambda: "token", most_crashes=3)
+
+    for _ in range(3):
+        assert world.row(execution).status != "failed"
+        with pytest.raises(LookupError):
+            executor.work(execution)
+
+    row = world.row(execution)
+    assert (row.status, row.failure_count) == ("failed", 3)
+    assert told(world, execution)[-2:] == ["flow:failed", "execution:failed"]
+    assert executor.running() == []
