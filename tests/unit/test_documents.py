@@ -1,0 +1,139 @@
+"""The documents name what is there, tell all that is not built, and speak of nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from app.cli.root import cli
+from app.config import load_settings
+from app.config.checks import NOT_BUILT
+from app.flows import unbuilt
+from tests.unit.web.fakes import fake_services
+from web.factory import build_app
+
+ROOT = Path(__file__).parents[2]
+FILES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    ROOT / "samples" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+
+#: What looks like a file or a folder of this project, in text and in commands.
+FOLDERS = "app|benchmarks|chaingraph|docs|migrations|samples|tasks|tests|web"
+PATH = re.compile(rf"(?<![\w./-])(?:(?:{FOLDERS})/[\w./*-]*|\.ci/\w+)")
+TOP_LEVEL = re.compile(r"`(Makefile|Procfile|celeryconfig\.py|pyproject\.toml|[\w-]+\.txt)`")
+TARGET = re.compile(r"\bmake ([a-z]+)\b")
+COMMAND = re.compile(r"(?:\bin/|`)chaingraph ([a-z]+)\b")
+VARIABLE = re.compile(r"`([A-Z][A-Z_]{3,}[A-Z])[`=]")
+
+#: Of how this came to be, or of one machine.
+FORBIDDEN = re.compile(
+    r"\bsessions? of (?:work|the project)|\bhelpers?\b|\bsub-?agents?\b|\bassistant\b"
+    r"|\bissue #?\d|(?<!\w)#\d{1,5}\b|(?<![\w.])/(?:work|root|home)\b"
+    r"|pypi\.org|pythonhosted|npmjs|registry\.|proxy\.golang|artifactory",
+    re.IGNORECASE,
+)
+
+
+@pytest.fixture(params=FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def path(request: pytest.FixtureRequest) -> Path:
+    found: Path = request.param
+    return found
+
+
+@pytest.fixture
+def text(path: Path) -> str:
+    return path.read_text()
+
+
+def between(text: str, name: str) -> str:
+    """What stands between the marks of a list."""
+    _, _, rest = text.partition(f"<!-- {name} -->")
+    return rest.partition(f"<!-- /{name} -->")[0]
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"`([^`]+)`", text))
+
+
+def anchor(heading: str) -> str:
+    """How a heading is linked to."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def routes(app: Flask) -> Iterator[str]:
+    for rule in app.url_map.iter_rules():
+        for method in rule.methods or ():
+            if method not in ("HEAD", "OPTIONS"):
+                yield call(f"{method} {rule.rule}")
+
+
+def call(text: str) -> str:
+    """A call, whatever its parameters are called."""
+    return re.sub(r"<[^>]*>|\{[^}]*\}", "{}", text)
+
+
+def test_a_link_leads_somewhere(path: Path, text: str) -> None:
+    for target in LINK.findall(text):
+        if "://" in target:
+            continue
+        name, _, fragment = target.partition("#")
+        file = path.parent / name if name else path
+        assert file.exists(), target
+        if fragment:
+            assert fragment in map(anchor, HEADING.findall(file.read_text())), target
+
+
+def test_files_that_are_named_exist(text: str) -> None:
+    for name in PATH.findall(text) + TOP_LEVEL.findall(text):
+        wanted = name.rstrip(".,/")
+        assert list(ROOT.glob(wanted)), name
+
+
+def test_commands_that_are_named_exist(text: str) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(TARGET.findall(text)) <= targets
+    commands = {each.callback.__name__ for each in cli.registered_commands if each.callback}
+    assert set(COMMAND.findall(text)) <= commands
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/operations.md"])
+def test_settings_that_are_named_exist(name: str) -> None:
+    settings = {each.name for each in load_settings({}).describe()}
+    assert set(VARIABLE.findall((ROOT / name).read_text())) <= settings
+
+
+def test_nothing_is_said_of_how_it_came_to_be(text: str) -> None:
+    assert not FORBIDDEN.search(text)
+
+
+@pytest.fixture
+def how_it_works() -> str:
+    return (ROOT / "docs" / "how-it-works.md").read_text()
+
+
+def test_settings_that_are_not_built_are_told(how_it_works: str) -> None:
+    assert words(between(how_it_works, "settings")) == NOT_BUILT
+
+
+def test_node_types_that_are_not_built_are_told(how_it_works: str) -> None:
+    assert words(between(how_it_works, "node types")) == set(unbuilt.NOT_BUILT)
+
+
+def test_calls_are_told_as_they_are(how_it_works: str) -> None:
+    there = set(routes(build_app(fake_services(), max_body_bytes=1)))
+    readme = (ROOT / "README.md").read_text()
+    told = re.findall(r"^\| `([^`]+)`", between(readme, "calls"), re.MULTILINE)
+    # The socket of the same address belongs to the relay, which this app is without.
+    assert set(map(call, told)) == there
+    missing = re.findall(r"^- `([^`]+)`", between(how_it_works, "calls"), re.MULTILINE)
+    assert missing
+    assert not set(map(call, missing)) & there
