@@ -242,7 +242,7 @@ def _ping_if_idle(connection: Any, record: ConnectionPoolEntry, _proxy: object) 
         raise DisconnectionError(str(error)) from error
 
 
-def _has_news(connection: PgConnection) -> bool:
+def _has_news(connection: Any) -> bool:
     """Whether something came, the end of the connection too. Asks the kernel, not the server."""
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)

@@ -92,7 +92,7 @@ class Misfortune:
         self.deaths += 1
         ask(
             self._stack.database_url,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()",
         )
 
