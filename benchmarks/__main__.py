@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from subprocess import CalledProcessError
 
 from benchmarks import (
     chain_100,
@@ -22,9 +23,19 @@ from benchmarks import (
     w5_latency,
     waiting,
 )
+from benchmarks.api import Refused
 from benchmarks.figures import Results
-from benchmarks.options import Options, read_options
-from benchmarks.stack import ROOT, Stack, run_stack, scratch
+from benchmarks.options import PARTS, Options, read_options
+from benchmarks.peers import PeerFailed
+from benchmarks.recovery import NotOurs
+from benchmarks.rounds import Incomplete
+from benchmarks.stack import ROOT, Stack, StackFailed, run_stack, scratch
+
+#: What a machine that is too slow or too busy, or a stack with a fault, does to a part.
+WRONG = (
+    *(TimeoutError, LookupError, ConnectionError, CalledProcessError),
+    *(Incomplete, Refused, NotOurs, StackFailed, PeerFailed),
+)
 
 PAGE = ROOT / "docs" / "performance.md"
 
@@ -48,38 +59,43 @@ def _measure(options: Options, directory: Path, results: Results) -> profile.Pro
     if options.scale:
         scale.measure(options, results)
         return None
-    if options.includes("engine"):
-        _say("engine")
-        engine.measure(results)
-    profiled = None
-    parts = _on_the_stack(options, results)
-    if any(options.includes(part) for part in (*parts, "profile")):
+    profiles: list[profile.Profile] = []
+    _run(options, results, {"engine": lambda: engine.measure(results)})
+    if any(options.includes(part) for part in PARTS if part not in {"engine", "pools"}):
         with run_stack(options.shape, directory) as stack:
             throughput.warm_up(stack)
-            for part, measure in parts.items():
-                if options.includes(part):
-                    _say(part)
-                    measure(stack)
-            if options.includes("profile"):
-                _say("profile")
-                profiled = profile.measure(stack, options)
-    if options.includes("pools"):
-        _say("pools")
-        pools.measure(options, results)
-    return profiled
+            _run(options, results, _on_the_stack(stack, options, results, profiles))
+    _run(options, results, {"pools": lambda: pools.measure(options, results)})
+    return profiles[0] if profiles else None
 
 
-def _on_the_stack(options: Options, results: Results) -> dict[str, Callable[[Stack], None]]:
+def _run(options: Options, results: Results, parts: Mapping[str, Callable[[], None]]) -> None:
+    """Run the parts that are asked for; one that went wrong is noted, and the next one run."""
+    for part, measure in parts.items():
+        if not options.includes(part):
+            continue
+        print(f"{part} …", flush=True)
+        try:
+            measure()
+        except WRONG as error:
+            results.notes.append(f"{part} was not measured: {type(error).__name__}: {error}")
+            print(f"  {results.notes[-1]}", flush=True)
+
+
+def _on_the_stack(
+    stack: Stack, options: Options, results: Results, profiles: list[profile.Profile]
+) -> dict[str, Callable[[], None]]:
     """What runs on one stack, in order; last what leaves something behind."""
     return {
-        "latency": lambda stack: w5_latency.measure(stack, results),
-        "start": lambda stack: start_latency.measure(stack, results),
-        "chain": lambda stack: chain_100.measure(stack, results),
-        "throughput": lambda stack: throughput.measure(stack, options, results),
-        "queued": lambda stack: queued.measure(stack, results),
-        "footprint": lambda stack: footprint.measure(stack, results),
-        "recovery": lambda stack: recovery.measure(stack, results),
-        "waiting": lambda stack: waiting.measure(stack, options, results),
+        "latency": lambda: w5_latency.measure(stack, results),
+        "start": lambda: start_latency.measure(stack, results),
+        "chain": lambda: chain_100.measure(stack, results),
+        "throughput": lambda: throughput.measure(stack, options, results),
+        "profile": lambda: profiles.append(profile.measure(stack, options)),
+        "queued": lambda: queued.measure(stack, options, results),
+        "footprint": lambda: footprint.measure(stack, results),
+        "recovery": lambda: recovery.measure(stack, results),
+        "waiting": lambda: waiting.measure(stack, options, results),
     }
 
 
@@ -94,10 +110,6 @@ def _command(options: Options) -> str:
         "CHILDREN": str(options.shape.children),
     }
     return " ".join(["make bench", *(f"{name}={value}" for name, value in given.items() if value)])
-
-
-def _say(part: str) -> None:
-    print(f"{part} …", flush=True)
 
 
 if __name__ == "__main__":

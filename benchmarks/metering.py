@@ -23,6 +23,7 @@ COUNTED_WITHIN_S = 12.0
 WATCHED_S = 6.0
 
 Kinds = Callable[[], Mapping[str, list[psutil.Process]]]
+Turn = Callable[[], Round]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,55 +37,51 @@ class Background:
 
 @dataclass(slots=True)
 class Meter:
-    """Adds up what several stretches of work cost, on one database of the server.
+    """What rounds of one kind cost, done on one database of the server.
 
-    `database` asks the questions, whose transactions don't count; `name` is the database that
-    the work is done on.
+    CPU is added up over every round; what PostgreSQL counts is read around the last one.
+    `database` asks the questions, and its own transactions don't count; `name` is the database
+    that the work is done on.
     """
 
     label: str
     kinds: Kinds
     database: Database
     name: str
-    background: Background
     _cpu_s: dict[str, float] = field(default_factory=dict, init=False)
     _executions: int = field(default=0, init=False)
-    _opened: Counters = field(init=False)
-    _asked: int = field(init=False)
 
-    def __post_init__(self) -> None:
-        self._opened = self.database.counters(self.name)
-        self._asked = self.database.asked
-
-    def work(self, act: Callable[[], Round]) -> None:
+    def work(self, turn: Turn) -> Round:
         """Have a round done."""
         before = cpu_by_kind(self.kinds())
-        self._executions += act().count
+        done = turn()
         after = cpu_by_kind(self.kinds())
+        self._executions += done.count
         for kind, used in after.items():
             self._cpu_s[kind] = self._cpu_s.get(kind, 0.0) + used - before.get(kind, 0.0)
+        return done
 
-    def read(self) -> Costs:
-        """What one execution cost.
+    def finish(self, turn: Turn, usual: Background) -> Costs:
+        """Have the last round done; what one execution cost.
 
         Waits until the server has counted everything; what it does in that time anyway is
         taken off. What it does beside the work is part of the cost.
         """
+        opened, asked = self.database.counters(self.name), self.database.asked
+        count = self.work(turn).count
         time.sleep(COUNTED_WITHIN_S)
-        now, opened, usual = self.database.counters(self.name), self._opened, self.background
-        asked = self.database.asked - self._asked if self.name == self.database.name else 0
+        now = self.database.counters(self.name)
+        own = self.database.asked - asked if self.name == self.database.name else 0
 
         def each(after: int, before: int, usual_per_s: float) -> float:
-            gone = after - before - usual_per_s * COUNTED_WITHIN_S
-            return gone / max(1, self._executions)
+            return (after - before - usual_per_s * COUNTED_WITHIN_S) / count
 
         return Costs(
             name=self.label,
             cpu_ms={
-                kind: used * 1000 / max(1, self._executions)
-                for kind, used in sorted(self._cpu_s.items())
+                kind: used * 1000 / self._executions for kind, used in sorted(self._cpu_s.items())
             },
-            transactions=each(now.transactions - asked, opened.transactions, usual.transactions),
+            transactions=each(now.transactions - own, opened.transactions, usual.transactions),
             writing=each(now.writing, opened.writing, usual.writing),
             wal_bytes=each(now.wal_bytes, opened.wal_bytes, usual.wal_bytes),
         )
@@ -108,7 +105,9 @@ def cpu_by_kind(kinds: Mapping[str, Iterable[psutil.Process]]) -> dict[str, floa
     """CPU used so far (s), with that of children that have ended; and our own."""
     used = {kind: sum(map(_cpu_s, processes)) for kind, processes in kinds.items()}
     own = os.times()
-    used[LOAD] = own.user + own.system + own.children_user + own.children_system
+    used[LOAD] = (
+        used.get(LOAD, 0.0) + own.user + own.system + own.children_user + own.children_system
+    )
     return used
 
 

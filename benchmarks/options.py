@@ -12,16 +12,9 @@ from benchmarks.stack import Shape
 #: The parts, in the order of running; each is named after what it measures.
 PARTS = (
     "engine",
-    "throughput",
-    "latency",
-    "start",
-    "chain",
-    "queued",
-    "footprint",
-    "recovery",
-    "waiting",
+    *("latency", "start", "chain", "throughput", "profile", "queued"),
+    *("footprint", "recovery", "waiting"),
     "pools",
-    "profile",
 )
 
 

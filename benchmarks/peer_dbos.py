@@ -1,7 +1,8 @@
 """W5 on DBOS: what its processes run, in a virtual environment of its own.
 
     python peer_dbos.py worker URL NAME         one worker process, until its input ends
-    python peer_dbos.py enqueue URL COUNT       enqueues so many, prints when it began
+    python peer_dbos.py enqueue URL NAME        for each number on its input, until that ends,
+                                                enqueues so many and prints when it began
 
 It imports nothing of ours, and nothing of ours imports it.
 """
@@ -64,27 +65,34 @@ def work(url: str, name: str) -> None:
     DBOS.destroy()
 
 
-def enqueue(url: str, count: int) -> None:
-    """Enqueue workflows; print the time (s since 1970) of the first request."""
+def enqueue(url: str) -> None:
+    """Enqueue as many as each line says; answer with the time (s since 1970) of the first."""
     client = DBOSClient(system_database_url=url)
     engine = sa.create_engine(url)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        began = time.time()
+        enqueue_many(client, engine, int(line))
+        print(began, flush=True)
+    client.destroy()
+
+
+def enqueue_many(client: DBOSClient, engine: sa.Engine, count: int) -> None:
+    """Enqueue workflows, many in a transaction."""
     options: EnqueueOptions = {
         "queue_name": QUEUE,
         "workflow_name": WORKFLOW,
         "app_version": VERSION,
     }
-    began = time.time()
     for first in range(0, count, BATCH):
         with engine.begin() as transaction:
             for _ in range(min(BATCH, count - first)):
                 client.enqueue_in_transaction(transaction, options)
-    print(began, flush=True)
-    client.destroy()
 
 
 if __name__ == "__main__":
-    role, database_url, argument = sys.argv[1:]
+    role, database_url, process_name = sys.argv[1:]
     if role == "worker":
-        work(database_url, argument)
+        work(database_url, process_name)
     else:
-        enqueue(database_url, int(argument))
+        enqueue(database_url)

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import psycopg2
 
+from benchmarks.metering import LOAD
 from benchmarks.rounds import DONE_WITHIN_S, Incomplete, Round
 from benchmarks.stack import ROOT, Stack, wait_until
 
@@ -39,32 +40,34 @@ _DONE = """
 """
 
 
+class PeerFailed(Exception):
+    """The peer can't be run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """DBOS with its workers running; `database` is the name of its database."""
 
-    python: Path
     url: str
     database: str
+    client: subprocess.Popen[str]
     workers: list[subprocess.Popen[str]]
     servers: list[psutil.Process]
 
     def run(self, count: int) -> Round:
         """One round: enqueue, wait, and time it by the database."""
-        told = subprocess.run(
-            [self.python, _PROGRAM, "enqueue", _for_sqlalchemy(self.url), str(count)],
-            stdout=subprocess.PIPE,
-            text=True,
-            check=True,
-        )
-        began = float(told.stdout)
+        began = float(_ask(self.client, str(count)))
         return Round(count, self._wait(began, count) - began)
 
     def kinds(self) -> dict[str, list[psutil.Process]]:
         """Its processes, and the server's."""
         processes = [psutil.Process(worker.pid) for worker in self.workers]
         listed = [each for server in self.servers for each in server.children(recursive=True)]
-        return {"workers": processes, "postgres": [*self.servers, *listed]}
+        return {
+            LOAD: [psutil.Process(self.client.pid)],
+            "workers": processes,
+            "postgres": [*self.servers, *listed],
+        }
 
     def _wait(self, began: float, count: int) -> float:
         connection = psycopg2.connect(self.url)
@@ -94,18 +97,22 @@ def run_peer(stack: Stack) -> Iterator[Peer]:
     python = _install()
     stack.database.run(f"CREATE DATABASE {DATABASE}")
     url = stack.database.url_of(DATABASE)
-    workers = [_start(python, url, f"peer{number}") for number in range(WORKERS)]
+    started: list[subprocess.Popen[str]] = []
     try:
-        for worker in workers:
-            assert worker.stdout is not None
-            worker.stdout.readline()
-        servers = stack.kinds()["postgres"][:1]
-        peer = Peer(python, url, DATABASE, workers, servers)
+        # The workers first: they make the tables.
+        for role, name in (
+            *(("worker", f"peer{n}") for n in range(WORKERS)),
+            ("enqueue", "client"),
+        ):
+            started.append(_start(python, role, url, name))
+            _read_line(started[-1])
+        *workers, client = started
+        peer = Peer(url, DATABASE, client, workers, stack.kinds()["postgres"][:1])
         peer.run(WARM_UP)
         yield peer
     finally:
-        for worker in workers:
-            _end(worker)
+        for process in started:
+            _end(process)
 
 
 def _install() -> Path:
@@ -121,9 +128,9 @@ def _install() -> Path:
     return python
 
 
-def _start(python: Path, url: str, name: str) -> subprocess.Popen[str]:
+def _start(python: Path, role: str, url: str, name: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [python, _PROGRAM, "worker", _for_sqlalchemy(url), name],
+        [python, _PROGRAM, role, _for_sqlalchemy(url), name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -131,15 +138,31 @@ def _start(python: Path, url: str, name: str) -> subprocess.Popen[str]:
     )
 
 
-def _end(worker: subprocess.Popen[str]) -> None:
+def _ask(process: subprocess.Popen[str], line: str) -> str:
+    """Say something to a process; give what it answers."""
+    assert process.stdin is not None
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
+    return _read_line(process)
+
+
+def _read_line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line:
+        raise PeerFailed("a process of DBOS ended; what it said is above")
+    return line
+
+
+def _end(process: subprocess.Popen[str]) -> None:
     """It ends when its input does."""
-    if worker.stdin is not None:
-        worker.stdin.close()
+    if process.stdin is not None:
+        process.stdin.close()
     try:
-        worker.wait(ENDS_WITHIN_S)
+        process.wait(ENDS_WITHIN_S)
     except subprocess.TimeoutExpired:
-        worker.kill()
-        worker.wait()
+        process.kill()
+        process.wait()
 
 
 def _for_sqlalchemy(url: str) -> str:

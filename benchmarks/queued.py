@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from benchmarks import flows, w5_batch
 from benchmarks.figures import Figure, Results
+from benchmarks.options import Options
 from benchmarks.stack import Stack
 
 BUDGET = "flat, at the rate of batches"
 COUNT = 20_000
+#: With fewer executions in a round, fewer are queued: so many times a round's.
+ROUNDS_WORTH = 7
 
 #: (flow, count): completions per second of each fifth, in order of completion.
 _PACE = """
@@ -28,8 +31,9 @@ _PACE = """
 """
 
 
-def measure(stack: Stack, results: Results, count: int = COUNT) -> None:
+def measure(stack: Stack, options: Options, results: Results) -> None:
     """One round of very many."""
+    count = min(COUNT, options.count * ROUNDS_WORTH)
     flow_id = stack.api.store(flows.w5())
     rate = w5_batch.run(stack, flow_id, count).rate
     paces = stack.database.ask(_PACE, flow_id, count)[0]

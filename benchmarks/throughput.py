@@ -5,25 +5,22 @@ Ours and the peer's alternate, so that whatever else the machine does meets both
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 from statistics import median
 
 from benchmarks import flows, w5_batch, w5_pure, w5_single
 from benchmarks.figures import Costs, Figure, Results, spread
-from benchmarks.metering import Meter, observe_background
+from benchmarks.metering import Meter, Turn, observe_background
 from benchmarks.options import Options
 from benchmarks.peers import Peer, run_peer
-from benchmarks.rounds import Round
 from benchmarks.stack import Stack
 
 BATCH, SINGLE, PURE, PEER = "W5, batch", "W5, single requests", "pure nodes, batch", "DBOS"
 
 #: Executions that every process sees before anything is timed.
 WARM_UP = 200
-
-Turn = Callable[[], Round]
 
 
 def measure(stack: Stack, options: Options, results: Results) -> None:
@@ -33,9 +30,12 @@ def measure(stack: Stack, options: Options, results: Results) -> None:
         peer = opened.enter_context(run_peer(stack)) if options.peers else None
         if peer is not None:
             turns[PEER] = partial(peer.run, options.peer_count)
-        rates = _rounds(turns, options.rounds)
+        meters = {name: _meter(stack, peer, name) for name in turns}
+        rates = _rounds(turns, meters, options.rounds)
         results.figures += _figures(rates)
-        _add_costs(stack, peer, turns, results)
+        results.costs += _costs(stack, turns, meters)
+        if peer is not None:
+            results.notes += compare_cpu(results.costs, PEER)
 
 
 def warm_up(stack: Stack) -> None:
@@ -53,11 +53,19 @@ def _ours(stack: Stack, options: Options) -> dict[str, Turn]:
     }
 
 
-def _rounds(turns: dict[str, Turn], rounds: int) -> dict[str, list[float]]:
+def _meter(stack: Stack, peer: Peer | None, name: str) -> Meter:
+    if name == PEER and peer is not None:
+        return Meter(name, peer.kinds, stack.database, peer.database)
+    return Meter(name, stack.kinds, stack.database, stack.database.name)
+
+
+def _rounds(
+    turns: dict[str, Turn], meters: dict[str, Meter], rounds: int
+) -> dict[str, list[float]]:
     rates: dict[str, list[float]] = {name: [] for name in turns}
     for number in range(rounds):
         for name, turn in turns.items():
-            rates[name].append(turn().rate)
+            rates[name].append(meters[name].work(turn).rate)
             print(f"  round {number + 1}: {name}: {rates[name][-1]:.0f}/s", flush=True)
     return rates
 
@@ -84,21 +92,16 @@ def _ratio(rates: dict[str, list[float]], name: str, other: str) -> str:
     return f"{median(ratios):.1f} x {other}"
 
 
-def _add_costs(stack: Stack, peer: Peer | None, turns: dict[str, Turn], results: Results) -> None:
-    """One more round of each, metered: PostgreSQL takes its time to count."""
-    own = stack.database.name
-    names = [own] if peer is None else [own, peer.database]
+def _costs(stack: Stack, turns: dict[str, Turn], meters: dict[str, Meter]) -> list[Costs]:
+    """One more round of each: PostgreSQL takes its time to count."""
+    names = sorted({meter.name for meter in meters.values()})
     background = observe_background(stack.database, names)
+    costs = []
     for name, turn in turns.items():
-        kinds, on = stack.kinds, own
-        if name == PEER and peer is not None:
-            kinds, on = peer.kinds, peer.database
-        meter = Meter(name, kinds, stack.database, on, background[on])
-        meter.work(turn)
-        results.costs.append(meter.read())
+        meter = meters[name]
+        costs.append(meter.finish(turn, background[meter.name]))
         print(f"  metered: {name}", flush=True)
-    if peer is not None:
-        results.notes += compare_cpu(results.costs, PEER)
+    return costs
 
 
 def compare_cpu(costs: Sequence[Costs], other: str) -> list[str]:
