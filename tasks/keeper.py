@@ -12,7 +12,12 @@ from typing import Any
 
 from celery import bootsteps
 from celery.exceptions import CPendingDeprecationWarning
-from celery.signals import worker_process_init, worker_process_shutdown, worker_shutting_down
+from celery.signals import (
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutdown,
+    worker_shutting_down,
+)
 
 from app.config import Settings, load_settings
 from app.store.records import WorkerRow
@@ -60,17 +65,20 @@ class Keeper(bootsteps.StartStopStep):
             concurrency=parent.concurrency,
         )
         self.process = self.new_process(row)
-        self.process.leases.start()
+        # With prefork the children run the nodes.
+        self.process.start(runs_nodes=row.pool != "prefork")
         self.sweeper = Sweeper(self.process, self.settings)
         self.sweeper.start()
 
     def stop(self, _parent: Any) -> None:
-        """Nothing runs any more: forget the worker."""
+        """The pool is about to end: sweep no more. Leases are renewed to the end."""
         if self.sweeper is not None:
             self.sweeper.stop()
+
+    def end(self) -> None:
+        """Nothing runs any more: forget the worker."""
         if self.process is not None:
-            self.process.leases.stop(unregister=True)
-            self.process.announcer.close()
+            self.process.end()
 
     def new_process(self, row: WorkerRow) -> WorkerProcess:
         """Make the parent's or a child's process, the one that this process is from now on."""
@@ -102,7 +110,7 @@ def begin_child(**_: object) -> None:
         os.close(fileno)
     child_id = f"{keeper.worker_id}/{os.getpid()}-{secrets.token_hex(2)}"
     row = _row(keeper.settings, child_id, pool="prefork", concurrency=1, parent=keeper.worker_id)
-    keeper.new_process(row).leases.start()
+    keeper.new_process(row).start()
 
 
 @worker_shutting_down.connect
@@ -115,8 +123,14 @@ def begin_drain(**_: object) -> None:
 @worker_process_shutdown.connect
 def end_child(**_: object) -> None:
     """A child ends in good order: nothing runs in it."""
-    process().leases.stop(unregister=True)
-    process().announcer.close()
+    process().end()
+
+
+@worker_shutdown.connect
+def end_worker(**_: object) -> None:
+    """The pool has ended, and the worker does."""
+    for keeper in _keepers:
+        keeper.end()
 
 
 def _row(

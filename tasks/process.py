@@ -39,6 +39,7 @@ from app.streams.signals import Signals
 from tasks.announcer import Announcer
 from tasks.dispatcher import make_dispatcher
 from tasks.draining import DrainFlag
+from tasks.standby import Standby
 
 #: How long (s) a process that found no backlog stays awake for what comes next.
 LINGER_S = 0.05
@@ -105,7 +106,27 @@ class WorkerProcess:
             self._executor.running,
             heartbeat_s=settings.worker_heartbeat_interval_ms / 1000,
             lease_s=settings.worker_claim_timeout_ms / 1000,
+            is_draining=self._is_draining,
         )
+
+        self.standby = Standby(
+            connect(urls.for_redis(settings.broker_url), role="worker"),
+            lambda: len(self._executor.running()) < row.concurrency,
+            lambda: self._executor.work(None),
+            interval_s=settings.worker_heartbeat_interval_ms / 1000,
+        )
+
+    def start(self, *, runs_nodes: bool = True) -> None:
+        """Register, renew leases, and, where nodes run, stand by while the broker is away."""
+        self.leases.start()
+        if runs_nodes:
+            self.standby.start()
+
+    def end(self) -> None:
+        """Nothing runs any more: forget the process."""
+        self.standby.stop()
+        self.leases.stop(unregister=True)
+        self.announcer.close()
 
     def is_started(self, execution_id: str) -> bool:
         """Take the start signal, if it is there."""

@@ -152,7 +152,7 @@ class Development:
     def _tell_where_to_look(self) -> None:
         settings, api = self._settings, self._api()
         flower = f"http://{bracketed(settings.flower_address)}:{settings.flower_port}"
-        places = {"api": f"{api}/api/v1", "docs": f"{api}/docs"}
+        places = {"api": f"{api}/api/v1"}
         if self._options.flower:
             places["flower"] = flower
         places["logs"] = str(self._directory / "logs")

@@ -16,6 +16,7 @@ HEARTBEATS_PER_CLAIM = 3
 NOT_BUILT = frozenset(
     {
         "AUTH_ENABLED",
+        "CONNECTION_POOL_MIN",
         "CORS_ORIGINS",
         "DATABASE_URL_EXECUTIONS",
         "EVENT_PUBLISH",
@@ -23,10 +24,12 @@ NOT_BUILT = frozenset(
         "MAX_CHILDREN_PER_PARENT",
         "MAX_EXECUTION_DEPTH",
         "MAX_ITEMS_PER_FOREACH",
+        "METRICS_INCLUDE_MEMORY",
         "METRICS_TOKEN",
         "QUEUE_CONCURRENCY",
         "RATE_LIMIT",
         "RETENTION_DAYS",
+        "START_SIGNAL_TIMEOUT_MS",
         "WORKER_METRICS_PORT",
     }
 )
@@ -75,14 +78,6 @@ def _lease_outlives_heartbeats(settings: Settings) -> None:
         )
 
 
-def _pool_bounds_in_order(settings: Settings) -> None:
-    if settings.connection_pool_min > settings.connection_pool_max:
-        raise SettingsError(
-            f"CONNECTION_POOL_MIN={settings.connection_pool_min} is not allowed:"
-            f" at most CONNECTION_POOL_MAX, which is {settings.connection_pool_max}"
-        )
-
-
 def _auth_has_its_key(settings: Settings) -> None:
     if settings.auth_enabled and settings.secret_key is None:
         raise SettingsError(
@@ -109,7 +104,6 @@ def _open_flower_stays_on_loopback(settings: Settings) -> None:
 RULES: tuple[Callable[[Settings], None], ...] = (
     _only_what_is_built,
     _lease_outlives_heartbeats,
-    _pool_bounds_in_order,
     _auth_has_its_key,
     _open_api_stays_on_loopback,
     _open_flower_stays_on_loopback,

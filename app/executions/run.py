@@ -112,7 +112,7 @@ class Run:
         if granted:
             self._sent.read(self._insist(lambda: store.sent_steps(execution_id)), granted)
             # What was lost is interrupted like any node that was granted and never ended.
-            self._sent.take_lost()
+            self._writer.gather([told for _, told in self._sent.take_lost()], 0)
         stored = self._insist(lambda: store.checkpoints(execution_id))
         restore(engine, stored, granted, self._sent.nodes)
         for row in stored:
@@ -137,7 +137,7 @@ class Run:
         starts = self._take_starts()
         verdict = ledger.engine.verdict() if not starts else None
         if verdict is not None:
-            held = ledger.conclude(verdict, self._elapsed_ms())
+            held = self._settle_sent(ledger.conclude(verdict, self._elapsed_ms()))
             return RunEnd.FINISHED if held else RunEnd.LOST
         ledger.gather()
         if self._must_commit(starts) and not self._commit():
@@ -163,7 +163,10 @@ class Run:
         return self._ledger.is_due(self._clock())
 
     def _commit(self) -> bool:
-        held = self._ledger.commit()
+        return self._settle_sent(self._ledger.commit())
+
+    def _settle_sent(self, held: bool) -> bool:
+        """Forget the sent steps whose results were just committed, if they were."""
         if held and (done := self._sent.take_done()):
             self._insist(lambda: self._around.store.drop_steps(self.fence, done))
         return held
@@ -254,8 +257,9 @@ class Run:
         granted = dict(self._sent.nodes)
         steps = self._insist(lambda: self._around.store.sent_steps(execution_id))
         self._sent.read(steps, granted)
-        for node_id in self._sent.take_lost():
+        for node_id, told in self._sent.take_lost():
             engine.interrupt(engine.plan.index_of[node_id])
+            self._ledger.note([told])
         self._take_results()
 
     def _take_results(self) -> None:

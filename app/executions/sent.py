@@ -148,7 +148,7 @@ class SentSteps:
         #: Node id and attempt of what is under way elsewhere.
         self.nodes: dict[str, int] = {}
         self._results: list[tuple[str, Mapping[str, Any]]] = []
-        self._lost: list[str] = []
+        self._lost: list[tuple[str, Event]] = []
         self._done: list[str] = []
 
     def read(self, steps: Iterable[SentStep], granted: Mapping[str, int]) -> None:
@@ -160,12 +160,13 @@ class SentSteps:
         for step in steps:
             if granted.get(step.node_id) != step.attempt:
                 self._done.append(step.node_id)
+            elif step.status == "expired":
+                self.nodes.pop(step.node_id, None)
+                told = Event(EventType.EXECUTION_RECOVERED, from_json(step.result or "{}"))
+                self._lost.append((step.node_id, told))
             elif step.result is not None:
                 self.nodes[step.node_id] = step.attempt
                 self._results.append((step.node_id, from_json(step.result)))
-            elif step.status == "expired":
-                self.nodes.pop(step.node_id, None)
-                self._lost.append(step.node_id)
             else:
                 self.nodes[step.node_id] = step.attempt
 
@@ -177,8 +178,8 @@ class SentSteps:
             self._done.append(node_id)
         return results
 
-    def take_lost(self) -> list[str]:
-        """Hand over the steps whose owners are lost."""
+    def take_lost(self) -> list[tuple[str, Event]]:
+        """Hand over the steps whose owners are lost, each with the event that tells it."""
         lost, self._lost = self._lost, []
         return lost
 

@@ -33,7 +33,7 @@ class LeaseKeeper:
     """Renews the leases of one process, and holds the lock that tells its death.
 
     `running` gives what really runs at the moment; what else this process has claimed is
-    released. Start it after the fork.
+    released; `is_draining` says that it takes nothing more. Start it after the fork.
     """
 
     def __init__(
@@ -43,12 +43,15 @@ class LeaseKeeper:
         *,
         heartbeat_s: float,
         lease_s: float,
+        is_draining: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._running = running
         self._heartbeat_s = heartbeat_s
         self._lease_s = lease_s
+        self._is_draining = is_draining
+        self._is_told = False
         self._clock = clock
         self._renewed_at: float | None = None
         self._unbroken_since: float | None = None
@@ -78,6 +81,9 @@ class LeaseKeeper:
     def renew(self) -> None:
         """One heartbeat. Raises StoreUnavailable."""
         self._store.register()
+        if self._is_draining() and not self._is_told:
+            self._store.set_status("draining")
+            self._is_told = True
         runs = {run.fence: run for run in self._running()}
         sent_at = self._clock()
         held = {renewed.fence for renewed in self._store.renew(list(runs))}

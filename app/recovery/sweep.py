@@ -111,22 +111,23 @@ class Sweep:
 
     def _recover(self, claims: Sequence[LostClaim], reason: str) -> int:
         """Take what can be taken; gives how many that were."""
-        told = [
-            claim.execution_id
-            for claim in claims
-            if claim.node_id and self._store.recover_step(claim, reason)
-        ]
-        self._messages.hint(told)
-        taken = [
-            recovered
-            for claim in claims
-            if not claim.node_id
-            and (recovered := self._store.recover(claim, reason, self._options.most_crashes))
-        ]
-        for recovered in taken:
-            self._tell(recovered)
-        self._messages.hint([recovered.execution_id for recovered in taken if not recovered.ended])
-        return len(told) + len(taken)
+        runnable: list[str] = []
+        count = 0
+        for claim in claims:
+            taken = self._take(claim, reason)
+            count += bool(taken)
+            if isinstance(taken, Recovered):
+                self._tell(taken)
+            if taken and not (isinstance(taken, Recovered) and taken.ended):
+                runnable.append(claim.execution_id)
+        self._messages.hint(runnable)
+        return count
+
+    def _take(self, claim: LostClaim, reason: str) -> Recovered | bool | None:
+        most_crashes = self._options.most_crashes
+        if claim.node_id:
+            return self._store.recover_step(claim, reason, most_crashes)
+        return self._store.recover(claim, reason, most_crashes)
 
     def _tell(self, recovered: Recovered) -> None:
         _log.warning(

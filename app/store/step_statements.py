@@ -119,16 +119,31 @@ RECOVER_STEP = Statement(
     "text, text, int, text, text, text",
     """
     WITH lost AS (
-        UPDATE chaingraph_execution_claims SET status = 'expired'
+        UPDATE chaingraph_execution_claims
+        SET status = 'expired', result = json_build_object(
+            'reason', $4, 'previousWorkerId', $6, 'workerId', $5)
         WHERE execution_id = $1 AND node_id = $2 AND epoch = $3 AND status = 'active'
         RETURNING execution_id
+    ), counted AS (
+        UPDATE chaingraph_executions AS e
+        SET failure_count = failure_count + 1, crashes = crashes + 1,
+            last_failure_reason = $4, last_failure_at = clock_timestamp()
+        FROM lost WHERE e.id = lost.execution_id AND e.completed_at IS NULL
+        RETURNING e.id, e.status
     )
     INSERT INTO chaingraph_execution_recovery
         (execution_id, recovered_by_worker, recovery_reason, previous_status, previous_worker_id)
-    SELECT e.id, $5, $4, e.status, $6
-    FROM lost JOIN chaingraph_executions AS e ON e.id = lost.execution_id
-    WHERE e.completed_at IS NULL
+    SELECT id, $5, $4, status, $6 FROM counted
     RETURNING execution_id
+    """,
+)
+
+#: (execution): what a step's loss is measured against.
+CRASHES = Statement(
+    "crashes",
+    "text",
+    """
+    SELECT epoch, crashes FROM chaingraph_executions WHERE id = $1 AND completed_at IS NULL
     """,
 )
 

@@ -78,34 +78,29 @@ class PgSweepStore:
 
     def recover(self, claim: LostClaim, reason: str, most_crashes: int) -> Recovered | None:
         """Take an execution from a lost owner; None where another was quicker."""
-        args = (
-            claim.execution_id,
-            claim.epoch,
-            reason,
-            self._worker_id,
-            claim.worker_id,
-            most_crashes,
-        )
-        told = self._run(sql.RECOVER, *args)
-        ended = not told
-        if ended:
-            told = self._run(sql.GIVE_UP, *args)
-        if not told:
-            return None
-        events = [(index, type_, data) for index, type_, _, data in told]
-        return Recovered(claim.execution_id, reason, claim.worker_id, told[0][2], ended, events)
+        args = (claim.execution_id, claim.epoch, reason, self._worker_id, claim.worker_id)
+        told = self._run(sql.RECOVER, *args, most_crashes)
+        if told:
+            return _recovered(claim, reason, told, ended=False)
+        return self._give_up(claim, claim.epoch, reason, most_crashes)
 
-    def recover_step(self, claim: LostClaim, reason: str) -> bool:
-        """Take a sent step from a lost owner and tell its execution; False: nothing to take."""
-        args = (
-            claim.execution_id,
-            claim.node_id,
-            claim.epoch,
-            reason,
-            self._worker_id,
-            claim.worker_id,
-        )
-        taken = bool(self._run(steps.RECOVER_STEP, *args))
+    def _give_up(
+        self, claim: LostClaim, epoch: int, reason: str, most_crashes: int
+    ) -> Recovered | None:
+        args = (claim.execution_id, epoch, reason, self._worker_id, claim.worker_id)
+        told = self._run(sql.GIVE_UP, *args, most_crashes)
+        return _recovered(claim, reason, told, ended=True) if told else None
+
+    def recover_step(self, claim: LostClaim, reason: str, most_crashes: int) -> Recovered | bool:
+        """Take a sent step from a lost owner and tell its execution; False: nothing to take.
+
+        Where that was one crash too many, the execution is failed for good.
+        """
+        for epoch, crashes in self._run(steps.CRASHES, claim.execution_id):
+            if crashes + 1 >= most_crashes:
+                return self._give_up(claim, epoch, reason, most_crashes) or False
+        args = (claim.execution_id, claim.node_id, claim.epoch)
+        taken = bool(self._run(steps.RECOVER_STEP, *args, reason, self._worker_id, claim.worker_id))
         if taken:
             self._run(steps.WAKE, claim.execution_id)
         return taken
@@ -137,3 +132,10 @@ class PgSweepStore:
     def slots(self) -> int:
         """The slots of all workers that are alive."""
         return int(self._run(sql.SLOTS)[0][0])
+
+
+def _recovered(
+    claim: LostClaim, reason: str, told: list[tuple[Any, ...]], *, ended: bool
+) -> Recovered:
+    events = [(index, type_, data) for index, type_, _, data in told]
+    return Recovered(claim.execution_id, reason, claim.worker_id, told[0][2], ended, events)

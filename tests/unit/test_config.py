@@ -83,7 +83,7 @@ def test_a_refusal_shows_no_secret(tmp_path: Path, name: str, value: str) -> Non
     ("environ", "named"),
     [
         ({"WORKER_CLAIM_TIMEOUT_MS": "5999"}, "at least 6000"),
-        ({"CONNECTION_POOL_MIN": "21"}, "CONNECTION_POOL_MAX"),
+        ({"CONNECTION_POOL_MAX": "0"}, "CONNECTION_POOL_MAX"),
         ({"HOST": "0.0.0.0"}, "AUTH_ENABLED=true"),
         ({"HOST": "example.org"}, "AUTH_ENABLED=true"),
         ({"FLOWER_ADDRESS": "0.0.0.0"}, "FLOWER_BASIC_AUTH"),

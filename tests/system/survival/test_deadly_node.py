@@ -24,10 +24,7 @@ DEADLY = {
 }
 
 
-UNTOLD = pytest.mark.xfail(reason="the loss of a sent step is neither told nor counted")
-
-
-@pytest.mark.parametrize("dispatch", ["inline", pytest.param("message", marks=UNTOLD)])
+@pytest.mark.parametrize("dispatch", ["inline", "message"])
 def test_what_crashes_too_often_is_failed_for_good(
     site: Stack, ledger: Ledger, make_crew: MakeCrew, dispatch: str
 ) -> None:

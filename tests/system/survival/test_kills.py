@@ -28,8 +28,6 @@ DEFAULTS = {
 
 RECOVERED = "execution:recovered"
 
-UNTOLD = pytest.mark.xfail(reason="the loss of a sent step is neither told nor counted")
-
 
 def await_effect(ledger: Ledger, execution_id: str, node_id: str, count: int = 1) -> None:
     wait_until(
@@ -100,7 +98,7 @@ def test_each_kind_of_worker_is_replaced_by_the_other(
     assert_nothing_doubled_but_by_kills(trace, ledger, kills=2)
 
 
-@pytest.mark.parametrize("dispatch", ["inline", pytest.param("message", marks=UNTOLD)])
+@pytest.mark.parametrize("dispatch", ["inline", "message"])
 def test_a_death_is_told_and_counted(
     site: Stack, ledger: Ledger, make_crew: MakeCrew, dispatch: str
 ) -> None:

@@ -1,0 +1,58 @@
+"""What a worker process does while the broker is away: it looks for work itself.
+
+Messages only save time. Where none can come, a process that runs nothing asks PostgreSQL at
+every heartbeat whether there is something to claim.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+_log = logging.getLogger(__name__)
+
+
+class Standby:
+    """A thread beside the one that takes messages. `work` claims and runs what there is.
+
+    `is_idle` says whether this process has a slot free; `client` is one of the broker.
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        is_idle: Callable[[], bool],
+        work: Callable[[], object],
+        *,
+        interval_s: float,
+    ) -> None:
+        self._client = client
+        self._is_idle = is_idle
+        self._work = work
+        self._interval_s = interval_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="standby", daemon=True)
+
+    def start(self) -> None:
+        """Stand by from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look for work no more; what was taken is run to its end."""
+        self._stop.set()
+
+    def _loop(self) -> None:
+        while not self._stop.wait(self._interval_s):
+            if self._is_idle() and not self._broker_answers():
+                _log.debug("the broker is away: looking for work")
+                self._work()
+
+    def _broker_answers(self) -> bool:
+        try:
+            return bool(self._client.ping())
+        except RedisError:
+            return False
