@@ -92,3 +92,21 @@ def test_redis_is_killed_and_comes_back_empty(
     [worker] = crew.workers
     assert worker.is_running
     assert "Traceback" not in worker.log.read_text()
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_what_is_created_while_redis_is_away_runs_without_it(
+    own_stack: Stack, own_valkey: ScratchValkey, ledger: Ledger, pool: str
+) -> None:
+    crew = Crew(own_stack, pool=pool, concurrency=2)
+    crew.muster(1)
+    flow_id = own_stack.store(ledger.chain(2))
+    own_valkey.kill()
+
+    execution_ids = created(own_stack, flow_id, 4, autostart=True)
+    for execution_id in execution_ids:
+        own_stack.await_status(execution_id, "completed")
+
+    for execution_id in execution_ids:
+        Trace(own_stack, execution_id).assert_completed_once()
+        assert set(ledger.counts(execution_id).values()) == {1}
