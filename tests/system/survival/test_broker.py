@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from redis import Redis
 
+from app.supervisor.guardian import Guardian
 from tests.system.crew import Crew
 from tests.system.ledger import Ledger
 from tests.system.servers import ScratchValkey
-from tests.system.stack import Stack
-from tests.system.survival.conftest import MakeCrew
+from tests.system.stack import Stack, run_stack
+from tests.system.survival.conftest import ENVIRON, MakeCrew
 from tests.system.traces import Trace
 from tests.waiting import wait_until
 
@@ -24,6 +26,17 @@ QUEUE = "cg:celery:default"
 def redis(site_valkey: ScratchValkey) -> Iterator[Redis]:
     with Redis.from_url(site_valkey.url, protocol=2) as client:
         yield client
+
+
+@pytest.fixture
+def new_stack(
+    database_url: str, site_valkey: ScratchValkey, tmp_path: Path, guardian: Guardian
+) -> Iterator[Stack]:
+    """An API that remembers no slots of workers that were killed a moment ago."""
+    with run_stack(
+        database_url, site_valkey.url, tmp_path, guardian, workers=0, environ=ENVIRON
+    ) as stack:
+        yield stack
 
 
 @contextmanager
@@ -71,33 +84,36 @@ def test_dropped_and_doubled_messages_change_no_result(
 
 
 def test_a_long_backlog_needs_no_more_messages_than_there_are_slots(
-    site: Stack, ledger: Ledger, make_crew: MakeCrew, redis: Redis
+    new_stack: Stack, ledger: Ledger, redis: Redis
 ) -> None:
     slots = 2
-    make_crew(concurrency=slots).muster(1)
+    new_stack.start_worker(concurrency=slots)
     ledger.effect_s = 0.0
-    flow_id = site.store(ledger.chain(1))
+    flow_id = new_stack.store(ledger.chain(1))
+    with lengths_of_queue(redis) as lengths:
+        one_by_one = [new_stack.run(flow_id) for _ in range(100)]
+        body = {"items": [{"flowId": flow_id, "autostart": True}] * 100}
+        answer = new_stack.http.post("/api/v1/executions/batch", json=body)
+        execution_ids = one_by_one + [item["id"] for item in answer.json()["items"]]
+        wait_until(lambda: all(map(ledger.counts, execution_ids)), "all have run")
+    assert 0 < max(lengths) <= slots
+    assert_each_ran_once(new_stack, ledger, execution_ids)
+
+
+@contextmanager
+def lengths_of_queue(redis: Redis) -> Iterator[set[int]]:
+    """All the lengths that the queue has during the block, as far as looking all the time tells."""
     lengths: set[int] = set()
     is_over = threading.Event()
 
     def watch() -> None:
-        with Redis.from_url(site.redis_url, protocol=2) as client:
-            while not is_over.is_set():
-                lengths.add(int(client.llen(QUEUE)))
+        while not is_over.is_set():
+            lengths.add(int(redis.llen(QUEUE)))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        one_by_one = [site.run(flow_id) for _ in range(100)]
-        body = {"items": [{"flowId": flow_id, "autostart": True}] * 100}
-        answer = site.http.post("/api/v1/executions/batch", json=body)
-        execution_ids = one_by_one + [item["id"] for item in answer.json()["items"]]
-        wait_until(
-            lambda: sum(len(ledger.counts(each)) for each in execution_ids) == len(execution_ids),
-            "all have run",
-        )
+        yield lengths
     finally:
         is_over.set()
         watcher.join()
-    assert max(lengths) <= slots
-    assert_each_ran_once(site, ledger, execution_ids)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from app.supervisor.guardian import Guardian
 from tests.system.ledger import Ledger
 from tests.system.servers import ScratchValkey
 from tests.system.stack import Stack, run_stack
@@ -45,7 +46,7 @@ def test_a_quiet_run_complains_of_nothing(
     database_url: str,
     ledger: Ledger,
     tmp_path: Path,
-    guardian: object,
+    guardian: Guardian,
     pool: str,
 ) -> None:
     environ = {**ENVIRON, "LOG_FORMAT": "json", "WORKER_POOL": pool}
