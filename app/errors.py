@@ -2,7 +2,7 @@
 
 ChainGraphError
 ├── SettingsError               a setting is wrong: the process does not start
-├── RequestError                what the caller sent can't be done; has a code of CONTRACT.md
+├── RequestError                what the caller sent can't be done; has a code of docs/api.md
 │   ├── ValidationFailed        VALIDATION_ERROR, with its faults
 │   ├── BadRequest              BAD_REQUEST
 │   ├── Forbidden               FORBIDDEN

@@ -1,4 +1,4 @@
-"""What is told of a run: its events, in the order and with the data of FLOWS.md, Events."""
+"""What is told of a run: its events, in the order and with the data of docs/flows.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a failed attempt is followed by another, and when (FLOWS.md, rule 7)."""
+"""Whether a failed attempt is followed by another, and when (docs/flows.md, rule 7)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from app.values.ports import Value
 
 
 class NodeStatus(StrEnum):
-    """The statuses of FLOWS.md, rule 5."""
+    """The statuses of docs/flows.md, rule 5."""
 
     IDLE = "idle"
     INITIALIZED = "initialized"

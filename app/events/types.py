@@ -1,4 +1,4 @@
-"""The names of events (FLOWS.md, Events) and the event before it has an index."""
+"""The names of events (docs/flows.md, Events) and the event before it has an index."""
 
 from __future__ import annotations
 

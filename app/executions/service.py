@@ -33,7 +33,7 @@ MAX_INTEGRATION_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class NewExecution:
-    """What a caller wants run. `options` are complete; `inputs` as in CONTRACT.md."""
+    """What a caller wants run. `options` are complete; `inputs` as in docs/api.md."""
 
     flow_id: str
     flow_version: int | None

@@ -1,4 +1,4 @@
-"""The JSON shapes of executions (CONTRACT.md, Shapes), made from their rows."""
+"""The JSON shapes of executions (docs/api.md, The Execution), made from their rows."""
 
 from __future__ import annotations
 

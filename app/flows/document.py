@@ -21,7 +21,7 @@ from app.values.ports import MISSING, Missing, PortConfig, PortType, Value
 MAX_ID = 255
 MAX_NAME = 1_000
 
-#: Bounds of FLOWS.md, rules 7 and 8.
+#: Bounds of docs/flows.md, rules 7 and 8.
 MAX_ATTEMPTS = 100
 MAX_BACKOFF_FACTOR = 10
 DAY_MS = 86_400_000

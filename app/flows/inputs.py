@@ -1,4 +1,4 @@
-"""The inputs of one run, laid over what the document stores (CONTRACT.md, `POST /executions`)."""
+"""The inputs of one run, laid over what the document stores (docs/api.md, Executions)."""
 
 from __future__ import annotations
 

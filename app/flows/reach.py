@@ -1,6 +1,6 @@
 """Which nodes of a flow can ever run: linear walks over sources and ports, by node number.
 
-A node starts when each of its ports with edges has one source that is resolved (FLOWS.md,
+A node starts when each of its ports with edges has one source that is resolved (docs/flows.md,
 rule 1): AND over ports, OR over the edges of one port.
 """
 

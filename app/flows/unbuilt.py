@@ -1,4 +1,4 @@
-"""What FLOWS.md promises and this server can't do yet: refused by name, never ignored.
+"""What docs/flows.md names as not built yet: refused by name, never ignored.
 
 Whoever builds one of these takes it out of here; nothing else has to change.
 """
@@ -29,7 +29,7 @@ NOT_BUILT: Mapping[str, str] = {
     "LLMCallWithStructuredOutputNode": "secrets and streams",
 }
 
-#: The category whose nodes hold others that run (FLOWS.md, rule 10).
+#: The category whose nodes hold others that run (docs/flows.md, rule 10).
 GROUP_CATEGORY = "group"
 
 #: Types of nodes that hold others that run, for as long as the catalogue has none of them.

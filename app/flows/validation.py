@@ -1,4 +1,4 @@
-"""Whether a document makes a flow that can run (FLOWS.md, The document): faults and warnings."""
+"""Whether a document makes a flow that can run (docs/flows.md, The document): faults, warnings."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from app.values.ports import PortConfig, Value
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often and how soon a failed node runs again (FLOWS.md, rule 7).
+    """How often and how soon a failed node runs again (docs/flows.md, rule 7).
 
     `max_attempts` 1..100 counts the first; waits grow from `backoff_ms` by `backoff_factor`
     up to `max_backoff_ms`, all in milliseconds.

@@ -1,4 +1,4 @@
-"""Which port may feed which (FLOWS.md, Ports), and what stands inside a port."""
+"""Which port may feed which (docs/flows.md, Ports), and what stands inside a port."""
 
 from __future__ import annotations
 

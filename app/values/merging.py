@@ -1,4 +1,4 @@
-"""How a value that crosses an edge meets what stands at its end (FLOWS.md, Ports)."""
+"""How a value that crosses an edge meets what stands at its end (docs/flows.md, Ports)."""
 
 from __future__ import annotations
 

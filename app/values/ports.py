@@ -12,7 +12,7 @@ Value = Any
 
 
 class PortType(StrEnum):
-    """The nine types of FLOWS.md, Ports."""
+    """The nine types of docs/flows.md, Ports."""
 
     STRING = "string"
     NUMBER = "number"
@@ -55,7 +55,7 @@ class PortConfig:
     match somewhere; `item` is the config of an array's or stream's items; `properties` names
     what an object holds (empty: anything); `options` are the values of an enum; `underlying`
     is the type that an `any` port declares; `mutable` says that a document may change the
-    schema (the ~ of NODES.md).
+    schema (a ~ in docs/nodes.md).
     """
 
     type: PortType
@@ -93,7 +93,7 @@ SUCCESS = "__success"
 ERROR = "__error"
 ERROR_MESSAGE = "__errorMessage"
 
-#: The four ports that every node has beside its own (FLOWS.md, Ports).
+#: The four ports that every node has beside its own (docs/flows.md, Ports).
 SYSTEM_PORTS: Mapping[str, PortConfig] = {
     EXECUTE: PortConfig(PortType.BOOLEAN, Direction.INPUT, default=True),
     SUCCESS: PortConfig(PortType.BOOLEAN, Direction.OUTPUT, default=False),

@@ -1,4 +1,4 @@
-"""What a run tells and writes, held against FLOWS.md."""
+"""What a run tells and writes, held against docs/flows.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run tells: the sequences of FLOWS.md to the letter, and every field of the events."""
+"""What a run tells: the sequences of docs/flows.md to the letter, and every field of the events."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def two_in_a_row(options: RunOptions | None = None) -> LocalResult:
 
 
 def told(event: Event) -> str:
-    """An event in the words of FLOWS.md."""
+    """An event in the words of docs/flows.md."""
     match event.type, event.data:
         case EventType.NODE_STATUS_CHANGED, {"nodeId": node, "oldStatus": old, "newStatus": new}:
             return f"{node} {old}→{new}"

@@ -1,4 +1,4 @@
-"""The rules of FLOWS.md, one by one, on flows of a few nodes."""
+"""The rules of docs/flows.md, one by one, on flows of a few nodes."""
 
 from __future__ import annotations
 
