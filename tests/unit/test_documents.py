@@ -1,9 +1,11 @@
-"""The documents name what is there, tell all that is not built, and speak of nothing else."""
+"""The documents name what is there, tell all that is not built, and are what the code cites."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,17 @@ from flask import Flask
 from app.cli.root import cli
 from app.config import load_settings
 from app.config.checks import NOT_BUILT
+from app.engine import NodeStatus
+from app.events.types import EventType
+from app.executions.views import created_row, execution_json
 from app.flows import unbuilt
+from app.flows.compile import prepare
+from app.nodes.registry import builtin_catalogue
+from app.store.records import NewExecution
+from tests.generate_node_docs import DOCUMENT, node_docs
 from tests.unit.web.fakes import fake_services
 from web.factory import build_app
+from web.problems import STATUS_OF
 
 ROOT = Path(__file__).parents[2]
 FILES = [
@@ -23,11 +33,24 @@ FILES = [
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 
+FOLDERS = "app|benchmarks|chaingraph|docs|migrations|samples|tasks|tests|web"
+#: Whatever is read by people: where a citation of a document may stand.
+SUFFIXES = {".py", ".md", ".sql", ".lua", ".toml", ".html", ".css", ".js", ".txt"}
+WRITTEN = [
+    path
+    for folder in (".", *(f"{name}/**" for name in FOLDERS.split("|")))
+    for path in ROOT.glob(f"{folder}/*")
+    if path.suffix in SUFFIXES or path.name == "Makefile"
+]
+
+CITATION = re.compile(r"[\w./-]*\w\.md\b")
+RULE = re.compile(r"docs/flows\.md,\s+rules? (\d+)(?: and (\d+))?")
+SECTION = re.compile(r"docs/([\w-]+\.md), ([A-Z]\w*(?: \w+)?)")
+
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 #: What looks like a file or a folder of this project, in text and in commands.
-FOLDERS = "app|benchmarks|chaingraph|docs|migrations|samples|tasks|tests|web"
 PATH = re.compile(rf"(?<![\w./-])(?:(?:{FOLDERS})/[\w./*-]*|\.ci/\w+)")
 TOP_LEVEL = re.compile(r"`(Makefile|Procfile|celeryconfig\.py|pyproject\.toml|[\w-]+\.txt)`")
 TARGET = re.compile(r"\bmake ([a-z]+)\b")
@@ -115,6 +138,23 @@ def test_nothing_is_said_of_how_it_came_to_be(text: str) -> None:
     assert not FORBIDDEN.search(text)
 
 
+def test_documents_that_are_cited_exist() -> None:
+    for path in WRITTEN:
+        for name in CITATION.findall(path.read_text()):
+            places = (ROOT / name, ROOT / "docs" / name, path.parent / name)
+            assert any(place.is_file() for place in places), f"{name} in {path}"
+
+
+def test_rules_and_sections_that_are_cited_exist() -> None:
+    rules = re.findall(r"^(\d+)\. ", (ROOT / "docs" / "flows.md").read_text(), re.MULTILINE)
+    for path in WRITTEN:
+        text = path.read_text()
+        for cited in RULE.findall(text):
+            assert {number for number in cited if number} <= set(rules), path
+        for document, section in SECTION.findall(text):
+            assert section in HEADING.findall((ROOT / "docs" / document).read_text()), path
+
+
 @pytest.fixture
 def how_it_works() -> str:
     return (ROOT / "docs" / "how-it-works.md").read_text()
@@ -134,6 +174,62 @@ def test_calls_are_told_as_they_are(how_it_works: str) -> None:
     told = re.findall(r"^\| `([^`]+)`", between(readme, "calls"), re.MULTILINE)
     # The socket of the same address belongs to the relay, which this app is without.
     assert set(map(call, told)) == there
+    described = re.findall(r"^### `([^`]+)`", (ROOT / "docs" / "api.md").read_text(), re.MULTILINE)
+    assert sorted(map(call, described)) == sorted(there)
     missing = re.findall(r"^- `([^`]+)`", between(how_it_works, "calls"), re.MULTILINE)
     assert missing
     assert not set(map(call, missing)) & there
+
+
+def first_cells(text: str, name: str) -> list[str]:
+    """What the first cells of a table name."""
+    cells = re.findall(r"^\s*\| (`[^|]*) \|", between(text, name), re.MULTILINE)
+    return [word for cell in cells for word in re.findall(r"`([^`]+)`", cell)]
+
+
+def test_node_types_are_told_as_they_are() -> None:
+    assert DOCUMENT.read_text() == node_docs(builtin_catalogue()), (
+        "run python -m tests.generate_node_docs"
+    )
+
+
+def test_the_flow_that_is_shown_can_run() -> None:
+    flows = (ROOT / "docs" / "flows.md").read_text()
+    [shown] = re.findall(r"^```json\n(.*?)^```", flows, re.MULTILINE | re.DOTALL)
+    assert not prepare(json.loads(shown), builtin_catalogue()).warnings
+
+
+def test_events_are_told_as_they_are() -> None:
+    flows = (ROOT / "docs" / "flows.md").read_text()
+    told = [*first_cells(flows, "events"), *words(between(flows, "unsent events"))]
+    assert sorted(told) == sorted(EventType)
+
+
+def test_node_statuses_are_told_as_they_are() -> None:
+    flows = (ROOT / "docs" / "flows.md").read_text()
+    assert sorted(first_cells(flows, "statuses")) == sorted(NodeStatus)
+
+
+def test_problems_are_told_as_they_are() -> None:
+    api = (ROOT / "docs" / "api.md").read_text()
+    told = re.findall(r"^\| `(\w+)` \| (\d+) \|", between(api, "problems"), re.MULTILINE)
+    assert {code: int(status) for code, status in told} == STATUS_OF
+
+
+def test_an_execution_is_told_as_it_is() -> None:
+    new = NewExecution(
+        id="EX",
+        flow_id="V2",
+        flow_version=1,
+        owner_id="local",
+        priority=5,
+        options="{}",
+        inputs=None,
+        integration=None,
+        start_requested=False,
+        nodes_total=0,
+        created_event="{}",
+    )
+    shown = execution_json(created_row(new, datetime.now(UTC)))
+    api = (ROOT / "docs" / "api.md").read_text()
+    assert sorted(first_cells(api, "execution")) == sorted(shown)

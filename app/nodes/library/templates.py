@@ -33,8 +33,8 @@ def handlebars_template(
 ) -> Annotated[str, Port("renderedText", default="")]:
     """Fills a Handlebars template, without escaping HTML.
 
-    Ports: `template` with the helpers json, yaml, yml, uppercase and lowercase beside those of
-    Handlebars, `variables` what it may name (a missing one is empty), `renderedText` the text.
+    Ports: `template` the text, which may call json, yaml, yml, uppercase and lowercase beside what
+    Handlebars has, `variables` what it may name (a missing one is empty), `renderedText` the text.
     """
     try:
         return render(template or "", variables or {}, ctx.check)
