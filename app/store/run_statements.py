@@ -33,12 +33,18 @@ def _claim(name: str, types: str, which: str) -> Statement:
             waiting = NULL, processing_worker_id = $1, processing_started_at = clock_timestamp()
         FROM picked WHERE x.id = picked.id
         RETURNING x.*
+    ), first_lease AS (
+        INSERT INTO chaingraph_execution_claims
+            (execution_id, node_id, worker_id, claimed_at, status, epoch, expires_at, heartbeat_at)
+        SELECT e.id, '', $1, clock_timestamp(), 'active', e.epoch,
+            clock_timestamp() + $3 * interval '1 ms', clock_timestamp()
+        FROM e WHERE e.epoch = 1
     ), lease AS (
         INSERT INTO chaingraph_execution_claims AS c
             (execution_id, node_id, worker_id, claimed_at, status, epoch, expires_at, heartbeat_at)
         SELECT e.id, '', $1, clock_timestamp(), 'active', e.epoch,
             clock_timestamp() + $3 * interval '1 ms', clock_timestamp()
-        FROM e
+        FROM e WHERE e.epoch > 1
         ON CONFLICT (execution_id, node_id) DO UPDATE
         SET worker_id = excluded.worker_id, claimed_at = excluded.claimed_at,
             status = excluded.status, epoch = excluded.epoch,
@@ -92,12 +98,7 @@ _WRITE = """
             unnest($10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
                 AS u(node_id, seq, status, attempt, ms, outputs, chosen, error,
                      started_at, retry_at)
-        ON CONFLICT (execution_id, node_id) DO UPDATE
-        SET seq = excluded.seq, status = excluded.status, attempt = excluded.attempt,
-            started_at = excluded.started_at, completed_at = excluded.completed_at,
-            execution_time_ms = excluded.execution_time_ms, worker_id = excluded.worker_id,
-            outputs = excluded.outputs, chosen = excluded.chosen, error = excluded.error,
-            retry_at = excluded.retry_at
+        {conflict}
     ), told AS (
         INSERT INTO chaingraph_event_batches (execution_id, first_index, written_at, types, data)
         SELECT $1, guard.first, guard.at, $4, $5::json FROM guard WHERE cardinality($4) > 0
@@ -110,28 +111,46 @@ _WRITE_TYPES = (
     "text[], int[], text[], int[], int[], text[], text[], text[], timestamptz[], timestamptz[]"
 )
 
-#: A node boundary. Void (no row) unless epoch and count hold and the status isn't final.
-WRITE = Statement(
-    "write_boundary",
-    _WRITE_TYPES,
-    _WRITE.format(status="'running'", more="", release=""),
-)
+#: A node that was tried before may have a checkpoint, of the attempt that failed.
+_REPLACE = """
+        ON CONFLICT (execution_id, node_id) DO UPDATE
+        SET seq = excluded.seq, status = excluded.status, attempt = excluded.attempt,
+            started_at = excluded.started_at, completed_at = excluded.completed_at,
+            execution_time_ms = excluded.execution_time_ms, worker_id = excluded.worker_id,
+            outputs = excluded.outputs, chosen = excluded.chosen, error = excluded.error,
+            retry_at = excluded.retry_at
+"""
 
-#: The last boundary: the same, with the end and the release of the claim.
-FINISH = Statement(
-    "write_end",
-    _WRITE_TYPES + ", text, text, text",
-    _WRITE.format(
+
+def _write(name: str, conflict: str) -> Statement:
+    text = _WRITE.format(status="'running'", more="", release="", conflict=conflict)
+    return Statement(name, _WRITE_TYPES, text)
+
+
+def _finish(name: str, conflict: str) -> Statement:
+    text = _WRITE.format(
+        conflict=conflict,
         status="$20",
         more=""", completed_at = date_trunc('milliseconds', statement_timestamp()),
             error_message = $21, error_node_id = $22, requested = NULL""",
         release=""", released AS (
         UPDATE chaingraph_execution_claims
         SET status = 'released', expires_at = NULL
-        FROM guard WHERE execution_id = $1 AND node_id = '' AND chaingraph_execution_claims.epoch = $2
+        FROM guard WHERE execution_id = $1 AND node_id = ''
+            AND chaingraph_execution_claims.epoch = $2
     )""",
-    ),
-)
+    )
+    return Statement(name, _WRITE_TYPES + ", text, text, text", text)
+
+
+#: A node boundary. Void (no row) unless epoch and count hold and the status isn't final.
+WRITE = _write("write_boundary", "")
+#: The same, where a checkpoint may be there.
+REWRITE = _write("rewrite_boundary", _REPLACE)
+#: The last boundary: with the end and the release of the claim.
+FINISH = _finish("write_end", "")
+#: The same, where a checkpoint may be there.
+REFINISH = _finish("rewrite_end", _REPLACE)
 
 #: (execution): what became of a write whose reply was lost.
 INSPECT = Statement(

@@ -78,11 +78,12 @@ class PgRunStore:
         """Write a node boundary, if the fence holds and `writes` is the count so far."""
         args = _boundary_args(fence, writes, boundary)
         ending = boundary.ending
+        is_retried = any(row.attempt > 1 for row in boundary.checkpoints)
         if ending is None:
-            rows = self._run(sql.WRITE, *args)
+            rows = self._run(sql.REWRITE if is_retried else sql.WRITE, *args)
         else:
             end = (ending.status, _storable(ending.error_message), ending.error_node_id)
-            rows = self._run(sql.FINISH, *args, *end)
+            rows = self._run(sql.REFINISH if is_retried else sql.FINISH, *args, *end)
         return Written(*rows[0]) if rows else Void()
 
     def settle_unknown(self, fence: Fence, writes: int, boundary: Boundary) -> Written | Void:
