@@ -38,6 +38,7 @@ def test_a_batch_is_one_entry_named_by_its_first_index(
     wait_until(lambda: publisher.publish("EX1", -1, [b"a", b"b"]), "it is published")
     wait_until(lambda: publisher.publish("EX1", 1, [b"c"]), "it is published")
     publisher.close()
+    wait_until(lambda: len(entries(redis)) >= 2, "Valkey has taken it")
     assert entries(redis) == [
         (b"1-0", {b"n": b"2", b"e": b"a\nb"}),
         (b"3-0", {b"n": b"1", b"e": b"c"}),
@@ -65,6 +66,8 @@ def test_a_large_batch_is_cut_into_entries(publisher: EventPublisher, redis: Red
     lines = [bytes([65 + number]) * (MAX_ENTRY_BYTES // 3) for number in range(7)]
     wait_until(lambda: publisher.publish("EX1", -1, lines), "it is published")
     publisher.close()
+    # A busy Valkey takes longer for this much than the publisher waits for it.
+    wait_until(lambda: len(entries(redis)) >= 3, "Valkey has taken it")
     assert [entry_id for entry_id, _ in entries(redis)] == [b"1-0", b"4-0", b"7-0"]
     assert [line for _, entry in entries(redis) for line in entry[b"e"].split(b"\n")] == lines
 
