@@ -176,11 +176,14 @@ class WorkerProcess:
         )
 
     def _launch(self, step: Step) -> None:
-        """Run a node step in a thread of its own."""
+        """Run a node step: in a thread of its own, unless it is done before one wakes."""
         self._steps[step.execution_id, step.node_id] = step
-        self._lanes.run(lambda: self._run_in_place(step.execution_id, step.node_id))
+        if step.start.node.spec.in_place:
+            self._call_run_node(step.execution_id, step.node_id)
+        else:
+            self._lanes.run(lambda: self._call_run_node(step.execution_id, step.node_id))
 
-    def _run_in_place(self, execution_id: str, node_id: str) -> None:
+    def _call_run_node(self, execution_id: str, node_id: str) -> None:
         """The task `tasks.run_node`, called without a message."""
         run_node = self._app.tasks["tasks.run_node"]
         shown = self._settings.flower_steps

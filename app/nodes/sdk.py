@@ -35,12 +35,15 @@ def node(
     queue: str | None = None,
     tags: tuple[str, ...] = (),
     deprecated: bool = False,
+    in_place: bool = False,
     extra_ports: bool = False,
 ) -> Callable[[F], F]:
     """Make the decorated function a node type; its ports come from its signature.
 
     `effects=False` promises: same inputs, same outputs, nothing else touched. `retry`,
-    `timeout_ms` and `queue` are defaults that a document may override. A class has a `run` or
+    `timeout_ms` and `queue` are defaults that a document may override. `in_place=True`
+    promises that the node never waits and does little more than hand its values on: no thread
+    is woken for it, and no time limit can end it. A class has a `run` or
     `__call__` method that is read in the same way; each run of the node makes an instance.
     The function itself is given back unchanged, so that it can be called as ever.
 
@@ -69,6 +72,7 @@ def node(
             timeout_ms=timeout_ms,
             queue=queue,
             deprecated=deprecated,
+            in_place=in_place,
             extra_ports=extra_ports,
             tags=tags,
         )

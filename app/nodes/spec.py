@@ -127,6 +127,8 @@ class NodeSpec:
     """A node type: its own ports in order (system ports not among them) and how to run it.
 
     `effects=False` promises: same inputs, same outputs, nothing else touched.
+    `in_place` promises that it never waits and does little more than hand its values on: it
+    runs in the thread that drives the run, and no other is woken for it.
     `extra_ports` says whether a document may add ports of its own to this type.
     """
 
@@ -141,6 +143,7 @@ class NodeSpec:
     timeout_ms: int | None = None
     queue: str | None = None
     deprecated: bool = False
+    in_place: bool = False
     extra_ports: bool = False
     tags: tuple[str, ...] = ()
 

@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hiredis import pack_command
 from redis.exceptions import RedisError, ResponseError
@@ -29,6 +29,8 @@ MAX_ENTRY_BYTES = 256 * 1024
 #: So often (s) a publish has its replies sent, to notice a Redis that is full or read-only.
 #: The others go without: a reply costs both sides as much as the publish itself.
 LISTEN_EVERY_S = 5.0
+#: How long (s) closing waits until Redis has taken what was sent.
+CLOSES_WITHIN_S = 2.0
 #: A refusal is logged at most so often (s).
 COMPLAINT_EVERY_S = 60.0
 
@@ -47,6 +49,8 @@ def _pack(*words: str | int | bytes) -> bytes:
 
 _REPLIES_ON = _pack("CLIENT", "REPLY", "ON")
 _REPLIES_OFF = _pack("CLIENT", "REPLY", "OFF")
+_END = b"end"
+_ECHO_END = _pack("ECHO", _END)
 
 
 class Batch(NamedTuple):
@@ -162,13 +166,18 @@ class _Line:
         with self._lock:
             if not self._connection.is_connected:
                 return
-            self._take_replies()
             try:
-                self._connection.send_packed_command([_REPLIES_ON])
-                self._connection.read_response()
+                self._connection.send_packed_command([_REPLIES_ON, _ECHO_END])
+                self._await_end(self._clock() + CLOSES_WITHIN_S)
             except RedisError as error:
                 self._complain(error)
             self._connection.disconnect()
+
+    def _await_end(self, deadline: float) -> None:
+        """Read up to the echo: what is closed with replies unread, Redis may never look at."""
+        while self._clock() < deadline:
+            if self._connection.can_read(TIMEOUT_S) and self._take_one() == _END:
+                return
 
     def _send_on(self, packed: Sequence[bytes]) -> None:
         if self._clock() < self._listen_at:
@@ -193,12 +202,13 @@ class _Line:
         except RedisError:
             self._connection.disconnect()
 
-    def _take_one(self) -> None:
+    def _take_one(self) -> Any:
         try:
-            self._connection.read_response(disconnect_on_error=False)
+            return self._connection.read_response(disconnect_on_error=False)
         except ResponseError as refusal:
             if _PUBLISHED_BEFORE not in str(refusal):
                 self._complain(refusal)
+            return None
 
     def _complain(self, error: RedisError) -> None:
         if self._clock() >= self._complain_at:

@@ -11,7 +11,7 @@ CATEGORY = "basic-values"
 _PASS = Port(direction="passthrough")
 
 
-@node("TextNode", category=CATEGORY, effects=False, tags=("text", "value"))
+@node("TextNode", category=CATEGORY, effects=False, in_place=True, tags=("text", "value"))
 def text_node(
     text: Annotated[str | None, _PASS] = "",
 ) -> Annotated[str | None, Port("text")]:
@@ -19,7 +19,9 @@ def text_node(
     return text
 
 
-@node("MarkdownTextNode", category=CATEGORY, effects=False, tags=("text", "markdown"))
+@node(
+    "MarkdownTextNode", category=CATEGORY, effects=False, in_place=True, tags=("text", "markdown")
+)
 def markdown_text(
     text: Annotated[str | None, _PASS] = "",
 ) -> Annotated[str | None, Port("text")]:
@@ -27,7 +29,7 @@ def markdown_text(
     return text
 
 
-@node("NumberNode", category=CATEGORY, effects=False, tags=("number", "value"))
+@node("NumberNode", category=CATEGORY, effects=False, in_place=True, tags=("number", "value"))
 def number_node(
     num: Annotated[float | None, _PASS] = 0,
 ) -> Annotated[float | None, Port("num")]:
@@ -35,7 +37,7 @@ def number_node(
     return num
 
 
-@node("BooleanNode", category=CATEGORY, effects=False, tags=("boolean", "value"))
+@node("BooleanNode", category=CATEGORY, effects=False, in_place=True, tags=("boolean", "value"))
 def boolean_node(
     flag: Annotated[bool | None, _PASS] = False,
 ) -> Annotated[bool | None, Port("flag")]:
@@ -43,7 +45,14 @@ def boolean_node(
     return flag
 
 
-@node("HTMLPreviewNode", category=CATEGORY, title="HTML Preview", effects=False, tags=("html",))
+@node(
+    "HTMLPreviewNode",
+    category=CATEGORY,
+    title="HTML Preview",
+    effects=False,
+    in_place=True,
+    tags=("html",),
+)
 def html_preview(
     html: Annotated[str | None, _PASS] = "<p></p>",
 ) -> Annotated[str | None, Port("html")]:
@@ -51,7 +60,7 @@ def html_preview(
     return html
 
 
-@node("ObjectNode", category=CATEGORY, effects=False, tags=("object", "value"))
+@node("ObjectNode", category=CATEGORY, effects=False, in_place=True, tags=("object", "value"))
 def object_node(
     object: Annotated[  # noqa: A002 - the port's id
         dict[str, Any] | None, Port(direction="passthrough", mutable=True, default={})
@@ -61,7 +70,7 @@ def object_node(
     return object
 
 
-@node("ArrayNode", category=CATEGORY, effects=False, tags=("array", "value"))
+@node("ArrayNode", category=CATEGORY, effects=False, in_place=True, tags=("array", "value"))
 def array_node(
     item_schema: Annotated[  # noqa: ARG001 - a hint to the editor, handed on as it is
         Any, Port("itemSchema", direction="passthrough")

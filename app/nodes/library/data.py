@@ -33,7 +33,7 @@ def number_to_string(
     return to_fixed(number, places) if places >= 0 else number_to_text(number)
 
 
-@node("StringLengthNode", category=CATEGORY, effects=False, tags=("text", "length"))
+@node("StringLengthNode", category=CATEGORY, effects=False, in_place=True, tags=("text", "length"))
 def string_length(
     text: str = "",
 ) -> Annotated[int, Port("length", default=0, required=True)]:

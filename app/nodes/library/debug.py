@@ -9,6 +9,7 @@ from app.nodes.sdk import NodeContext, node
     "DebugLogNode",
     category="utilities",
     title="Debug Log",
+    in_place=True,
     tags=("debug", "log", "console"),
 )
 def debug_log(ctx: NodeContext, message: str | None = "") -> None:

@@ -28,7 +28,13 @@ Operator = Literal[
 ]
 
 
-@node("BranchNode", category=CATEGORY, effects=False, tags=("condition", "if", "compare"))
+@node(
+    "BranchNode",
+    category=CATEGORY,
+    effects=False,
+    in_place=True,
+    tags=("condition", "if", "compare"),
+)
 def branch(
     left_value: Annotated[Any, Port("leftValue")] = None,
     operator: Operator | None = "equals",
@@ -51,7 +57,7 @@ class SwitchResult(NamedTuple):
     default: Annotated[bool, Port(default=False)]
 
 
-@node("SwitchNode", category=CATEGORY, effects=False, tags=("condition", "case"))
+@node("SwitchNode", category=CATEGORY, effects=False, in_place=True, tags=("condition", "case"))
 def switch(ctx: NodeContext, input: str | None = "") -> SwitchResult:  # noqa: A002
     """Sets the case that equals the input.
 
@@ -62,7 +68,14 @@ def switch(ctx: NodeContext, input: str | None = "") -> SwitchResult:  # noqa: A
     return SwitchResult({case: case == input for case in cases}, input not in cases)
 
 
-@node("GateNodeV2", category=CATEGORY, title="Gate", effects=False, tags=("join", "barrier"))
+@node(
+    "GateNodeV2",
+    category=CATEGORY,
+    title="Gate",
+    effects=False,
+    in_place=True,
+    tags=("join", "barrier"),
+)
 def gate_v2(
     gate: Annotated[dict[str, Any] | None, Port(direction="passthrough", mutable=True, default={})],
 ) -> Annotated[dict[str, Any] | None, Port("gate")]:
@@ -73,7 +86,14 @@ def gate_v2(
     return gate
 
 
-@node("GateNode", category=CATEGORY, effects=False, deprecated=True, tags=("join", "route"))
+@node(
+    "GateNode",
+    category=CATEGORY,
+    effects=False,
+    in_place=True,
+    deprecated=True,
+    tags=("join", "route"),
+)
 def gate_node(
     input_object: Annotated[dict[str, Any] | None, Port("inputObject", mutable=True, default={})],
     connections_map: Annotated[str | None, Port("connectionsMap")] = "{}",
@@ -88,7 +108,9 @@ def gate_node(
     return {target: given[source] for source, target in mapping.items() if source in given}
 
 
-@node("IsRootExecutionNode", category=CATEGORY, effects=False, tags=("root", "child"))
+@node(
+    "IsRootExecutionNode", category=CATEGORY, effects=False, in_place=True, tags=("root", "child")
+)
 def is_root_execution(ctx: NodeContext) -> Annotated[bool, Port("isRoot", default=False)]:
     """Tells whether the execution was started from outside.
 

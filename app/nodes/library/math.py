@@ -48,7 +48,7 @@ _DECIMAL = _context(PRECISION)
 _REMAINDER = _context(REMAINDER_PRECISION)
 
 
-@node("AndNode", category=CATEGORY, effects=False, tags=("logic",))
+@node("AndNode", category=CATEGORY, effects=False, in_place=True, tags=("logic",))
 def and_node(
     input_x: Annotated[bool | None, Port("inputX")] = False,
     input_y: Annotated[bool | None, Port("inputY")] = False,
@@ -57,7 +57,7 @@ def and_node(
     return bool(input_x and input_y)
 
 
-@node("OrNode", category=CATEGORY, effects=False, tags=("logic",))
+@node("OrNode", category=CATEGORY, effects=False, in_place=True, tags=("logic",))
 def or_node(
     input_x: Annotated[bool | None, Port("inputX")] = False,
     input_y: Annotated[bool | None, Port("inputY")] = False,
@@ -66,7 +66,7 @@ def or_node(
     return bool(input_x or input_y)
 
 
-@node("NotNode", category=CATEGORY, effects=False, tags=("logic",))
+@node("NotNode", category=CATEGORY, effects=False, in_place=True, tags=("logic",))
 def not_node(input: bool | None = False) -> Annotated[bool, _RESULT]:  # noqa: A002
     """True if the input is false."""
     return not input
