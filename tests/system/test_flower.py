@@ -68,6 +68,8 @@ def test_every_execution_of_a_backlog_is_shown_with_its_id_and_worker(
     assert {each["name"] for each in tasks} <= {"tasks.advance", "tasks.await_start"}
     assert {each["worker"].split("@")[0] for each in tasks} == {worker.name}
     for each in succeeded().values():
+        if not each["name"]:
+            continue
         assert each["received"] <= each["started"] <= each["succeeded"]
 
 
