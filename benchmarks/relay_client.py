@@ -6,6 +6,7 @@ import json
 import socket
 import struct
 import time
+from collections import deque
 from typing import Any, NamedTuple
 
 from app.embedded.ports import LOOPBACK
@@ -37,6 +38,8 @@ class Watcher:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._read = bytearray()
         self._ended = False
+        #: Events of frames that were read, with when they came.
+        self._unseen: deque[tuple[dict[str, Any], float]] = deque()
         filtered = f"&eventTypes={types}" if types else ""
         self._open(port, f"{PREFIX}/executions/{execution_id}/events?batchTimeoutMs=0{filtered}")
 
@@ -49,11 +52,14 @@ class Watcher:
 
         Raises TimeoutError, and LookupError when the execution ends without.
         """
-        while not self._ended:
-            frame = self.next()
-            for event in frame.events:
-                if event["type"] == event_type and event["index"] > after:
-                    return event, frame.at
+        while self._unseen or not self._ended:
+            if not self._unseen:
+                frame = self.next()
+                self._unseen.extend((event, frame.at) for event in frame.events)
+                continue
+            event, at = self._unseen.popleft()
+            if event["type"] == event_type and event["index"] > after:
+                return event, at
         raise LookupError(f"the execution ended without {event_type}")
 
     def next(self) -> Frame:

@@ -188,7 +188,8 @@ class WorkerProcess:
         run_node = self._app.tasks["tasks.run_node"]
         shown = self._settings.flower_steps
         with self.announcer.announced(run_node.name, execution_id, node_id) if shown else _UNSEEN:
-            run_node(execution_id, node_id)
+            # Its `run`, not itself: there is no request, and Celery's costs as much as the node.
+            run_node.run(execution_id, node_id)
 
     def _announce(self, event: Literal["claimed", "ended"], execution_id: str, ok: bool) -> None:
         """An execution without a message is shown as the task that would have run it."""
