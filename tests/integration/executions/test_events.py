@@ -238,15 +238,15 @@ def test_a_node_that_never_stops_talking_is_heard_and_its_time_is_limited(
             ctx.log("again")
             ctx.check()
 
-    execution = execution_of(world, flow(node("a", "ProbeNode", timeoutMs=300)))
+    execution = execution_of(world, flow(node("a", "ProbeNode", timeoutMs=2000)))
     begun = time.monotonic()
     run = process.start(process.claim(process.around(node_that(chatter)), execution))
 
     wait_until(lambda: "node:debug-log-string" in process.published_types(), "it is heard", 5)
     assert run.is_alive
     assert run.end() is RunEnd.FINISHED
-    assert time.monotonic() - begun < 5
-    assert world.row(execution).error_message == "not done within 300 ms"
+    assert time.monotonic() - begun < 10
+    assert world.row(execution).error_message == "not done within 2000 ms"
 
 
 @pytest.mark.parametrize("effects", [True, False])
