@@ -24,7 +24,7 @@ _STORE = Statement(
     WITH stored AS (
         INSERT INTO chaingraph_flows AS f (id, owner_id, name, version, created_at, updated_at)
         SELECT $1, $2, $3, 1, now, now
-        FROM date_trunc('milliseconds', clock_timestamp()) AS now
+        FROM clock_timestamp() AS now
         ON CONFLICT (id) DO UPDATE
         SET version = f.version + 1, name = excluded.name, updated_at = excluded.updated_at,
             hidden_at = NULL

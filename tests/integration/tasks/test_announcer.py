@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -192,13 +192,33 @@ def test_it_goes_on_when_the_broker_is_back(redis_url: str, listener: Listener) 
     proxy.close()
 
 
-def test_a_note_costs_a_run_little(celery_app: Celery) -> None:
-    announcer = Announcer(celery_app, NODENAME, enabled=True)
-    count = 2000
-    used = time.thread_time()
+def cpu_of(what: Callable[[int], None], count: int) -> float:
+    """CPU seconds of this thread for `count` calls."""
+    begun = time.thread_time()
     for number in range(count):
+        what(number)
+    return time.thread_time() - begun
+
+
+def test_a_note_costs_a_run_little(celery_app: Celery) -> None:
+    """A tenth, at most, of what an event costs that is sent at once. Both are measured here, in
+    turns, and the best of each counts: a busy machine makes both slower, not their ratio.
+    """
+    announcer = Announcer(celery_app, NODENAME, enabled=True)
+
+    def note(number: int) -> None:
         announcer.began("tasks.advance", f"EX{number}")
         announcer.ended(f"EX{number}", ok=True)
-    per_execution_us = (time.thread_time() - used) / count * 1e6
+
+    with celery_app.connection_for_write() as connection:
+        dispatcher = celery_app.events.Dispatcher(connection, hostname=NODENAME)
+
+        def send(number: int) -> None:
+            dispatcher.send("task-started", uuid=f"EX{number}")
+            dispatcher.send("task-succeeded", uuid=f"EX{number}")
+
+        send(0)
+        rounds = [(cpu_of(note, 400), cpu_of(send, 40) * 10) for _ in range(5)]
     announcer.close()
-    assert per_execution_us < 30
+    noting, sending = (min(each) for each in zip(*rounds, strict=True))
+    assert noting < sending / 10
