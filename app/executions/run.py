@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from enum import Enum
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Any
 
 import orjson
@@ -48,7 +48,7 @@ class Run:
 
     def __init__(self, claimed: Claimed, around: Surroundings) -> None:
         self.fence = claimed.fence
-        self.inbox: SimpleQueue[Arrival] = SimpleQueue()
+        self.inbox = around.mailbox()
         self._claimed = claimed
         self._around = around
         self._clock = around.clock
@@ -180,6 +180,7 @@ class Run:
             inbox=self.inbox,
             clock=self._clock,
             fresh_until=self._writer.confirmed_at + self._around.lease_s / 2,
+            cancelled=self._around.flag(),
         )
         self._steps[node] = step
         allowed_ms = limit_ms(start.node.timeout_ms, self._options)
@@ -288,8 +289,7 @@ class Run:
             arrival = self._arrival(GRACE_S)
         if arrival is not None:
             self._take(arrival)
-            # What came meanwhile, and no more: a node that never stops talking must not keep
-            # the run from its timers.
+            # What came by now, no more: a talkative node must not keep the run from its timers.
             for _ in range(self.inbox.qsize()):
                 self._take(self.inbox.get())
         self._fire_timers()

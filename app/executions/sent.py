@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Any
 
 import orjson
@@ -15,7 +15,7 @@ from app.errors import NodeTimeout, StoreUnavailable, ValidationFailed
 from app.events.types import Event, EventType
 from app.events.wire import from_json, to_json
 from app.executions.opening import facts_of, limit_ms, new_engine, restore
-from app.executions.steps import Arrival, Disowned, Ended, Stale, Step, Told
+from app.executions.steps import Disowned, Ended, Stale, Step, Told
 from app.executions.surroundings import Surroundings
 from app.executions.writer import insist
 from app.store.records import ClaimedStep, SentStep
@@ -33,7 +33,7 @@ class SentRun:
 
     def __init__(self, claimed: ClaimedStep, around: Surroundings) -> None:
         self.fence = claimed.fence
-        self.inbox: SimpleQueue[Arrival] = SimpleQueue()
+        self.inbox = around.mailbox()
         self._claimed = claimed
         self._around = around
         self._options: dict[str, Any] = orjson.loads(claimed.options)
@@ -75,6 +75,7 @@ class SentRun:
             inbox=self.inbox,
             clock=self._around.clock,
             fresh_until=self._confirmed_at + self._around.lease_s / 2,
+            cancelled=self._around.flag(),
         )
 
     def _await(self, step: Step) -> dict[str, Value] | None:

@@ -12,6 +12,7 @@ from app.errors import NodeCancelled, NodeTimeout
 from app.events.types import Event, EventType
 from app.logs import bound
 from app.nodes.invoke import run_node_function
+from app.nodes.spec import Cancellation
 from app.values.ports import PortConfig, Value
 
 #: The longest that `ctx.sleep` waits in place, in milliseconds.
@@ -63,6 +64,26 @@ class Inbox(Protocol):
         ...
 
 
+class Mailbox(Inbox, Protocol):
+    """A run's own side of its inbox."""
+
+    def get(self, block: bool = True, timeout: float | None = None) -> Arrival:
+        """Take the first arrival. Raises queue.Empty where none came within `timeout` seconds."""
+        ...
+
+    def qsize(self) -> int:
+        """How many arrivals lie there."""
+        ...
+
+
+class Flag(Cancellation, Protocol):
+    """What tells a node to end."""
+
+    def set(self) -> None:
+        """Tell it, and whoever waits."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class RunFacts:
     """What every node of a run is told about it."""
@@ -85,7 +106,7 @@ class Step:
     clock: Callable[[], float]
     fresh_until: float
     event: Mapping[str, Value] | None = None
-    cancelled: threading.Event = field(default_factory=threading.Event)
+    cancelled: Flag = field(default_factory=threading.Event)
     timed_out: bool = False
 
     @property

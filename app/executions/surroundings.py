@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from queue import SimpleQueue
+from threading import Event
 
 from app.executions.plans import PlanCache
-from app.executions.steps import Step
+from app.executions.steps import Flag, Mailbox, Step
 from app.executions.writer import Pause, Publish
 from app.store.protocol import RunStore
 
@@ -21,7 +23,7 @@ class Surroundings:
     `clock` is monotonic, in seconds; `launch` runs a step in a thread of its own; `send`, if
     steps are sent as messages, sends them; `linger` waits a moment for an execution that is
     offered to whoever is awake; `is_draining` says that the process is to end: no node starts
-    any more.
+    any more. `mailbox` and `flag` make what threads hand each other things with.
     """
 
     store: RunStore
@@ -35,3 +37,5 @@ class Surroundings:
     is_draining: Callable[[], bool]
     send: SendSteps | None = None
     linger: Callable[[], str | None] = lambda: None
+    mailbox: Callable[[], Mailbox] = SimpleQueue
+    flag: Callable[[], Flag] = Event
