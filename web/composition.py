@@ -10,6 +10,7 @@ from redis import Redis, RedisError
 
 from app.config import Settings
 from app.executions.flows import FlowService
+from app.executions.listings import Listings
 from app.executions.plans import PlanCache
 from app.executions.service import ExecutionService
 from app.executions.workers import WorkerDirectory
@@ -20,6 +21,7 @@ from app.store.database import Database
 from app.store.events import EventLog
 from app.store.executions import ExecutionTable
 from app.store.flows import FlowStore
+from app.store.listings import ListingTable
 from app.store.readiness import present_revision, wanted_revision
 from app.streams.client import connect
 from app.streams.hub import Hub
@@ -56,6 +58,7 @@ def _services(settings: Settings, database: Database) -> Services:
     return Services(
         flows=FlowService(FlowStore(database), catalogue, id_source(SystemRandom())),
         executions=_executions(settings, database, catalogue),
+        listings=Listings(ExecutionTable(database), ListingTable(database)),
         workers=WorkerDirectory(ExecutionTable(database)),
         catalogue=catalogue,
         health=HealthCheck(

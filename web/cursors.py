@@ -38,6 +38,24 @@ def read_moment(cursor: str | None) -> tuple[datetime, str] | None:
             raise BadRequest(_BROKEN)
 
 
+def at_level(depth: int, resource_id: str) -> str:
+    """The cursor after a resource of a tree that is ordered by depth, then id."""
+    return _encode([depth, resource_id])
+
+
+def read_level(cursor: str | None) -> tuple[int, str] | None:
+    """Read what `at_level` wrote. Raises BadRequest."""
+    match _decode(cursor):
+        case None:
+            return None
+        case [int(depth), str(resource_id)] if (
+            0 <= depth <= MAX_POSITION and depth is not True and "\0" not in resource_id
+        ):
+            return depth, resource_id
+        case _:
+            raise BadRequest(_BROKEN)
+
+
 def at_position(position: int) -> str:
     """The cursor after the first `position` items of a list whose order is fixed."""
     return _encode([position])

@@ -1,9 +1,8 @@
-"""`/executions`: creating, starting and reading executions."""
+"""`/executions`: creating and starting executions, and reading one."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -11,14 +10,13 @@ from flask import Blueprint, Response, request
 from app.errors import Fault, ValidationFailed
 from app.executions.service import NewExecution
 from web.answers import answer, page
-from web.cursors import at_moment, at_position, read_moment, read_position
+from web.cursors import at_position, read_position
 from web.inputs import takes
 from web.schemas import (
     CreateExecution,
     CreateExecutions,
     EventsQuery,
     ExecutionNodesQuery,
-    ExecutionsQuery,
     NoBody,
 )
 from web.security import owner
@@ -51,21 +49,6 @@ def create_batch(body: CreateExecutions) -> Response:
 def start(execution_id: str) -> Response:
     """Send the start signal."""
     return answer(services().executions.start(execution_id, owner()), 202)
-
-
-@blueprint.get("")
-@takes(query=ExecutionsQuery)
-def list_executions(query: ExecutionsQuery) -> Response:
-    """List one's executions, newest first."""
-    executions = services().executions.list(
-        owner(),
-        status=query.status,
-        flow_id=query.flow_id,
-        root_execution_id=query.root_execution_id,
-        limit=query.limit + 1,
-        before=read_moment(query.cursor),
-    )
-    return answer(page(executions, query.limit, _cursor_after))
 
 
 @blueprint.get("/<execution_id>")
@@ -122,11 +105,6 @@ def _new(body: CreateExecution) -> NewExecution:
         events=None,
         autostart=body.autostart,
     )
-
-
-def _cursor_after(execution: dict[str, Any]) -> str:
-    # Times of creation are whole milliseconds, so that what the answer shows is exact.
-    return at_moment(datetime.fromisoformat(execution["createdAt"]), execution["id"])
 
 
 def _refuse_idempotency_key() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -52,10 +53,22 @@ def split_event_types(value: Any) -> Any:
     return names
 
 
+def _read_time(value: Any) -> Any:
+    """Read a time of ISO 8601 that names its zone; pydantic alone takes numbers as well."""
+    try:
+        at = datetime.fromisoformat(value)
+        if at.tzinfo:
+            return at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise PydanticCustomError("time", "must be a time such as 2026-01-02T03:04:05.678Z")
+
+
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
 Version = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 Limit = Annotated[int, Field(ge=1, le=100)]
 Cursor = Annotated[str | None, Field(max_length=1000)]
+Time = Annotated[datetime, BeforeValidator(_read_time)]
 EventTypes = Annotated[frozenset[str] | None, BeforeValidator(split_event_types)]
 
 
@@ -99,6 +112,19 @@ class ExecutionsQuery(PageQuery):
     status: Status | None = None
     flow_id: Id | None = None
     root_execution_id: Id | None = None
+
+
+class RootsQuery(PageQuery):
+    """Which root executions of a flow to list: those created before the time `after`."""
+
+    after: Time | None = None
+
+
+class TreeQuery(Query):
+    """One page of an execution's tree."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 1000
+    cursor: Cursor = None
 
 
 class ExecutionNodesQuery(Query):

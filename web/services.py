@@ -10,6 +10,7 @@ from flask import Flask, current_app
 
 from app.errors import StoreUnavailable
 from app.executions.flows import FlowService
+from app.executions.listings import Listings
 from app.executions.service import ExecutionService
 from app.executions.workers import WorkerDirectory
 from app.nodes.spec import Catalogue
@@ -55,6 +56,7 @@ class Services:
 
     flows: FlowService
     executions: ExecutionService
+    listings: Listings
     workers: WorkerDirectory
     catalogue: Catalogue
     health: HealthCheck

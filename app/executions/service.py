@@ -22,7 +22,7 @@ from app.flows import overlay_inputs
 from app.ids import EXECUTION_PREFIX, IdSource
 from app.store import records
 from app.store.events import EventLog
-from app.store.executions import ExecutionFilter, ExecutionTable
+from app.store.executions import ExecutionTable
 from app.streams.publisher import Batch, EventPublisher
 from app.streams.signals import Signals
 from app.values.ports import Value
@@ -135,20 +135,6 @@ class ExecutionService:
         row = self._own(execution_id, owner)
         outputs = self._inspect(row).outputs() if row.status == "completed" else None
         return execution_json(row, outputs)
-
-    def list(
-        self,
-        owner: str,
-        *,
-        status: str | None,
-        flow_id: str | None,
-        root_execution_id: str | None,
-        limit: int,
-        before: tuple[datetime, str] | None,
-    ) -> Sequence[dict[str, Value]]:
-        """List an owner's executions, newest first."""
-        wanted = ExecutionFilter(owner, status, flow_id, root_execution_id, before)
-        return [execution_json(row) for row in self._table.page(wanted, limit)]
 
     def nodes(
         self, execution_id: str, owner: str, *, limit: int, offset: int

@@ -1,14 +1,13 @@
-"""What the API does to executions and reads of them: create, start, one, many, their nodes."""
+"""What the API does to executions and reads of one: create, start, its row, its nodes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import psycopg2.errors
-from sqlalchemy import Row, and_, or_, select
+from sqlalchemy import Row, select
 
 from app.store.database import Database, Statement
 from app.store.records import NewExecution
@@ -22,7 +21,7 @@ CREATE = Statement(
     "text[], text[], int[], text[], int[], text[], text[], text[], bool[], int[], text[]",
     """
     WITH t AS MATERIALIZED (
-        SELECT date_trunc('milliseconds', clock_timestamp()) AS at
+        SELECT clock_timestamp() AS at
     ), rows AS MATERIALIZED (
         SELECT u.*, t.at
         FROM t, unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
@@ -94,17 +93,6 @@ class FlowHead(NamedTuple):
     is_hidden: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ExecutionFilter:
-    """Which executions a list holds; `before` is (created_at, id) of the last one seen."""
-
-    owner_id: str | None = None
-    status: str | None = None
-    flow_id: str | None = None
-    root_execution_id: str | None = None
-    before: tuple[datetime, str] | None = None
-
-
 class ExecutionTable:
     """Executions as the API sees them. Every method may raise StoreUnavailable."""
 
@@ -171,27 +159,6 @@ class ExecutionTable:
         with self._database.reading() as connection:
             found = connection.execute(select(executions).where(executions.c.id == execution_id))
             return found.one_or_none()
-
-    def page(self, wanted: ExecutionFilter, limit: int) -> Sequence[Row[Any]]:
-        """The newest rows that pass the filter, at most `limit`."""
-        query = select(executions)
-        for column, value in (
-            (executions.c.owner_id, wanted.owner_id),
-            (executions.c.status, wanted.status),
-            (executions.c.flow_id, wanted.flow_id),
-            (executions.c.root_execution_id, wanted.root_execution_id),
-        ):
-            if value is not None:
-                query = query.where(column == value)
-        if wanted.before is not None:
-            at, id_ = wanted.before
-            older = executions.c.created_at < at
-            query = query.where(
-                or_(older, and_(executions.c.created_at == at, executions.c.id < id_))
-            )
-        newest = (executions.c.created_at.desc(), executions.c.id.desc())
-        with self._database.reading() as connection:
-            return list(connection.execute(query.order_by(*newest).limit(limit)))
 
     def checkpoints(self, execution_id: str) -> Sequence[Row[Any]]:
         """The checkpoints of an execution in the order of writing."""

@@ -47,6 +47,13 @@ def rows(database_url: str) -> Rows:
     return ask
 
 
+@pytest.fixture
+def flow_id(client: FlaskClient) -> str:
+    """A flow of two nodes."""
+    flow_id: str = client.post("/api/v1/flows", json=GREETING).get_json()["id"]
+    return flow_id
+
+
 def text(node_id: str, value: Any = "Ada") -> dict[str, Any]:
     return {"id": node_id, "type": "TextNode", "values": {"text": value}}
 

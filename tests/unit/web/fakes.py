@@ -8,12 +8,11 @@ from typing import Any
 
 from app.errors import NotFound
 from app.executions.flows import Changed, Checked, FlowPage, Stored
+from app.executions.listings import Page
 from app.executions.service import EventPage, NewExecution
 from app.nodes.spec import NodeSpec
 from app.values.ports import Direction, PortConfig, PortType
 from web.services import HealthCheck, Services
-
-CREATED_AT = "2026-01-02T03:04:05.678Z"
 
 
 def text_node() -> NodeSpec:
@@ -83,10 +82,6 @@ class FakeExecutions:
     def get(self, execution_id: str, owner: str) -> dict[str, Any]:
         raise NotFound
 
-    def list(self, owner: str, **asked: Any) -> list[dict[str, Any]]:
-        self.asked = asked
-        return self.listed[: asked["limit"]]
-
     def nodes(self, execution_id: str, owner: str, **asked: Any) -> list[dict[str, Any]]:
         self.asked = asked
         return self.listed[asked["offset"] : asked["offset"] + asked["limit"]]
@@ -97,6 +92,25 @@ class FakeExecutions:
     def events(self, execution_id: str, owner: str, **asked: Any) -> EventPage:
         self.asked = asked
         return EventPage(events=[], next_index=asked["from_index"], end=False)
+
+
+@dataclass
+class FakeListings:
+    asked: dict[str, Any] = field(default_factory=dict)
+    after: Any = None
+
+    def executions(self, owner: str, **asked: Any) -> Page[Any]:
+        self.asked = asked
+        return Page([], self.after)
+
+    def roots(self, flow_id: str, owner: str, **asked: Any) -> Page[Any]:
+        return self.executions(owner, **asked)
+
+    def tree(self, execution_id: str, owner: str, **asked: Any) -> Page[Any]:
+        return self.executions(owner, **asked)
+
+    def recoveries(self, execution_id: str, owner: str, **asked: Any) -> Page[Any]:
+        return self.executions(owner, **asked)
 
 
 @dataclass
@@ -111,6 +125,7 @@ def fake_services(**replaced: Any) -> Services:
     parts: dict[str, Any] = {
         "flows": FakeFlows(),
         "executions": FakeExecutions(),
+        "listings": FakeListings(),
         "workers": FakeWorkers(),
         "catalogue": {"TextNode": text_node()},
         "health": HealthCheck("r1", lambda: "r1", lambda: True),

@@ -120,7 +120,7 @@ def test_a_query_out_of_bounds_is_a_422(client: FlaskClient, query: str, pointer
 
 @pytest.mark.parametrize("cursor", ["x", "%21%21", "bnVsbA", "WzFd", "WzEuNSwxLCJhIl0", "é"])
 def test_a_broken_cursor_is_a_400(client: FlaskClient, cursor: str) -> None:
-    for path in ("flows", "executions"):
+    for path in ("flows", "executions", "flows/V2a/executions"):
         body = problem_of(client.get(f"/api/v1/{path}?cursor={cursor}"))
         assert body["code"] == "BAD_REQUEST"
 
@@ -128,6 +128,14 @@ def test_a_broken_cursor_is_a_400(client: FlaskClient, cursor: str) -> None:
 @pytest.mark.parametrize("cursor", ["x", "bnVsbA", "Wy0xXQ", "W3RydWVd", "WzFlOTld"])
 def test_a_broken_position_is_a_400(client: FlaskClient, cursor: str) -> None:
     body = problem_of(client.get(f"/api/v1/executions/EX1/nodes?cursor={cursor}"))
+    assert body["code"] == "BAD_REQUEST"
+
+
+@pytest.mark.parametrize(
+    "cursor", ["x", "bnVsbA", "WzBd", "WzEsMV0", "Wy0xLCJhIl0", "WzFlOSwiYSJd"]
+)
+def test_a_broken_level_is_a_400(client: FlaskClient, cursor: str) -> None:
+    body = problem_of(client.get(f"/api/v1/executions/EX1/tree?cursor={cursor}"))
     assert body["code"] == "BAD_REQUEST"
 
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from app.errors import StoreUnavailable
-from tests.unit.web.fakes import CREATED_AT, fake_services
+from tests.unit.web.fakes import fake_services
 from web.factory import build_app
 from web.services import HealthCheck
 
@@ -117,21 +118,46 @@ def test_a_batch_has_1_to_1000_items(client: FlaskClient, count: int) -> None:
     assert pointers(client.post("/api/v1/executions/batch", json=batch)) == ["/items"]
 
 
-def test_a_page_of_executions_leads_to_the_next(client: FlaskClient, faked: Any) -> None:
-    faked.executions.listed = [{"id": f"EX{index}", "createdAt": CREATED_AT} for index in range(3)]
-    body = client.get("/api/v1/executions?limit=2&status=running&flowId=V2a").get_json()
-    assert [item["id"] for item in body["items"]] == ["EX0", "EX1"]
-    assert faked.executions.asked["limit"] == 3
-    assert faked.executions.asked["status"] == "running"
-    client.get(f"/api/v1/executions?limit=2&cursor={body['nextCursor']}")
-    moment, execution_id = faked.executions.asked["before"]
-    assert execution_id == "EX1"
-    assert moment.isoformat() == "2026-01-02T03:04:05.678000+00:00"
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC), "EX1"
 
 
-def test_the_last_page_has_no_cursor(client: FlaskClient, faked: Any) -> None:
-    faked.executions.listed = [{"id": "EX0", "createdAt": CREATED_AT}]
-    assert client.get("/api/v1/executions?limit=1").get_json()["nextCursor"] is None
+@pytest.mark.parametrize(
+    ("path", "place", "asked_as"),
+    [
+        ("executions", MOMENT, "before"),
+        ("flows/V2a/executions", MOMENT, "before"),
+        ("executions/EX0/tree", (3, "EX1"), "after"),
+        ("executions/EX0/recoveries", 50, "offset"),
+    ],
+)
+def test_a_page_leads_to_the_next(
+    client: FlaskClient, faked: Any, path: str, place: Any, asked_as: str
+) -> None:
+    faked.listings.after = place
+    cursor = client.get(f"/api/v1/{path}?limit=2").get_json()["nextCursor"]
+    assert faked.listings.asked["limit"] == 2
+    assert not faked.listings.asked[asked_as]
+    faked.listings.after = None
+    last = client.get(f"/api/v1/{path}?cursor={cursor}").get_json()
+    assert faked.listings.asked[asked_as] == place
+    assert last["nextCursor"] is None
+
+
+def test_lists_are_asked_for_with_their_filters(client: FlaskClient, faked: Any) -> None:
+    client.get("/api/v1/executions?status=running&flowId=V2a&rootExecutionId=EX1")
+    asked = faked.listings.asked
+    assert (asked["status"], asked["flow_id"]) == ("running", "V2a")
+    assert asked["root_execution_id"] == "EX1"
+    client.get("/api/v1/flows/V2a/executions?after=2026-01-02T05:04:05.678901%2B02:00")
+    assert faked.listings.asked["created_before"] == MOMENT[0]
+
+
+@pytest.mark.parametrize(
+    "time",
+    ["", "5", "1e400", "now", "2026-01-02", "2026-01-02T03:04:05", "0001-01-01T00:00:00%2B14:00"],
+)
+def test_a_time_without_a_zone_is_none(client: FlaskClient, time: str) -> None:
+    assert pointers(client.get(f"/api/v1/flows/V2a/executions?after={time}")) == ["/after"]
 
 
 def test_nodes_are_paged_by_position(client: FlaskClient, faked: Any) -> None:
