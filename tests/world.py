@@ -46,6 +46,26 @@ OPTIONS: dict[str, Any] = {
 }
 
 
+def new_execution(
+    number: int, *, priority: int = 5, start: bool = True, **more: Any
+) -> NewExecution:
+    """What creates the execution with this number; a higher one is younger."""
+    fields: dict[str, Any] = {
+        "id": f"EX{number:024}",
+        "flow_id": "V2flow",
+        "flow_version": 1,
+        "owner_id": "local",
+        "priority": priority,
+        "options": json.dumps(OPTIONS),
+        "inputs": None,
+        "integration": None,
+        "start_requested": start,
+        "nodes_total": 5,
+        "created_event": '{"flowId":"V2flow"}',
+    }
+    return NewExecution(**fields | more)
+
+
 class World(Protocol):
     """A store from outside and from above: rows are named and made as in PostgreSQL."""
 
@@ -150,21 +170,8 @@ class PgWorld:
         )
         return flow_id
 
-    def new(self, *, priority: int = 5, start: bool = True, **more: Any) -> NewExecution:
-        fields: dict[str, Any] = {
-            "id": f"EX{next(self._numbers):024}",
-            "flow_id": "V2flow",
-            "flow_version": 1,
-            "owner_id": "local",
-            "priority": priority,
-            "options": json.dumps(OPTIONS),
-            "inputs": None,
-            "integration": None,
-            "start_requested": start,
-            "nodes_total": 5,
-            "created_event": '{"flowId":"V2flow"}',
-        }
-        return NewExecution(**fields | more)
+    def new(self, **more: Any) -> NewExecution:
+        return new_execution(next(self._numbers), **more)
 
     def create(self, *, priority: int = 5, start: bool = True, **more: Any) -> str:
         new = self.new(priority=priority, start=start, **more)

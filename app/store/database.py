@@ -129,6 +129,10 @@ class Session:
         """Whether the connection is known to be gone."""
         return bool(self.connection.closed)
 
+    def fileno(self) -> int | None:
+        """The connection's file descriptor."""
+        return None if self.lost else self.connection.fileno()
+
     def close(self) -> None:
         """Close the connection."""
         self.connection.close()

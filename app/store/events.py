@@ -6,7 +6,8 @@ from collections.abc import Collection
 
 from app.events.log import Head, StoredEvent
 from app.events.wire import envelope, timestamp
-from app.store.database import Database, Statement
+from app.store.database import Statement
+from app.store.sessions import Sessions
 
 #: The largest index there can be.
 _NO_BOUND = 2**31 - 1
@@ -49,7 +50,7 @@ HEADS = Statement(
 class EventLog:
     """The events of all executions, as PostgreSQL has them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Sessions) -> None:
         self._database = database
 
     def read(

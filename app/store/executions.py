@@ -12,6 +12,7 @@ from sqlalchemy import Row, select
 from app.store.database import Database, Statement
 from app.store.records import NewExecution
 from app.store.run_statements import DOCUMENT
+from app.store.sessions import Sessions
 from app.store.sweep_statements import SLOTS
 from app.store.tables import checkpoints, claims, executions, workers
 
@@ -98,6 +99,7 @@ class ExecutionTable:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._sessions: Sessions = database
 
     def create(self, rows: Sequence[NewExecution]) -> datetime:
         """Insert the rows and their first events, all or none; gives the events' time.
@@ -117,41 +119,41 @@ class ExecutionTable:
             [row.nodes_total for row in rows],
             [row.created_event for row in rows],
         )
-        with self._database.session() as session:
+        with self._sessions.session() as session:
             at: datetime = session.execute(CREATE, *columns)[0][0]
         return at
 
     def request_start(self, execution_id: str) -> bool:
         """Request the start; False where it was requested before or the status forbids it."""
-        with self._database.session() as session:
+        with self._sessions.session() as session:
             return bool(session.execute(REQUEST_START, execution_id))
 
     def next_runnable(self) -> str | None:
         """The execution that a worker would claim next."""
-        with self._database.session() as session:
+        with self._sessions.session() as session:
             rows = session.execute(NEXT_RUNNABLE)
         return rows[0][0] if rows else None
 
     def flow_head(self, flow_id: str) -> FlowHead | None:
         """What create must know of a flow; None where there is none."""
-        with self._database.session() as session:
+        with self._sessions.session() as session:
             rows = session.execute(FLOW_HEAD, flow_id)
         return FlowHead(*rows[0]) if rows else None
 
     def document(self, flow_id: str, version: int) -> str | None:
         """The document of a flow version, as JSON text; None where there is none."""
-        with self._database.session() as session:
+        with self._sessions.session() as session:
             rows = session.execute(DOCUMENT, flow_id, version)
         return rows[0][0] if rows else None
 
     def slots(self) -> int:
         """How many executions the workers alive can run at once."""
-        with self._database.session() as session:
+        with self._sessions.session() as session:
             return int(session.execute(SLOTS)[0][0])
 
     def started_at(self, execution_id: str) -> dict[str, datetime]:
         """When the latest attempt of each node started, by node id."""
-        with self._database.session() as session:
+        with self._sessions.session() as session:
             return dict(session.execute(STARTED, execution_id))
 
     def one(self, execution_id: str) -> Row[Any] | None:

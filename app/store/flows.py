@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from app.store.database import Database, Statement
+from app.store.database import Statement
+from app.store.sessions import Sessions
 
 #: Before every flow there is: where a list that is newest first begins.
 _NEWEST = (datetime.max.replace(tzinfo=UTC), "")
 
 #: (id, owner, name, document): a new flow, or the owner's next version; another's: no row.
-_STORE = Statement(
+STORE = Statement(
     "store_flow",
     "text, text, text, json",
     """
@@ -40,7 +41,7 @@ _STORE = Statement(
 
 #: (id, owner, name, document, expected versions or null): the next version, if the present one
 #: is among those expected.
-_REPLACE = Statement(
+REPLACE = Statement(
     "replace_flow",
     "text, text, text, json, int[]",
     """
@@ -59,7 +60,7 @@ _REPLACE = Statement(
 )
 
 #: (id, owner): the flow as a list shows it.
-_READ = Statement(
+READ = Statement(
     "read_flow",
     "text, text",
     """
@@ -70,7 +71,7 @@ _READ = Statement(
 
 #: (id, owner, version or null for the newest): the flow with a document. It is as old as its
 #: version; the name that the row has is the newest version's.
-_READ_VERSION = Statement(
+READ_VERSION = Statement(
     "read_flow_version",
     "text, text, int",
     """
@@ -83,7 +84,7 @@ _READ_VERSION = Statement(
 )
 
 #: (owner, created at, id, limit): those before the place, newest first.
-_LIST = Statement(
+LIST = Statement(
     "list_flows",
     "text, timestamptz, text, int",
     """
@@ -95,7 +96,7 @@ _LIST = Statement(
 )
 
 #: (id, owner): no list shows it any more; its versions stay for the executions bound to them.
-_HIDE = Statement(
+HIDE = Statement(
     "hide_flow",
     "text, text",
     """
@@ -122,12 +123,12 @@ class FlowRow:
 class FlowStore:
     """Flows in PostgreSQL. Every method may raise StoreUnavailable."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Sessions) -> None:
         self._database = database
 
     def store(self, flow_id: str, owner: str, name: str, document: str) -> FlowRow | None:
         """Store a version, of a new flow if need be; None if the id is another owner's."""
-        return self._one(_STORE, flow_id, owner, name, document)
+        return self._one(STORE, flow_id, owner, name, document)
 
     def replace(
         self, flow_id: str, owner: str, name: str, document: str, expected: Sequence[int] | None
@@ -137,27 +138,27 @@ class FlowStore:
         None if there is no such flow, or it is at another version.
         """
         versions = None if expected is None else list(expected)
-        return self._one(_REPLACE, flow_id, owner, name, document, versions)
+        return self._one(REPLACE, flow_id, owner, name, document, versions)
 
     def read(self, flow_id: str, owner: str) -> FlowRow | None:
         """A flow without a document; None if the owner has no such flow."""
-        return self._one(_READ, flow_id, owner)
+        return self._one(READ, flow_id, owner)
 
     def read_version(self, flow_id: str, owner: str, version: int | None) -> FlowRow | None:
         """A flow with the document of a version, the newest by default; None if there is none."""
-        return self._one(_READ_VERSION, flow_id, owner, version)
+        return self._one(READ_VERSION, flow_id, owner, version)
 
     def page(self, owner: str, limit: int, before: tuple[datetime, str] | None) -> list[FlowRow]:
         """Up to `limit` flows of an owner, newest first, from after the place `before`."""
         created_at, flow_id = before or _NEWEST
         with self._database.session() as session:
-            rows = session.execute(_LIST, owner, created_at, flow_id, limit)
+            rows = session.execute(LIST, owner, created_at, flow_id, limit)
         return [FlowRow(*row) for row in rows]
 
     def hide(self, flow_id: str, owner: str) -> bool:
         """Hide a flow; False if the owner has no such flow."""
         with self._database.session() as session:
-            return bool(session.execute(_HIDE, flow_id, owner))
+            return bool(session.execute(HIDE, flow_id, owner))
 
     def _one(self, statement: Statement, *args: object) -> FlowRow | None:
         with self._database.session() as session:

@@ -10,8 +10,9 @@ import orjson
 from app.errors import StoreUnavailable
 from app.store import run_statements, step_statements
 from app.store import sweep_statements as sql
-from app.store.database import Database, Session, Statement
+from app.store.database import Statement
 from app.store.records import Fence, Renewed, WorkerRow
+from app.store.sessions import Sessions, StatementSession
 
 
 class PgLeaseStore:
@@ -21,10 +22,10 @@ class PgLeaseStore:
     method may raise StoreUnavailable. For one thread.
     """
 
-    def __init__(self, database: Database, worker: WorkerRow) -> None:
+    def __init__(self, database: Sessions, worker: WorkerRow) -> None:
         self._database = database
         self._worker = worker
-        self._session: Session | None = None
+        self._session: StatementSession | None = None
         self._is_locked = False
 
     def _run(self, statement: Statement, *args: object) -> list[tuple[Any, ...]]:
@@ -45,8 +46,7 @@ class PgLeaseStore:
 
     def fileno(self) -> int | None:
         """The connection's file descriptor: a forked child must close its copy."""
-        session = self._session
-        return None if session is None or session.lost else session.connection.fileno()
+        return None if self._session is None else self._session.fileno()
 
     def register(self) -> None:
         """Say who this process is and hold its lock; does nothing where both is so.

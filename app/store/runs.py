@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from app.events.wire import data_text
 from app.store import run_statements as sql
 from app.store import step_statements as steps
 from app.store import sweep_statements as sweeps
-from app.store.database import Database, Session, Statement
+from app.store.database import Statement
 from app.store.records import (
     Boundary,
     CheckpointRow,
@@ -25,6 +25,7 @@ from app.store.records import (
     Woken,
     Written,
 )
+from app.store.sessions import Sessions, StatementSession
 
 
 class PgRunStore:
@@ -34,19 +35,14 @@ class PgRunStore:
     threads at once.
     """
 
-    def __init__(
-        self, database: Database, *, on_connect: Callable[[Session], None] | None = None
-    ) -> None:
+    def __init__(self, database: Sessions) -> None:
         self._database = database
-        self._on_connect = on_connect
-        self._session: Session | None = None
+        self._session: StatementSession | None = None
 
     def _run(self, statement: Statement, *args: object) -> list[tuple[Any, ...]]:
         session = self._session
         if session is None or session.lost:
             session = self._session = self._database.open()
-            if self._on_connect:
-                self._on_connect(session)
         try:
             return session.execute(statement, *args)
         except StoreUnavailable:

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from app.errors import StoreUnavailable
 from app.store import step_statements as steps
 from app.store import sweep_statements as sql
-from app.store.database import Database, Session, Statement
+from app.store.database import Statement
 from app.store.records import Recovered
+from app.store.sessions import Sessions, StatementSession
 
 
 class LostClaim(NamedTuple):
@@ -27,10 +28,10 @@ class PgSweepStore:
     Every method may raise StoreUnavailable. For one thread.
     """
 
-    def __init__(self, database: Database, worker_id: str) -> None:
+    def __init__(self, database: Sessions, worker_id: str) -> None:
         self._database = database
         self._worker_id = worker_id
-        self._session: Session | None = None
+        self._session: StatementSession | None = None
 
     def _run(self, statement: Statement, *args: object) -> list[tuple[Any, ...]]:
         if self._session is None or self._session.lost:
@@ -49,8 +50,7 @@ class PgSweepStore:
 
     def fileno(self) -> int | None:
         """The connection's file descriptor: a forked child must close its copy."""
-        session = self._session
-        return None if session is None or session.lost else session.connection.fileno()
+        return None if self._session is None else self._session.fileno()
 
     def unregister(self, worker_ids: Sequence[str]) -> None:
         """Forget processes that have ended."""

@@ -8,6 +8,7 @@ import pytest
 
 from app.store.database import Database
 from app.store.protocol import RunStore
+from tests.memory_world import MemoryWorld
 from tests.proxy import Proxy, proxy_to_postgres
 from tests.world import PgWorld, World
 
@@ -26,7 +27,13 @@ def pg(one_world: PgWorld) -> Iterator[PgWorld]:
     one_world.clear()
 
 
-@pytest.fixture(params=["pg"])
+@pytest.fixture
+def memory() -> MemoryWorld:
+    """The tables of local mode, empty."""
+    return MemoryWorld()
+
+
+@pytest.fixture(params=["pg", "memory"])
 def world(request: pytest.FixtureRequest) -> World:
     """Each store that has to pass the suite, empty."""
     world: World = request.getfixturevalue(request.param)

@@ -1,0 +1,45 @@
+"""Executions as the API sees them, read from the tables of this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from copy import copy
+from typing import Any
+
+from app.local.database import MemoryDatabase
+from app.store.executions import ExecutionTable
+
+
+class MemoryExecutionTable(ExecutionTable):
+    """Its statements run as they are; what SQLAlchemy asks PostgreSQL is answered here.
+
+    Rows are copies: what happens later doesn't show in them.
+    """
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._memory = database
+        self._sessions = database
+
+    def one(self, execution_id: str) -> Any:
+        """The row with this id."""
+        with self._memory.reading() as tables:
+            return copy(tables.executions.get(execution_id))
+
+    def checkpoints(self, execution_id: str) -> Sequence[Any]:
+        """The checkpoints of an execution in the order of writing."""
+        with self._memory.reading() as tables:
+            rows = tables.checkpoints.get(execution_id, {}).values()
+            return [copy(row) for row in sorted(rows, key=lambda row: row.seq)]
+
+    def active_claims(self) -> Sequence[Any]:
+        """(worker id, execution id) of all that runs now."""
+        with self._memory.reading() as tables:
+            claims = [claim for claims in tables.claims.values() for claim in claims.values()]
+            active = [copy(claim) for claim in claims if claim.status == "active"]
+        return sorted(active, key=lambda claim: claim.claimed_at)
+
+    def workers(self) -> Sequence[Any]:
+        """The rows of all worker processes, parents first."""
+        with self._memory.reading() as tables:
+            rows = [copy(row) for row in tables.workers.values()]
+        return sorted(rows, key=lambda row: (row.parent_worker_id is not None, row.started_at))

@@ -1,0 +1,207 @@
+"""What the statements of sent steps do, one function each (app.store.step_statements)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from app.local.rows import ClaimRow, RecoveryRow
+from app.local.turn import Handler, Rows, Turn, built
+from app.store import step_statements as sql
+
+
+def post_steps(
+    turn: Turn, execution: str, epoch: int, nodes: Sequence[str], attempts: Sequence[int]
+) -> Rows:
+    """Note the steps that are about to be sent."""
+    if turn.held(execution, epoch) is None:
+        return []
+    for node, attempt in zip(nodes, attempts, strict=True):
+        earlier = turn.claim(execution, node)
+        turn.put_claim(
+            ClaimRow(
+                execution_id=execution,
+                node_id=node,
+                worker_id="",
+                claimed_at=turn.at,
+                status="released",
+                epoch=earlier.epoch + 1 if earlier else 0,
+                heartbeat_at=earlier.heartbeat_at if earlier else turn.at,
+                attempt=attempt,
+            )
+        )
+    return [(execution,)]
+
+
+def sent_steps(turn: Turn, execution: str) -> Rows:
+    """The sent steps of an execution."""
+    return [
+        (step.node_id, step.attempt, step.status, step.result)
+        for step in turn.tables.claims.get(execution, {}).values()
+        if step.node_id
+    ]
+
+
+def drop_steps(turn: Turn, execution: str, epoch: int, nodes: Sequence[str]) -> Rows:
+    """Forget steps whose results are checkpoints now."""
+    row = turn.row(execution)
+    if row is not None and row.epoch == epoch:
+        steps = turn.tables.claims.get(execution, {})
+        for node in nodes:
+            if node and node in steps and steps[node].status != "active":
+                del steps[node]
+    return []
+
+
+def claim_step(turn: Turn, execution: str, node: str, worker: str, lease_ms: int) -> Rows:
+    """Own a sent step."""
+    step = turn.claim(execution, node) if node else None
+    if step is None or not turn.guards.may_claim_step(step):
+        return []
+    step.worker_id, step.status = worker, "active"
+    step.epoch += 1
+    step.claimed_at = step.heartbeat_at = turn.at
+    step.expires_at = turn.after(lease_ms)
+    row = turn.row(execution)
+    if row is None or row.completed_at is not None:
+        return []
+    return [
+        (
+            step.epoch,
+            step.attempt,
+            row.flow_id,
+            row.flow_version,
+            row.owner_id,
+            row.root_execution_id,
+            row.parent_execution_id,
+            row.options,
+            row.inputs,
+            row.integration,
+        )
+    ]
+
+
+def _held(turn: Turn, execution: str, node: str, epoch: int) -> ClaimRow | None:
+    step = turn.claim(execution, node)
+    return step if step is not None and turn.guards.holds_claim(step, epoch) else None
+
+
+def hand_in_step(turn: Turn, execution: str, node: str, epoch: int, result: str) -> Rows:
+    """Hand a step's result in."""
+    step = _held(turn, execution, node, epoch)
+    if step is None:
+        return []
+    step.status, step.expires_at, step.result = "released", None, result
+    return [(epoch,)]
+
+
+def wake_execution(turn: Turn, execution: str) -> Rows:
+    """Something arrived: whoever parks now looks again; who parked is runnable."""
+    row = turn.row(execution)
+    if row is None or row.completed_at is not None or row.started_at is None:
+        return []
+    row.wake += 1
+    if row.processing_worker_id is None:
+        row.runnable_at = row.runnable_at or turn.at
+    return [(execution,)]
+
+
+def release_step(turn: Turn, execution: str, node: str, epoch: int) -> Rows:
+    """Give a step up that did not begin; it is sent again."""
+    step = _held(turn, execution, node, epoch)
+    if step is not None:
+        step.status, step.expires_at, step.worker_id = "released", None, ""
+    return []
+
+
+def recover_step(
+    turn: Turn, execution: str, node: str, epoch: int, reason: str, by: str, previous: str
+) -> Rows:
+    """A step's owner is lost."""
+    step = _held(turn, execution, node, epoch)
+    if step is None:
+        return []
+    step.status = "expired"
+    step.result = built({"reason": reason, "previousWorkerId": previous, "workerId": by})
+    row = turn.row(execution)
+    if row is None or row.completed_at is not None:
+        return []
+    row.failure_count += 1
+    row.crashes += 1
+    row.last_failure_reason, row.last_failure_at = reason, turn.at
+    note_recovery(turn, execution, reason, by, row.status, previous)
+    return [(execution,)]
+
+
+def note_recovery(
+    turn: Turn, execution: str, reason: str, by: str, status: str, previous: str | None
+) -> None:
+    """Add to the audit trail."""
+    audit = turn.tables.recoveries
+    audit.append(
+        RecoveryRow(
+            id=len(audit) + 1,
+            execution_id=execution,
+            recovered_at=turn.at,
+            recovered_by_worker=by,
+            recovery_reason=reason,
+            previous_status=status,
+            previous_worker_id=previous,
+        )
+    )
+
+
+def crashes(turn: Turn, execution: str) -> Rows:
+    """What a step's loss is measured against."""
+    row = turn.row(execution)
+    return [] if row is None or row.completed_at is not None else [(row.epoch, row.crashes)]
+
+
+def resend_steps(turn: Turn, older_than_ms: int, limit: int) -> Rows:
+    """Steps whose message seems lost; they count as sent now."""
+    before = turn.after(-older_than_ms)
+    lying = [
+        step
+        for step in turn.claims()
+        if step.node_id
+        and turn.guards.may_claim_step(step)
+        and step.claimed_at < before
+        and _is_unfinished(turn, step)
+    ]
+    lying = sorted(lying, key=lambda step: step.claimed_at)[:limit]
+    for step in lying:
+        step.claimed_at = turn.at
+    return [(step.execution_id, step.node_id) for step in lying]
+
+
+def _is_unfinished(turn: Turn, step: ClaimRow) -> bool:
+    row = turn.row(step.execution_id)
+    return row is not None and row.completed_at is None
+
+
+def untold_executions(turn: Turn, limit: int) -> Rows:
+    """Executions that were not told of a step's end, or of its loss."""
+    untold: dict[str, None] = {}
+    for step in turn.claims():
+        if not step.node_id or (step.result is None and step.status != "expired"):
+            continue
+        row = turn.row(step.execution_id)
+        if row is None or row.completed_at is not None:
+            continue
+        if row.runnable_at is None and row.processing_worker_id is None:
+            untold[row.id] = None
+    return [(execution,) for execution in list(untold)[:limit]]
+
+
+HANDLERS: Mapping[str, Handler] = {
+    sql.POST_STEPS.name: post_steps,
+    sql.SENT_STEPS.name: sent_steps,
+    sql.DROP_STEPS.name: drop_steps,
+    sql.CLAIM_STEP.name: claim_step,
+    sql.HAND_IN.name: hand_in_step,
+    sql.WAKE.name: wake_execution,
+    sql.RELEASE_STEP.name: release_step,
+    sql.RECOVER_STEP.name: recover_step,
+    sql.CRASHES.name: crashes,
+    sql.RESEND_STEPS.name: resend_steps,
+    sql.UNTOLD.name: untold_executions,
+}
