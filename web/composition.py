@@ -24,8 +24,8 @@ from app.store.flows import FlowStore
 from app.store.listings import ListingTable
 from app.store.readiness import present_revision, wanted_revision
 from app.streams.client import connect
-from app.streams.hub import Hub
 from app.streams.publisher import EventPublisher
+from app.streams.reader import redis_hub
 from app.streams.signals import Signals
 from tasks.dispatcher import make_dispatcher
 from web.capacity import MAX_SOCKETS
@@ -42,7 +42,7 @@ def compose(settings: Settings) -> Flask:
         settings.database_url, pool_size=settings.connection_pool_max, application_name="cg-web"
     )
     app = build_app(_services(settings, database), max_body_bytes=settings.max_body_bytes)
-    hub = Hub(settings.redis_url, EventLog(database))
+    hub = redis_hub(settings.redis_url, EventLog(database))
     app.extensions[_RELAY] = register_relay(app, hub, max_sockets=MAX_SOCKETS)
     return app
 

@@ -23,8 +23,7 @@ from app.ids import EXECUTION_PREFIX, IdSource
 from app.store import records
 from app.store.events import EventLog
 from app.store.executions import ExecutionTable
-from app.streams.publisher import Batch, EventPublisher
-from app.streams.signals import Signals
+from app.streams.protocol import Batch, Publisher, SignalBox
 from app.values.ports import Value
 
 #: Free-form context of an execution, at most (bytes of JSON).
@@ -77,8 +76,8 @@ class ExecutionService:
         table: ExecutionTable,
         log: EventLog,
         plans: PlanCache,
-        publisher: EventPublisher,
-        signals: Signals,
+        publisher: Publisher,
+        signals: SignalBox,
         dispatcher: Dispatcher,
         fresh_id: IdSource,
         *,

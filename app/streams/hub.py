@@ -1,4 +1,4 @@
-"""Who has news: one thread that reads Redis, one that asks PostgreSQL, for all that is watched.
+"""Who has news: one thread that reads streams, one that asks the log, for all that is watched.
 
 They note how far each log reaches, and nothing else; each reader fetches its own events.
 """
@@ -6,56 +6,47 @@ They note how far each log reaches, and nothing else; each reader fetches its ow
 from __future__ import annotations
 
 import logging
-import secrets
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
-
-from redis import Redis
-from redis.exceptions import RedisError
+from typing import Protocol
 
 from app.errors import StoreUnavailable
 from app.events.log import EventSource, Head
-from app.streams import keys
-from app.streams.channels import Channel, Channels
-from app.streams.client import BLOCKING_MARGIN_S, Truce, connect, single_connection
+from app.streams.channels import Channels
 from app.streams.lookup import HeadLookup
 from app.streams.relay import Feed, Wanted
-from app.streams.tail import RedisTail
+from app.streams.tail import Tail
 
 #: How often (s) PostgreSQL is asked: what Redis didn't tell is so late at most.
 TICK_S = 0.5
-#: A read of Redis waits so long (s) for news.
-BLOCK_S = 1.0
-#: After a failure Redis is tried again so much later (s).
-REST_S = 1.0
-#: Between two reads at least so long (s), so that many events make one round.
-PAUSE_S = 0.002
-#: … and so many times as long as the last round took, so that many channels leave the
-#: interpreter to their readers.
-PAUSE_FACTOR = 3
-PAUSE_MAX_S = 0.05
-#: Entries of one stream that a read takes at most.
-ENTRIES_PER_READ = 64
-
-_XREAD = ("XREAD", "COUNT", ENTRIES_PER_READ, "BLOCK", int(BLOCK_S * 1000), "STREAMS")
-
-#: The wake-up stream of a process that ended is forgotten after so long (s).
-WAKE_TTL_S = 60
-
 _log = logging.getLogger(__name__)
+
+
+class Reader(Protocol):
+    """Reads who has news. For one thread; `wake` and `close` may come from another."""
+
+    def read(self, channels: Channels) -> float:
+        """Wait for entries and note them; how long (s) to pause afterwards."""
+        ...
+
+    def wake(self) -> None:
+        """Look again at what is watched."""
+        ...
+
+    def close(self) -> None:
+        """End the waiting."""
+        ...
 
 
 class Hub:
     """The watched executions of one API process. Its threads begin with the first watch."""
 
-    def __init__(self, redis_url: str, log: EventSource) -> None:
+    def __init__(self, log: EventSource, tail: Tail, reader: Reader) -> None:
         self._log = log
         self._lookup = HeadLookup(log)
-        self._tail = RedisTail(redis_url)
-        self._reader = _StreamReader(redis_url)
+        self._tail = tail
+        self._reader = reader
         self._channels = Channels(self._reader.wake)
         self._started = False
         self._closed = threading.Event()
@@ -112,99 +103,3 @@ class Hub:
                 continue
             for channel in channels:
                 channel.learn(heads.get(channel.execution_id))
-
-
-class _StreamReader:
-    """Reads all watched streams at once, on a connection of its own."""
-
-    def __init__(self, redis_url: str) -> None:
-        self._connection = single_connection(
-            redis_url, name="cg-relay-reader", timeout_s=BLOCK_S + BLOCKING_MARGIN_S
-        )
-        self._waker = _Waker(connect(redis_url, role="relay"))
-        self._woken_at: str | bytes = "0-0"
-
-    def read(self, channels: Channels) -> float:
-        """Wait for entries and note them; how long (s) to pause afterwards."""
-        self._waker.rearm()
-        live = [each for each in channels.all() if _is_worth_reading(each)]
-        if not live:
-            self._waker.wait(BLOCK_S)
-            return 0.0
-        try:
-            return self._read(live)
-        except RedisError:
-            self._connection.disconnect()
-            return REST_S
-
-    def _read(self, channels: list[Channel]) -> float:
-        began = time.thread_time()
-        by_key = {keys.events(each.execution_id).encode(): each for each in channels}
-        positions = [keys.entry_id(each.known) for each in channels]
-        for key, entries in self._news([*by_key, self._waker.key], [*positions, self._woken_at]):
-            if key in by_key:
-                _note(by_key[key], entries)
-            else:
-                self._woken_at = entries[-1][0]
-        spent = time.thread_time() - began
-        return min(max(PAUSE_S, spent * PAUSE_FACTOR), PAUSE_MAX_S)
-
-    def _news(self, names: Sequence[bytes], positions: Sequence[str | bytes]) -> Any:
-        self._connection.send_command(*_XREAD, *names, *positions)
-        return self._connection.read_response() or ()
-
-    def wake(self) -> None:
-        """Have the reader look again at what is watched."""
-        self._waker.wake()
-
-    def close(self) -> None:
-        """Wake the reader a last time."""
-        self._waker.wake()
-
-
-class _Waker:
-    """Wakes the reader: by an event while it watches nothing, through Redis while it reads."""
-
-    def __init__(self, client: Redis) -> None:
-        self.key = keys.wake(secrets.token_hex(8)).encode()
-        self._client = client
-        self._truce = Truce(REST_S)
-        self._event = threading.Event()
-        self._is_awake = False
-
-    def rearm(self) -> None:
-        """The reader is about to look at what is watched: who comes later wakes it anew."""
-        self._is_awake = False
-
-    def wait(self, timeout_s: float) -> None:
-        """Wait until woken."""
-        self._event.wait(timeout_s)
-        self._event.clear()
-
-    def wake(self) -> None:
-        """Wake the reader. With Redis away it finds out by itself, at its next round."""
-        self._event.set()
-        if self._is_awake or self._truce.holds:
-            return
-        self._is_awake = True
-        try:
-            with self._client.pipeline(transaction=False) as pipe:
-                pipe.xadd(self.key, {b"w": b"1"}, maxlen=1, approximate=False)
-                pipe.expire(self.key, WAKE_TTL_S)
-                pipe.execute()
-        except RedisError:
-            self._truce.begin()
-
-
-def _is_worth_reading(channel: Channel) -> bool:
-    return channel.final_status is None and not channel.is_foreign
-
-
-def _note(channel: Channel, entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> None:
-    entry_id, fields = entries[-1]
-    try:
-        count = int(keys.field(fields, keys.EVENT_COUNT))
-        channel.note(keys.first_index(entry_id) + count - 1)
-    except ValueError:
-        _log.warning("%s holds a foreign entry", keys.events(channel.execution_id))
-        channel.is_foreign = True

@@ -12,13 +12,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from hiredis import pack_command
 from redis.exceptions import RedisError, ResponseError
 
 from app.streams import keys
 from app.streams.client import Truce, single_connection
+from app.streams.protocol import Batch
 
 #: The longest (s) that opening the connection, or a full socket, may hold up a run.
 TIMEOUT_S = 0.05
@@ -51,14 +52,6 @@ _REPLIES_ON = _pack("CLIENT", "REPLY", "ON")
 _REPLIES_OFF = _pack("CLIENT", "REPLY", "OFF")
 _END = b"end"
 _ECHO_END = _pack("ECHO", _END)
-
-
-class Batch(NamedTuple):
-    """Events of one execution in a row: the index of the first, and their envelopes."""
-
-    execution_id: str
-    first_index: int
-    envelopes: Sequence[bytes]
 
 
 class EventPublisher:

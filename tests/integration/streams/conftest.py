@@ -24,6 +24,7 @@ from app.store.events import EventLog
 from app.streams import keys
 from app.streams.hub import Hub
 from app.streams.publisher import EventPublisher
+from app.streams.reader import redis_hub
 from tests.waiting import wait_until
 from web.problems import register_problems
 from web.relay import Relay, register_relay
@@ -176,7 +177,7 @@ class Serve:
 
     def __call__(self, database_url: str, redis_url: str) -> Served:
         database = Database(database_url, application_name="cg-web")
-        hub = Hub(redis_url, EventLog(database))
+        hub = redis_hub(redis_url, EventLog(database))
         app = Flask("relay")
         register_security(app)
         register_problems(app)

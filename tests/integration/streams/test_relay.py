@@ -7,7 +7,7 @@ import pytest
 from websockets.sync.client import ClientConnection
 
 from app.streams import keys
-from app.streams.publisher import Batch
+from app.streams.protocol import Batch
 from tests.integration.streams.conftest import History, Served, receive_all
 from tests.waiting import wait_until
 

@@ -1,0 +1,141 @@
+"""Reading from Redis who has news, for all streams that are watched in a process."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from app.events.log import EventSource
+from app.streams import keys
+from app.streams.channels import Channel, Channels
+from app.streams.client import BLOCKING_MARGIN_S, Truce, connect, single_connection
+from app.streams.hub import Hub
+from app.streams.tail import RedisTail
+
+#: A read of Redis waits so long (s) for news.
+BLOCK_S = 1.0
+#: After a failure Redis is tried again so much later (s).
+REST_S = 1.0
+#: Between two reads at least so long (s), so that many events make one round.
+PAUSE_S = 0.002
+#: … and so many times as long as the last round took, so that many channels leave the
+#: interpreter to their readers.
+PAUSE_FACTOR = 3
+PAUSE_MAX_S = 0.05
+#: Entries of one stream that a read takes at most.
+ENTRIES_PER_READ = 64
+
+_XREAD = ("XREAD", "COUNT", ENTRIES_PER_READ, "BLOCK", int(BLOCK_S * 1000), "STREAMS")
+
+#: The wake-up stream of a process that ended is forgotten after so long (s).
+WAKE_TTL_S = 60
+
+_log = logging.getLogger(__name__)
+
+
+def redis_hub(redis_url: str, log: EventSource) -> Hub:
+    """The hub of a process whose live events come through Redis."""
+    return Hub(log, RedisTail(redis_url), StreamReader(redis_url))
+
+
+class StreamReader:
+    """Reads all watched streams at once, on a connection of its own."""
+
+    def __init__(self, redis_url: str) -> None:
+        self._connection = single_connection(
+            redis_url, name="cg-relay-reader", timeout_s=BLOCK_S + BLOCKING_MARGIN_S
+        )
+        self._waker = _Waker(connect(redis_url, role="relay"))
+        self._woken_at: str | bytes = "0-0"
+
+    def read(self, channels: Channels) -> float:
+        """Wait for entries and note them; how long (s) to pause afterwards."""
+        self._waker.rearm()
+        live = [each for each in channels.all() if _is_worth_reading(each)]
+        if not live:
+            self._waker.wait(BLOCK_S)
+            return 0.0
+        try:
+            return self._read(live)
+        except RedisError:
+            self._connection.disconnect()
+            return REST_S
+
+    def _read(self, channels: list[Channel]) -> float:
+        began = time.thread_time()
+        by_key = {keys.events(each.execution_id).encode(): each for each in channels}
+        positions = [keys.entry_id(each.known) for each in channels]
+        for key, entries in self._news([*by_key, self._waker.key], [*positions, self._woken_at]):
+            if key in by_key:
+                _note(by_key[key], entries)
+            else:
+                self._woken_at = entries[-1][0]
+        spent = time.thread_time() - began
+        return min(max(PAUSE_S, spent * PAUSE_FACTOR), PAUSE_MAX_S)
+
+    def _news(self, names: Sequence[bytes], positions: Sequence[str | bytes]) -> Any:
+        self._connection.send_command(*_XREAD, *names, *positions)
+        return self._connection.read_response() or ()
+
+    def wake(self) -> None:
+        """Have the reader look again at what is watched."""
+        self._waker.wake()
+
+    def close(self) -> None:
+        """Wake the reader a last time."""
+        self._waker.wake()
+
+
+class _Waker:
+    """Wakes the reader: by an event while it watches nothing, through Redis while it reads."""
+
+    def __init__(self, client: Redis) -> None:
+        self.key = keys.wake(secrets.token_hex(8)).encode()
+        self._client = client
+        self._truce = Truce(REST_S)
+        self._event = threading.Event()
+        self._is_awake = False
+
+    def rearm(self) -> None:
+        """The reader is about to look at what is watched: who comes later wakes it anew."""
+        self._is_awake = False
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until woken."""
+        self._event.wait(timeout_s)
+        self._event.clear()
+
+    def wake(self) -> None:
+        """Wake the reader. With Redis away it finds out by itself, at its next round."""
+        self._event.set()
+        if self._is_awake or self._truce.holds:
+            return
+        self._is_awake = True
+        try:
+            with self._client.pipeline(transaction=False) as pipe:
+                pipe.xadd(self.key, {b"w": b"1"}, maxlen=1, approximate=False)
+                pipe.expire(self.key, WAKE_TTL_S)
+                pipe.execute()
+        except RedisError:
+            self._truce.begin()
+
+
+def _is_worth_reading(channel: Channel) -> bool:
+    return channel.final_status is None and not channel.is_foreign
+
+
+def _note(channel: Channel, entries: Sequence[tuple[bytes, Sequence[bytes]]]) -> None:
+    entry_id, fields = entries[-1]
+    try:
+        count = int(keys.field(fields, keys.EVENT_COUNT))
+        channel.note(keys.first_index(entry_id) + count - 1)
+    except ValueError:
+        _log.warning("%s holds a foreign entry", keys.events(channel.execution_id))
+        channel.is_foreign = True
