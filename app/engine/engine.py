@@ -19,7 +19,6 @@ from app.engine.state import (
     Verdict,
 )
 from app.engine.wiring import Wiring
-from app.errors import NodeError
 from app.events.types import Event
 from app.flows.plan import PlanNode
 from app.values.copying import copy_value
@@ -172,11 +171,12 @@ class Engine:
         return start
 
     def complete(self, node: int, outputs: Mapping[str, Value], execution_ms: int) -> None:
-        """Settle a running node that handed in `outputs` (by root port id)."""
+        """Settle a running or suspended node that handed in `outputs` (by root port id)."""
         plan_node = self.plan.nodes[node]
         resolved = resolved_outputs(plan_node, self._held(node, outputs), outputs)
         self.running.discard(node)
-        self._tell.completed(node, own_outputs(resolved), execution_ms)
+        self.waiting.discard(node)
+        self._tell.completed(node, self.status[node], own_outputs(resolved), execution_ms)
         self._settle_completed(node, resolved)
 
     def fail(self, node: int, error: NodeFailure, execution_ms: int) -> None:
@@ -189,6 +189,13 @@ class Engine:
         """Let a running node that failed wait until `retry_at` (ISO 8601) for its next try."""
         self.running.discard(node)
         self._tell.failed(node, error, self.attempts[node], execution_ms, retry_at=retry_at)
+        self.status[node] = NodeStatus.WAITING
+        self.waiting.add(node)
+
+    def suspend(self, node: int) -> None:
+        """Let a running node wait that completes without running again."""
+        self.running.discard(node)
+        self._tell.suspended(node)
         self.status[node] = NodeStatus.WAITING
         self.waiting.add(node)
 
@@ -388,10 +395,3 @@ class Engine:
                 ports = self._wiring.ports_of[node]
                 first = next(p for p in ports if self._chosen[p] == _UNRESOLVED)
                 self._skip_all([first])
-
-
-def as_node_failure(error: BaseException) -> NodeFailure:
-    """What an exception out of a node is called in events: a NodeError by its own name."""
-    if isinstance(error, NodeError):
-        return NodeFailure(error.type, error.message)
-    return NodeFailure(type(error).__name__, str(error) or type(error).__name__)

@@ -44,10 +44,16 @@ class Narrator:
             for edge in edges:
                 self._say(EventType.EDGE_TRANSFER_COMPLETED, **self._edge(edge))
 
-    def completed(self, node: int, outputs: Mapping[str, Value], execution_ms: int) -> None:
-        """A node completed."""
+    def suspended(self, node: int) -> None:
+        """A node waits for something, and runs no more."""
+        self._status_changed(node, NodeStatus.EXECUTING, NodeStatus.WAITING)
+
+    def completed(
+        self, node: int, told: NodeStatus, outputs: Mapping[str, Value], execution_ms: int
+    ) -> None:
+        """A node completed; `told` is its status as it was told last."""
         node_id = self._plan.nodes[node].id
-        self._status_changed(node, NodeStatus.EXECUTING, NodeStatus.COMPLETED)
+        self._status_changed(node, told, NodeStatus.COMPLETED)
         if self._debug:
             for port, value in outputs.items():
                 self._say(EventType.PORT_UPDATED, nodeId=node_id, portId=port, value=value)

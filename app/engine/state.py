@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.errors import NodeError
 from app.values.ports import Value
 
 
@@ -47,9 +48,16 @@ class NodeFailure:
         return {"type": self.type, "message": self.message}
 
 
+def as_node_failure(error: BaseException) -> NodeFailure:
+    """What an exception out of a node is called in events: a NodeError by its own name."""
+    if isinstance(error, NodeError):
+        return NodeFailure(error.type, error.message)
+    return NodeFailure(type(error).__name__, str(error) or type(error).__name__)
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What is kept of a node that ended, or that waits to be tried again.
+    """What is kept of a node that ended, or that waits: to be tried again, or for a timer.
 
     `outputs` of a completed node by root port id; `chosen` the ids of the edges that fed it.
     """

@@ -120,11 +120,12 @@ class Inspection:
 
 def _from_checkpoint(row: Row[Any]) -> dict[str, Value]:
     is_waiting = row.status == NodeStatus.WAITING
+    is_asleep = is_waiting and row.error is None
     return {
         "startedAt": timestamp(row.started_at),
         "completedAt": None if is_waiting else timestamp(row.completed_at),
-        "executionTimeMs": row.execution_time_ms,
-        "retryAt": optional_time(row.retry_at),
+        "executionTimeMs": None if is_asleep else row.execution_time_ms,
+        "retryAt": None if is_asleep else optional_time(row.retry_at),
         "workerId": row.worker_id,
         "error": loaded(row.error),
     }

@@ -9,6 +9,7 @@ from app.engine import Engine, Failure, NodeFailure, NodeStatus, Verdict
 from app.errors import NodeError, NonRetryableError
 from app.events.types import Event
 from app.events.wire import timestamp, to_json
+from app.executions.timers import Sleep
 from app.executions.writer import GATHER_LIVE_S, GATHER_PURE_S, Writer
 from app.store.records import CheckpointRow, Ending, Progress
 from app.values.ports import Value
@@ -32,8 +33,7 @@ class Ledger:
     def complete(self, node: int, outputs: Mapping[str, Value], execution_ms: int) -> None:
         """A node handed in outputs that fit (see `oversize`)."""
         self.engine.complete(node, outputs, execution_ms)
-        own = to_json(self.engine.own_outputs(node)).decode()
-        self._checkpoint(node, NodeStatus.COMPLETED, execution_ms, outputs=own)
+        self._checkpoint(node, NodeStatus.COMPLETED, execution_ms, outputs=self._own(node))
 
     def fail(self, node: int, failure: NodeFailure, execution_ms: int) -> None:
         """A node failed for good."""
@@ -46,6 +46,21 @@ class Ledger:
         self._checkpoint(node, NodeStatus.WAITING, execution_ms, failure=failure, retry_at=retry_at)
         # Another attempt may have effects of its own: count this one first.
         self.is_urgent = True
+
+    def sleep(self, node: int, sleep: Sleep, execution_ms: int, until: datetime) -> None:
+        """A node has set a timer and completes `until` then."""
+        self.engine.suspend(node)
+        planned = to_json({sleep.port: sleep.ms}).decode()
+        self._checkpoint(node, NodeStatus.WAITING, execution_ms, outputs=planned, retry_at=until)
+        # The timer is durable before anything is told of it, or comes of it.
+        self.is_urgent = True
+
+    def awake(self, node: int, sleep: Sleep, slept_ms: int) -> None:
+        """The timer of a node has fired, `slept_ms` after it was set."""
+        self.engine.complete(node, {sleep.port: slept_ms}, slept_ms)
+        self._checkpoint(
+            node, NodeStatus.COMPLETED, slept_ms, outputs=self._own(node), replaces=True
+        )
 
     def oversize(self, outputs: Mapping[str, Value]) -> NodeError | None:
         """The error that an output makes that is larger than one may be."""
@@ -94,6 +109,9 @@ class Ledger:
             return self.commit(Ending("failed", verdict.error.message, verdict.node_id))
         return self.commit(Ending("completed"))
 
+    def _own(self, node: int) -> str:
+        return to_json(self.engine.own_outputs(node)).decode()
+
     def _checkpoint(
         self,
         node: int,
@@ -103,6 +121,7 @@ class Ledger:
         outputs: str | None = None,
         failure: NodeFailure | None = None,
         retry_at: datetime | None = None,
+        replaces: bool = False,
     ) -> None:
         plan = self.engine.plan
         chosen = [plan.edges[edge].id for edge in self.engine.chosen_edges(node)]
@@ -118,6 +137,7 @@ class Ledger:
                 error=to_json(failure.as_json()).decode() if failure else None,
                 started_at=self._granted_at.pop(node, None),
                 retry_at=retry_at,
+                replaces=replaces,
             )
         )
         self._seq += 1

@@ -1,4 +1,4 @@
-"""How a run begins: its engine, new or rebuilt from plan and checkpoints with two reads."""
+"""What a run is set up from: its engine, what its nodes are told, their limits."""
 
 from __future__ import annotations
 

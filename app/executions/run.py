@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from queue import Empty
 from typing import Any
 
 import orjson
 
-from app.engine import Engine, NodeFailure, Start
-from app.engine.engine import as_node_failure
+from app.engine import NodeFailure, Start
 from app.engine.retries import retry_delay_ms
+from app.engine.state import as_node_failure
 from app.errors import NodeTimeout, ValidationFailed
-from app.events.wire import timestamp, to_json
+from app.events.wire import to_json
+from app.executions import waiting
 from app.executions.ledger import Ledger
-from app.executions.opening import facts_of, limit_ms, new_engine, refusal, restore
+from app.executions.opening import facts_of, limit_ms, refusal
+from app.executions.resuming import Resumption
 from app.executions.sent import SentSteps, events_of
 from app.executions.steps import Arrival, Disowned, Ended, Stale, Step, Told
 from app.executions.surroundings import Surroundings
-from app.executions.timers import Retry, Timers
+from app.executions.timers import Sleep, Timers, Wait
 from app.executions.writer import GATHER_LIVE_S, Writer, insist
+from app.nodes.timer import Sleeping
 from app.store.records import Claimed, Ending, Parked, Progress, Woken
 from app.values.ports import Value
 
-#: A retry that is due sooner (s) is waited for in place; a later one holds no worker.
+#: A timer that is due sooner (s) is waited for in place; a later one holds no worker.
 WAIT_IN_PLACE_S = 0.1
 
 #: How much longer (s) than due the end of a node is waited for.
@@ -71,7 +74,7 @@ class Run:
     def drive(self) -> RunEnd:
         """Run until the execution ends, waits, or is lost to this process."""
         try:
-            self._ledger = self._open()
+            self._ledger = self._resume()
         except ValidationFailed as error:
             return self._refuse(error)
         self._take_results()
@@ -82,6 +85,10 @@ class Run:
                 return end
             self._receive()
 
+    def _resume(self) -> Ledger:
+        resumption = Resumption(self._claimed, self._around, self._writer, self._timers, self._sent)
+        return resumption.open(self._options)
+
     def disown(self) -> None:
         """Say, from any thread, that the lease was not renewed."""
         self.inbox.put(Disowned())
@@ -89,39 +96,6 @@ class Run:
     def confirm(self, sent_at: float) -> None:
         """Say, from any thread, that a renewal sent at `sent_at` found the fence to hold."""
         self._writer.confirmed_at = max(self._writer.confirmed_at, sent_at)
-
-    # -- opening
-
-    def _open(self) -> Ledger:
-        claimed, store = self._claimed, self._around.store
-        wiring = self._insist(
-            lambda: self._around.plans.get(claimed.flow_id, claimed.flow_version, store.document)
-        )
-        engine = new_engine(claimed, wiring, self._options)
-        if claimed.begun:
-            next_seq = self._restore(engine)
-        else:
-            engine.begin()
-            next_seq = 0
-        return Ledger(engine, self._writer, next_seq, self._around.max_value_bytes)
-
-    def _restore(self, engine: Engine) -> int:
-        """Bring the engine to where the run was left; gives the number of its next checkpoint."""
-        store, execution_id = self._around.store, self.fence.execution_id
-        granted: dict[str, int] = orjson.loads(self._claimed.grants or "{}")
-        if granted:
-            self._sent.read(self._insist(lambda: store.sent_steps(execution_id)), granted)
-            # What was lost is interrupted like any node that was granted and never ended.
-            self._writer.gather([told for _, told in self._sent.take_lost()], 0)
-        stored = self._insist(lambda: store.checkpoints(execution_id))
-        restore(engine, stored, granted, self._sent.nodes)
-        for row in stored:
-            node = engine.plan.index_of[row.node_id]
-            # A retry that was granted before waits no longer.
-            if row.retry_at and row.retry_in_ms is not None and node in engine.waiting:
-                due = self._clock() + row.retry_in_ms / 1000
-                self._timers.retry(node, row.attempt, due, row.retry_at)
-        return stored[-1].seq + 1 if stored else 0
 
     def _refuse(self, error: ValidationFailed) -> RunEnd:
         """Fail an execution whose flow can't run here any more."""
@@ -196,10 +170,10 @@ class Run:
         """Wait where a wait is short, else give the execution up."""
         if self._around.is_draining():
             return self._release()
-        retry = self._timers.soonest_retry()
-        if retry is not None and retry.due - self._clock() <= WAIT_IN_PLACE_S:
+        wait = self._timers.soonest_wait()
+        if wait is not None and wait.due - self._clock() <= WAIT_IN_PLACE_S:
             return None
-        return self._park(retry)
+        return self._park(wait)
 
     def _release(self) -> RunEnd:
         if not self._writer.is_empty and not self._commit():
@@ -207,14 +181,14 @@ class Run:
         self._insist(lambda: self._around.store.release(self.fence))
         return RunEnd.RELEASED
 
-    def _park(self, retry: Retry | None) -> RunEnd | None:
+    def _park(self, wait: Wait | None) -> RunEnd | None:
         if not self._writer.is_empty and not self._commit():
             return RunEnd.LOST
-        until = retry.at if retry else None
-        waiting = to_json(self._waiting(retry)).decode()
+        until = wait.at if wait else None
+        reason = to_json(self._waiting(wait)).decode()
         outcome = self._insist(
             lambda: self._around.store.park(
-                self.fence, self._writer.writes, self._wake, waiting, until
+                self.fence, self._writer.writes, self._wake, reason, until
             )
         )
         match outcome:
@@ -229,14 +203,12 @@ class Run:
             case _:
                 return RunEnd.LOST
 
-    def _waiting(self, retry: Retry | None) -> dict[str, Value]:
-        """Why nothing moves: the retry that ends soonest, or sent steps that no worker ended."""
-        since = timestamp(self._insist(self._around.store.now))
-        if retry is None:
-            detail = {"nodeId": next(iter(self._sent.nodes)), "queue": "default"}
-            return {"for": "worker", "since": since, "until": None, "detail": detail}
-        detail = {"nodeId": self._ledger.engine.plan.nodes[retry.node].id}
-        return {"for": "retry", "since": since, "until": timestamp(retry.at), "detail": detail}
+    def _waiting(self, wait: Wait | None) -> dict[str, Value]:
+        """Why nothing moves: what ends soonest, or sent steps that no worker ended."""
+        since = self._insist(self._around.store.now)
+        if wait is None:
+            return waiting.for_worker(next(iter(self._sent.nodes)), since)
+        return waiting.for_timer(wait, self._ledger.engine.plan.nodes[wait.node].id, since)
 
     # -- sent steps
 
@@ -271,7 +243,9 @@ class Run:
     def _on_result(self, node: int, result: Mapping[str, Any]) -> None:
         self._ledger.note(events_of(result))
         took_ms, error = result["executionMs"], result.get("error")
-        if error is None:
+        if "sleep" in result:
+            self._on_asleep(node, Sleep(*result["sleep"]), took_ms)
+        elif error is None:
             self._on_completed(node, result["outputs"], took_ms)
         else:
             failure = NodeFailure(error["type"], error["message"])
@@ -309,6 +283,7 @@ class Run:
             case Ended(node, attempt) if self._is_current(node, attempt):
                 self._on_ended(arrival)
             case Told(node, attempt, event) if self._is_current(node, attempt):
+                self._steps[node].heard += 1
                 self._ledger.note([event])
             case Stale(node, attempt) if self._is_current(node, attempt):
                 self._on_stale(node)
@@ -338,8 +313,14 @@ class Run:
 
     def _on_raised(self, step: Step, error: BaseException, took_ms: int) -> None:
         node = step.start.node
+        if isinstance(error, Sleeping):
+            self._on_asleep(node.index, Sleep(error.delay_ms, error.port), took_ms)
+            return
         delay_ms = retry_delay_ms(node, step.attempt, error)
         self._on_failed(node.index, as_node_failure(error), delay_ms, took_ms)
+
+    def _on_asleep(self, node: int, sleep: Sleep, took_ms: int) -> None:
+        self._ledger.sleep(node, sleep, took_ms, self._set_timer(node, sleep.ms, sleep))
 
     def _on_failed(
         self, node: int, failure: NodeFailure, delay_ms: int | None, took_ms: int
@@ -347,10 +328,14 @@ class Run:
         if delay_ms is None:
             self._ledger.fail(node, failure, took_ms)
             return
-        retry_at = self._insist(self._around.store.now) + timedelta(milliseconds=delay_ms)
-        attempt = self._ledger.engine.attempts[node]
-        self._timers.retry(node, attempt, self._clock() + delay_ms / 1000, retry_at)
-        self._ledger.defer(node, failure, took_ms, retry_at)
+        self._ledger.defer(node, failure, took_ms, self._set_timer(node, delay_ms))
+
+    def _set_timer(self, node: int, delay_ms: int, sleep: Sleep | None = None) -> datetime:
+        """Have a node go on after so many milliseconds; gives the store's time of that."""
+        at: datetime = self._insist(self._around.store.now) + timedelta(milliseconds=delay_ms)
+        wait = Wait(self._clock() + delay_ms / 1000, at, node, sleep)
+        self._timers.wait(wait, self._ledger.engine.attempts[node])
+        return at
 
     def _on_stale(self, node: int) -> None:
         """A step was held up before it began: ask whether the run is still ours."""
@@ -379,8 +364,15 @@ class Run:
         for node, attempt in self._timers.fire(self._clock()):
             if self._is_current(node, attempt):
                 self._time_out(node)
-            elif engine.attempts[node] == attempt and self._timers.take_retry(node):
-                engine.retry(node)
+            elif engine.attempts[node] == attempt and (wait := self._timers.take_wait(node)):
+                self._on_due(wait)
+
+    def _on_due(self, wait: Wait) -> None:
+        if wait.sleep is None:
+            self._ledger.engine.retry(wait.node)
+            return
+        late_ms = max(0, round((self._clock() - wait.due) * 1000))
+        self._ledger.awake(wait.node, wait.sleep, wait.sleep.ms + late_ms)
 
     def _time_out(self, node: int) -> None:
         """Give an attempt up, whatever its thread does; what it hands in later is dropped."""

@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 
 from app.engine import Start
-from app.engine.engine import as_node_failure
 from app.engine.retries import retry_delay_ms
+from app.engine.state import as_node_failure
 from app.errors import NodeTimeout, StoreUnavailable, ValidationFailed
 from app.events.types import Event, EventType
 from app.events.wire import from_json, to_json
@@ -18,6 +18,7 @@ from app.executions.opening import facts_of, limit_ms, new_engine, restore
 from app.executions.steps import Disowned, Ended, Stale, Step, Told
 from app.executions.surroundings import Surroundings
 from app.executions.writer import insist
+from app.nodes.timer import Sleeping
 from app.store.records import ClaimedStep, SentStep
 from app.values.ports import Value
 
@@ -94,9 +95,13 @@ class SentRun:
                 return self._result(_failed(error, timeout_ms, step))
             match arrival:
                 case Told(event=event):
+                    step.heard += 1
                     self._events.append(event)
                 case Ended(error=None, outputs=outputs, execution_ms=took_ms):
                     return self._result({"outputs": outputs, "executionMs": took_ms})
+                case Ended(error=Sleeping() as sleep, execution_ms=took_ms):
+                    planned = [sleep.delay_ms, sleep.port]
+                    return self._result({"sleep": planned, "executionMs": took_ms})
                 case Ended(error=failure, execution_ms=took_ms) if failure is not None:
                     return self._result(_failed(failure, took_ms, step))
                 case Stale() | Disowned():

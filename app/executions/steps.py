@@ -17,6 +17,10 @@ from app.values.ports import PortConfig, Value
 
 #: The longest that `ctx.sleep` waits in place, in milliseconds.
 MAX_SLEEP_MS = 1000
+#: So many events of a node may be on their way to its run; then the node waits.
+MOST_UNHEARD = 500
+#: How long (s) a node that waits to be heard waits between two looks: a write takes as long.
+UNHEARD_WAIT_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,9 @@ class Step:
     event: Mapping[str, Value] | None = None
     cancelled: Flag = field(default_factory=threading.Event)
     timed_out: bool = False
+    #: How many events the node told, and how many of them its run took.
+    told: int = 0
+    heard: int = 0
 
     @property
     def execution_id(self) -> str:
@@ -150,11 +157,11 @@ class Step:
         return f"{self.facts.execution_id}:{self.start.node.id}"
 
     def log(self, text: str, level: str = "info") -> None:
-        """Send a `node:debug-log-string` event."""
+        """Send a `node:debug-log-string` event; waits where too many are on their way."""
         self._tell(EventType.NODE_DEBUG_LOG, level=level, log=str(text))
 
     def progress(self, fraction: float, message: str = "") -> None:
-        """Send a `node:progress` event; `fraction` is 0..1."""
+        """Send a `node:progress` event; `fraction` is 0..1. Waits as `log` does."""
         bounded = min(1.0, max(0.0, float(fraction)))
         self._tell(EventType.NODE_PROGRESS, progress=bounded, message=str(message))
 
@@ -202,5 +209,17 @@ class Step:
         self.inbox.put(Ended(node, attempt, outputs, failure, took_ms))
 
     def _tell(self, type_: EventType, **data: Value) -> None:
-        event = Event(type_, {"nodeId": self.node_id, **data})
-        self.inbox.put(Told(self.start.node.index, self.attempt, event))
+        if not self.start.node.spec.in_place:
+            # One that runs in the run's own thread would wait for itself.
+            self._wait_to_be_heard()
+        if not self.cancelled.is_set():
+            # What an attempt says that was given up is dropped, and would pile up until then.
+            event = Event(type_, {"nodeId": self.node_id, **data})
+            self.told += 1
+            self.inbox.put(Told(self.start.node.index, self.attempt, event))
+
+    def _wait_to_be_heard(self) -> None:
+        """Hold back a node that says more than can be written: its end waits behind it all."""
+        while self.told - self.heard >= MOST_UNHEARD:
+            if self.cancelled.wait(UNHEARD_WAIT_S):
+                return

@@ -1,4 +1,4 @@
-"""What a run waits for by the clock: time limits of its nodes, and retries."""
+"""What a run waits for by the clock: time limits of its nodes, retries, and sleeps."""
 
 from __future__ import annotations
 
@@ -10,12 +10,23 @@ from typing import NamedTuple
 _NEVER = float("inf")
 
 
-class Retry(NamedTuple):
-    """When a waiting node is tried again: on the run's clock, and in the store's time."""
+class Sleep(NamedTuple):
+    """A sleep of so many milliseconds, and the output that says how long it was."""
+
+    ms: int
+    port: str
+
+
+class Wait(NamedTuple):
+    """When a waiting node goes on: on the run's clock, and in the store's time.
+
+    It completes where it sleeps, and else is tried again.
+    """
 
     due: float
     at: datetime
     node: int
+    sleep: Sleep | None = None
 
 
 class Timers:
@@ -23,28 +34,28 @@ class Timers:
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, int]] = []
-        self._retries: dict[int, Retry] = {}
+        self._waits: dict[int, Wait] = {}
 
     def limit(self, node: int, attempt: int, due: float) -> None:
         """An attempt of a node may take until `due`."""
         heappush(self._heap, (due, node, attempt))
 
-    def retry(self, node: int, attempt: int, due: float, at: datetime) -> None:
-        """After its failed `attempt` a node is tried again at `due`, which is `at`."""
-        self._retries[node] = Retry(due, at, node)
-        heappush(self._heap, (due, node, attempt))
+    def wait(self, wait: Wait, attempt: int) -> None:
+        """After its `attempt` a node waits."""
+        self._waits[wait.node] = wait
+        heappush(self._heap, (wait.due, wait.node, attempt))
 
     def next_due(self) -> float:
         """When the next time comes, infinity for never."""
         return self._heap[0][0] if self._heap else _NEVER
 
-    def soonest_retry(self) -> Retry | None:
-        """The retry that comes first."""
-        return min(self._retries.values(), default=None)
+    def soonest_wait(self) -> Wait | None:
+        """The wait that ends first."""
+        return min(self._waits.values(), default=None)
 
-    def take_retry(self, node: int) -> bool:
-        """Whether a node waits for a retry; it waits no longer."""
-        return self._retries.pop(node, None) is not None
+    def take_wait(self, node: int) -> Wait | None:
+        """What a node waits for, if it does; it waits no longer."""
+        return self._waits.pop(node, None)
 
     def fire(self, now: float) -> Iterator[tuple[int, int]]:
         """The (node, attempt) of every time that has come."""

@@ -79,6 +79,11 @@ class Writer:
 
     def add(self, checkpoint: CheckpointRow) -> None:
         """Add a checkpoint."""
+        if checkpoint.replaces:
+            # A timer that was due at once: one statement writes a node's row only once.
+            self._checkpoints = [
+                each for each in self._checkpoints if each.node_id != checkpoint.node_id
+            ]
         self._checkpoints.append(checkpoint)
         self.hurry(GATHER_PURE_S)
 

@@ -17,7 +17,6 @@ NOT_BUILT: Mapping[str, str] = {
     "RunFlowNode": "child executions",
     "ForEachNode": "child executions",
     "WaitForSignalNode": "signals",
-    "SleepNode": "timers",
     "GroupNode": "groups",
     "StreamBufferNode": "streams",
     "OnStreamStarted": "streams",

@@ -22,9 +22,8 @@ from app.engine import (
     Verdict,
     Wiring,
 )
-from app.engine.engine import as_node_failure
 from app.engine.retries import retry_delay_ms
-from app.engine.state import SETTLED
+from app.engine.state import SETTLED, as_node_failure
 from app.events.types import Event, EventType
 from app.events.wire import timestamp
 from app.flows import overlay_inputs, prepare
@@ -32,6 +31,7 @@ from app.flows.plan import Plan
 from app.local.context import EXECUTION_ID, OWNER_ID, AttemptTime, LocalContext
 from app.nodes.invoke import run_node_function
 from app.nodes.spec import Catalogue
+from app.nodes.timer import Sleeping
 from app.values.copying import copy_value
 from app.values.ports import Value
 
@@ -106,8 +106,9 @@ class _LocalRun:
         self._order = order
         self._now_ms = 0.0
         self._steps: dict[str, _Step] = {}
-        #: (when in ms, node) of each node that waits for its next attempt.
-        self._retries: list[tuple[float, int]] = []
+        #: (when in ms, node) of each node that waits: for its next attempt, or asleep.
+        self._timers: list[tuple[float, int]] = []
+        self._sleeps: dict[int, Sleeping] = {}
         self._events = [_created(engine.plan)]
 
     def drive(self) -> LocalResult:
@@ -117,8 +118,8 @@ class _LocalRun:
             if self._steps:
                 self._end_one()
             else:
-                self._now_ms = max(self._now_ms, self._retries[0][0])
-            self._retry_what_is_due()
+                self._now_ms = max(self._now_ms, self._timers[0][0])
+            self._fire_what_is_due()
         self._engine.conclude(verdict, round(self._now_ms))
         self._gather()
         return self._result(verdict)
@@ -145,7 +146,11 @@ class _LocalRun:
         except (Exception, SystemExit) as error:  # noqa: BLE001 - nodes are the users' code
             failure = error
         self._now_ms = max(self._now_ms, step.started_ms + time.elapsed_ms)
-        if failure is None:
+        if isinstance(failure, Sleeping):
+            self._engine.suspend(node.index)
+            self._sleeps[node.index] = failure
+            heappush(self._timers, (self._now_ms + failure.delay_ms, node.index))
+        elif failure is None:
             self._engine.complete(node.index, outputs, round(time.elapsed_ms))
         else:
             self._settle_failed(step.start, failure, round(time.elapsed_ms))
@@ -160,12 +165,17 @@ class _LocalRun:
         due_ms = self._now_ms + delay_ms
         retry_at = timestamp(EPOCH + timedelta(milliseconds=due_ms))
         self._engine.defer(node, error, execution_ms, retry_at)
-        heappush(self._retries, (due_ms, node))
+        heappush(self._timers, (due_ms, node))
 
-    def _retry_what_is_due(self) -> None:
-        while self._retries and self._retries[0][0] <= self._now_ms:
-            _, node = heappop(self._retries)
-            self._engine.retry(node)
+    def _fire_what_is_due(self) -> None:
+        while self._timers and self._timers[0][0] <= self._now_ms:
+            due_ms, node = heappop(self._timers)
+            sleep = self._sleeps.pop(node, None)
+            if sleep is None:
+                self._engine.retry(node)
+            else:
+                slept_ms = sleep.delay_ms + round(self._now_ms - due_ms)
+                self._engine.complete(node, {sleep.port: slept_ms}, slept_ms)
 
     def _gather(self) -> None:
         self._events += self._engine.take_events()

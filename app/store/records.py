@@ -58,7 +58,8 @@ class CheckpointRow:
     """A node's checkpoint. `seq` orders an execution's checkpoints; JSON columns are texts.
 
     `started_at` is the time of the grant, None for a node that was never granted (a pure
-    one); `retry_at` that of the next try.
+    one); `retry_at` that at which a waiting node goes on; `replaces` says that the node has a
+    checkpoint of the same attempt: it waited.
     """
 
     node_id: str
@@ -71,6 +72,7 @@ class CheckpointRow:
     error: str | None
     started_at: datetime | None = None
     retry_at: datetime | None = None
+    replaces: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,10 @@ class Parked:
 
 @dataclass(frozen=True, slots=True)
 class StoredCheckpoint:
-    """A checkpoint as a resuming run reads it; `retry_in_ms` is what is left until `retry_at`."""
+    """A checkpoint as a resuming run reads it.
+
+    `retry_in_ms` is what is left until `retry_at`, below zero once that has passed.
+    """
 
     node_id: str
     seq: int

@@ -220,7 +220,7 @@ CHECKPOINTS = Statement(
     """
     SELECT node_id, seq, status, attempt, outputs::text, error::text, retry_at,
         CASE WHEN retry_at IS NOT NULL
-            THEN greatest(0, 1000 * extract(epoch FROM retry_at - clock_timestamp()))::bigint END
+            THEN (1000 * extract(epoch FROM retry_at - clock_timestamp()))::bigint END
     FROM chaingraph_checkpoints WHERE execution_id = $1 ORDER BY seq
     """,
 )

@@ -74,7 +74,7 @@ class PgRunStore:
         """Write a node boundary, if the fence holds and `writes` is the count so far."""
         args = _boundary_args(fence, writes, boundary)
         ending = boundary.ending
-        is_retried = any(row.attempt > 1 for row in boundary.checkpoints)
+        is_retried = any(row.attempt > 1 or row.replaces for row in boundary.checkpoints)
         if ending is None:
             rows = self._run(sql.REWRITE if is_retried else sql.WRITE, *args)
         else:

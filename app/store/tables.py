@@ -222,6 +222,7 @@ checkpoints = Table(
     Column("outputs", JSON),
     Column("chosen", JSON),
     Column("error", JSON),
+    #: When a node that waits goes on: its next attempt, or, without an error, its end.
     Column("retry_at", _at),
     CheckConstraint("status IN ('completed', 'error', 'waiting')", name="status"),
 )

@@ -9,10 +9,14 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from app.errors import NodeError
 from app.nodes.sdk import NodeContext, Port, node
+from app.nodes.timer import Sleeping
 from app.values.javascript import to_number, to_text, utf16_key
 from app.values.ports import Value
 
 CATEGORY = "flow"
+
+#: The longest sleep, in milliseconds: a hundred years.
+LONGEST_SLEEP_MS = 100 * 365 * 86_400_000
 
 Operator = Literal[
     "equals",
@@ -117,6 +121,19 @@ def is_root_execution(ctx: NodeContext) -> Annotated[bool, Port("isRoot", defaul
     Ports: `isRoot` false in a child execution.
     """
     return not ctx.is_child
+
+
+@node("SleepNode", category=CATEGORY, in_place=True, tags=("delay", "timer", "wait"))
+def sleep(
+    duration: Annotated[float, Port(min=0)] = 1000,
+) -> Annotated[float, Port("actualDuration", default=0)]:
+    """Lets time pass. A sleep over 100 ms holds no worker, and outlives any.
+
+    Ports: `duration` how long, in milliseconds, `actualDuration` how long it was.
+    """
+    if duration > LONGEST_SLEEP_MS:
+        raise NodeError(f"duration is {duration:g} ms; at most {LONGEST_SLEEP_MS} are allowed")
+    raise Sleeping(math.ceil(max(duration, 0)), "actualDuration")
 
 
 def _connections(text: str) -> Mapping[str, str]:

@@ -1,0 +1,89 @@
+"""How a run begins in a process: new, or where its checkpoints left it, with two reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from app.engine import Engine
+from app.executions.ledger import Ledger
+from app.executions.opening import new_engine, restore
+from app.executions.sent import SentSteps
+from app.executions.surroundings import Surroundings
+from app.executions.timers import Sleep, Timers, Wait
+from app.executions.writer import Writer, insist
+from app.store.records import Claimed, StoredCheckpoint
+
+
+class Resumption:
+    """Brings a claimed execution to where it was left: its books, its timers, its sent steps."""
+
+    def __init__(
+        self,
+        claimed: Claimed,
+        around: Surroundings,
+        writer: Writer,
+        timers: Timers,
+        sent: SentSteps,
+    ) -> None:
+        self._claimed = claimed
+        self._around = around
+        self._writer = writer
+        self._timers = timers
+        self._sent = sent
+
+    def open(self, options: Mapping[str, Any]) -> Ledger:
+        """Give the books. Raises ValidationFailed where the flow can't run here any more."""
+        claimed, store = self._claimed, self._around.store
+        wiring = self._insist(
+            lambda: self._around.plans.get(claimed.flow_id, claimed.flow_version, store.document)
+        )
+        engine = new_engine(claimed, wiring, options)
+        if claimed.begun:
+            next_seq = self._restore(engine)
+        else:
+            engine.begin()
+            next_seq = 0
+        return Ledger(engine, self._writer, next_seq, self._around.max_value_bytes)
+
+    def _restore(self, engine: Engine) -> int:
+        """Bring the engine to where the run was left; gives the number of its next checkpoint."""
+        store, execution_id = self._around.store, self._claimed.fence.execution_id
+        granted: dict[str, int] = orjson.loads(self._claimed.grants or "{}")
+        if granted:
+            self._sent.read(self._insist(lambda: store.sent_steps(execution_id)), granted)
+            # What was lost is interrupted like any node that was granted and never ended.
+            self._writer.gather([told for _, told in self._sent.take_lost()], 0)
+        stored = self._insist(lambda: store.checkpoints(execution_id))
+        restore(engine, stored, granted, self._sent.nodes)
+        for wait, attempt in _waits_of(engine, stored, self._around.clock()):
+            self._timers.wait(wait, attempt)
+        return stored[-1].seq + 1 if stored else 0
+
+    def _insist(self, ask: Callable[[], Any]) -> Any:
+        return insist(ask, self._around.pause)
+
+
+def _waits_of(
+    engine: Engine, stored: Iterable[StoredCheckpoint], now: float
+) -> Iterator[tuple[Wait, int]]:
+    """What nodes of a restored engine wait for, each with the attempt that it follows.
+
+    `now` is the time on the run's clock.
+    """
+    for row in stored:
+        node = engine.plan.index_of[row.node_id]
+        # A retry that was granted before waits no longer.
+        if row.retry_at and row.retry_in_ms is not None and node in engine.waiting:
+            due = now + row.retry_in_ms / 1000
+            yield Wait(due, row.retry_at, node, _sleep_of(row)), row.attempt
+
+
+def _sleep_of(row: StoredCheckpoint) -> Sleep | None:
+    """The sleep that a waiting checkpoint tells of; None where it tells of a failure."""
+    if row.outputs is None:
+        return None
+    [(port, ms)] = orjson.loads(row.outputs).items()
+    return Sleep(ms, port)
