@@ -9,7 +9,7 @@ from typing import Any
 from psycopg2.errors import UniqueViolation
 
 from app.local.rows import CheckpointRow, ClaimRow, ExecutionRow
-from app.local.turn import Handler, Rows, Turn, ms_left, whole_ms
+from app.local.turn import Handler, Rows, Turn, whole_ms
 from app.store import run_statements as sql
 
 #: What a process claimed so lately is no stray yet: its run may not have begun.
@@ -257,7 +257,7 @@ def checkpoints(turn: Turn, execution: str) -> Rows:
             row.outputs,
             row.error,
             row.retry_at,
-            ms_left(row.retry_at, turn.at) if row.retry_at else None,
+            whole_ms(row.retry_at - turn.at) if row.retry_at else None,
         )
         for row in rows
     ]

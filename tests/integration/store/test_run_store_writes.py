@@ -161,8 +161,9 @@ def test_a_checkpoint_comes_back_as_it_was_written(store: RunStore, claimed: Cla
     assert (stored[1].status, stored[1].outputs) == ("completed", '{"text":"Ada"}')
 
 
+@pytest.mark.parametrize(("attempt", "replaces"), [(2, False), (1, True)])
 def test_the_checkpoint_of_a_waiting_node_is_replaced_by_its_end(
-    store: RunStore, claimed: Claimed
+    store: RunStore, claimed: Claimed, attempt: int, replaces: bool
 ) -> None:
     retry_at = store.now() + timedelta(seconds=30)
     waiting = checkpoint("a", seq=0, status="waiting", outputs=None, retry_at=retry_at)
@@ -172,21 +173,24 @@ def test_the_checkpoint_of_a_waiting_node_is_replaced_by_its_end(
     assert stored.retry_in_ms is not None
     assert 20_000 < stored.retry_in_ms <= 30_000
 
-    write(store, claimed, 1, boundary(checkpoints=[checkpoint("a", seq=2, attempt=2)]))
+    end = checkpoint("a", seq=2, attempt=attempt, replaces=replaces)
+    write(store, claimed, 1, boundary(checkpoints=[end]))
 
     other, ended = store.checkpoints(claimed.fence.execution_id)
     assert (other.node_id, ended.node_id) == ("b", "a")
-    assert (ended.status, ended.attempt, ended.seq) == ("completed", 2, 2)
+    assert (ended.status, ended.attempt, ended.seq) == ("completed", attempt, 2)
     assert (ended.retry_at, ended.retry_in_ms) == (None, None)
 
 
-def test_a_retry_that_is_overdue_is_due_now(store: RunStore, claimed: Claimed) -> None:
+def test_a_retry_that_is_overdue_says_for_how_long(store: RunStore, claimed: Claimed) -> None:
     retry_at = store.now() - timedelta(seconds=30)
     write(
         store, claimed, 0, boundary(checkpoints=[checkpoint(status="waiting", retry_at=retry_at)])
     )
 
-    assert store.checkpoints(claimed.fence.execution_id)[0].retry_in_ms == 0
+    left_ms = store.checkpoints(claimed.fence.execution_id)[0].retry_in_ms
+    assert left_ms is not None
+    assert left_ms <= -30_000
 
 
 AWKWARD = {

@@ -378,6 +378,27 @@ def test_a_failed_attempt_waits_and_starts_again() -> None:
     assert run.complete("a") == ["b"]
 
 
+def test_a_suspended_node_completes_without_starting_again() -> None:
+    run = Run(["a", "b"], ["a.out > b.a"])
+    run.start()
+    run.engine.suspend(0)
+    assert run.status("a") == "waiting"
+    assert run.start() == []
+    assert run.engine.verdict() is None
+
+    assert run.complete("a") == ["b"]
+    assert (run.engine.attempts[0], run.engine.waiting) == (1, set())
+
+
+def test_a_restored_sleep_waits_on() -> None:
+    engine = engine_of(["n"])
+    engine.restore([Checkpoint("n", NodeStatus.WAITING, 1)], {})
+
+    assert (engine.waiting, engine.can_start(), engine.verdict()) == ({0}, False, None)
+    engine.complete(0, {}, 5)
+    assert engine.verdict() == Completion()
+
+
 def test_a_waiting_node_takes_no_place() -> None:
     run = Run(["a", "b"], options=RunOptions(max_concurrency=1))
     assert run.start() == ["a"]

@@ -11,6 +11,7 @@ from app.engine import Failure, NodeFailure, NodeStatus, RunOptions
 from app.errors import NodeTimeout, NonRetryableError, ValidationFailed
 from app.events.types import EventType
 from app.local import LocalResult, run_in_process
+from app.nodes.registry import builtin_catalogue
 from app.nodes.retry import RetryAfter
 from app.nodes.sdk import NodeContext, Port, RetryPolicy, node, spec_of
 from app.nodes.spec import NodeSpec
@@ -285,6 +286,24 @@ def test_an_asynchronous_node_runs_to_its_end() -> None:
     spec = spec_of(answer)
     assert spec is not None
     assert one(spec).nodes["n"].outputs == {"output": 42}
+
+
+def test_sleeps_cost_no_time_and_end_in_their_order() -> None:
+    naps = [
+        {"id": name, "type": "SleepNode", "values": {"duration": hours * HOUR_MS}}
+        for name, hours in (("long", 48), ("short", 24))
+    ]
+    result = run(
+        [*naps, says("then")],
+        builtin_catalogue()["SleepNode"],
+        edges=["short.__success > then.__execute"],
+    )
+
+    assert result.nodes["long"].outputs == {"actualDuration": 48 * HOUR_MS}
+    ended = [
+        event.data["nodeId"] for event in result.events if event.type is EventType.NODE_COMPLETED
+    ]
+    assert ended == ["short", "then", "long"]
 
 
 def test_a_sleep_too_long_for_its_place_is_an_error() -> None:
