@@ -27,6 +27,7 @@ TABLES = (
     "chaingraph_execution_recovery",
     "chaingraph_checkpoints",
     "chaingraph_event_batches",
+    "chaingraph_idempotency_keys",
     "chaingraph_workers",
     "chaingraph_beat",
     "chaingraph_flow_versions",

@@ -9,6 +9,7 @@ from flask import Flask
 from redis import Redis, RedisError
 
 from app.config import Settings
+from app.executions.creation import KeyedCreation
 from app.executions.flows import FlowService
 from app.executions.listings import Listings
 from app.executions.plans import PlanCache
@@ -21,6 +22,7 @@ from app.store.database import Database
 from app.store.events import EventLog
 from app.store.executions import ExecutionTable
 from app.store.flows import FlowStore
+from app.store.keys import KeyTable
 from app.store.listings import ListingTable
 from app.store.readiness import present_revision, wanted_revision
 from app.streams.client import connect
@@ -55,9 +57,11 @@ def relay_of(app: Flask) -> Relay:
 
 def _services(settings: Settings, database: Database) -> Services:
     catalogue = load_catalogue(settings.node_modules, settings.http_node_allow)
+    executions = _executions(settings, database, catalogue)
     return Services(
         flows=FlowService(FlowStore(database), catalogue, id_source(SystemRandom())),
-        executions=_executions(settings, database, catalogue),
+        executions=executions,
+        creation=KeyedCreation(executions, KeyTable(database)),
         listings=Listings(ExecutionTable(database), ListingTable(database)),
         workers=WorkerDirectory(ExecutionTable(database)),
         catalogue=catalogue,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
+from pydantic import BaseModel
 
-from app.errors import Fault, ValidationFailed
+from app.executions.creation import Created, Replayed
 from app.executions.service import NewExecution
 from web.answers import answer, page
 from web.cursors import at_position, read_position
+from web.idempotency import REPLAYED, read_key
 from web.inputs import takes
 from web.schemas import (
     CreateExecution,
@@ -29,19 +30,26 @@ blueprint = Blueprint("executions", __name__, url_prefix="/api/v1/executions")
 @takes(body=CreateExecution)
 def create(body: CreateExecution) -> Response:
     """Create an execution, and start it if asked to."""
-    _refuse_idempotency_key()
-    [execution] = _created([body], "")
-    return answer(execution, 201, {"Location": f"{blueprint.url_prefix}/{execution['id']}"})
+    match _create(body, [body], ""):
+        case Replayed([execution_id]):
+            execution, headers = services().executions.get(execution_id, owner()), REPLAYED
+        case Created([execution]):
+            headers = {}
+    location = f"{blueprint.url_prefix}/{execution['id']}"
+    return answer(execution, 201, {"Location": location, **headers})
 
 
 @blueprint.post("/batch")
 @takes(body=CreateExecutions)
 def create_batch(body: CreateExecutions) -> Response:
     """Create many executions, or none of them."""
-    _refuse_idempotency_key()
-    return answer(
-        {"items": _created(body.items, "/items/{}")}, 201, {"Location": str(blueprint.url_prefix)}
-    )
+    match _create(body, body.items, "/items/{}"):
+        case Replayed(execution_ids):
+            executions, headers = services().executions.many(execution_ids, owner()), REPLAYED
+        case Created(executions):
+            headers = {}
+    location = str(blueprint.url_prefix)
+    return answer({"items": executions}, 201, {"Location": location, **headers})
 
 
 @blueprint.post("/<execution_id>/start")
@@ -90,9 +98,13 @@ def list_events(execution_id: str, query: EventsQuery) -> Response:
     return answer({"events": events.events, "nextIndex": events.next_index, "end": events.end})
 
 
-def _created(bodies: Sequence[CreateExecution], prefix: str) -> list[dict[str, Any]]:
+def _create(body: BaseModel, bodies: Sequence[CreateExecution], prefix: str) -> Created | Replayed:
     """Create them; `prefix` is where the body of each stands in the request's."""
-    return services().executions.create([_new(body) for body in bodies], owner(), prefix.format)
+    wanted = [_new(each) for each in bodies]
+    key = read_key(body)
+    if key is None:
+        return Created(services().executions.create(wanted, owner(), prefix.format))
+    return services().creation.create(key, wanted, prefix.format)
 
 
 def _new(body: CreateExecution) -> NewExecution:
@@ -105,9 +117,3 @@ def _new(body: CreateExecution) -> NewExecution:
         events=None,
         autostart=body.autostart,
     )
-
-
-def _refuse_idempotency_key() -> None:
-    """Say so: a caller who relies on it would create things twice."""
-    if "Idempotency-Key" in request.headers:
-        raise ValidationFailed([Fault("", "the header Idempotency-Key is not built yet")])

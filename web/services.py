@@ -9,6 +9,7 @@ from typing import Literal
 from flask import Flask, current_app
 
 from app.errors import StoreUnavailable
+from app.executions.creation import KeyedCreation
 from app.executions.flows import FlowService
 from app.executions.listings import Listings
 from app.executions.service import ExecutionService
@@ -56,6 +57,7 @@ class Services:
 
     flows: FlowService
     executions: ExecutionService
+    creation: KeyedCreation
     listings: Listings
     workers: WorkerDirectory
     catalogue: Catalogue

@@ -11,7 +11,18 @@ from app.client.errors import (
     WaitTimeout,
 )
 from app.client.events import EventStream
-from app.client.shapes import Event, Execution, Fault, Flow, Node, Progress, Validation
+from app.client.shapes import (
+    Event,
+    Execution,
+    Fault,
+    Flow,
+    Member,
+    Node,
+    Progress,
+    Recovery,
+    Root,
+    Validation,
+)
 
 __all__ = [
     "ApiProblem",
@@ -22,8 +33,11 @@ __all__ = [
     "Execution",
     "Fault",
     "Flow",
+    "Member",
     "Node",
     "Progress",
+    "Recovery",
+    "Root",
     "ServerUnreachable",
     "UnexpectedAnswer",
     "Validation",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -10,7 +11,7 @@ from app.client.errors import WaitTimeout
 from app.client.events import EventStream
 from app.client.paging import pages
 from app.client.retrying import CALL, FOLLOW
-from app.client.shapes import Execution, Json, Node
+from app.client.shapes import Execution, Json, Member, Node, Recovery, Root
 from app.client.transport import Transport
 
 #: Pauses (s) between two looks at an execution that is waited for: they grow.
@@ -34,11 +35,12 @@ class Executions:
         options: Json | None = None,
         integration: Any = None,
         autostart: bool = False,
+        idempotency_key: str | None = None,
     ) -> Execution:
         """Create an execution of a flow, and start it if `autostart`.
 
         `inputs` are `{node id: {port id or path: value}}`. A create whose answer is lost is
-        not tried again: there would be two.
+        tried again only with an `idempotency_key`: without one there might be two.
         """
         body = {
             "flowId": flow_id,
@@ -48,9 +50,16 @@ class Executions:
             "integration": integration,
         }
         given = {name: value for name, value in body.items() if value is not None}
-        return Execution.from_json(
-            self._transport.post("/executions", {**given, "autostart": autostart})
-        )
+        wanted = {**given, "autostart": autostart}
+        return Execution.from_json(self._transport.post("/executions", wanted, key=idempotency_key))
+
+    def create_batch(
+        self, items: Iterable[Json], *, idempotency_key: str | None = None
+    ) -> Sequence[Execution]:
+        """Create up to 1,000 executions, all or none; `items` are bodies of `POST /executions`."""
+        body = {"items": list(items)}
+        answer = self._transport.post("/executions/batch", body, key=idempotency_key)
+        return [Execution.from_json(item) for item in answer["items"]]
 
     def start(self, execution_id: str) -> Execution:
         """Start an execution that was created without `autostart`."""
@@ -60,10 +69,31 @@ class Executions:
         """Look at an execution; its outputs are there once it is completed."""
         return Execution.from_json(self._transport.get(_path(execution_id)))
 
-    def list(self, *, status: str | None = None, flow_id: str | None = None) -> Iterator[Execution]:
-        """Give all executions, or those of a status or a flow, newest first."""
-        wanted = {"status": status, "flowId": flow_id}
+    def list(
+        self,
+        *,
+        status: str | None = None,
+        flow_id: str | None = None,
+        root_execution_id: str | None = None,
+    ) -> Iterator[Execution]:
+        """Give all executions, or those of a status, a flow or a tree, newest first."""
+        wanted = {"status": status, "flowId": flow_id, "rootExecutionId": root_execution_id}
         return map(Execution.from_json, pages(self._transport, "/executions", wanted))
+
+    def roots(self, flow_id: str, *, after: datetime | None = None) -> Iterator[Root]:
+        """Give a flow's root executions, newest first; `after`: created before that time."""
+        path = f"/flows/{quote(flow_id, safe='')}/executions"
+        wanted = {"after": None if after is None else after.astimezone(UTC).isoformat()}
+        return map(Root.from_json, pages(self._transport, path, wanted))
+
+    def tree(self, execution_id: str) -> Iterator[Member]:
+        """Give an execution and all that descend from it, by level, then id."""
+        return map(Member.from_json, pages(self._transport, f"{_path(execution_id)}/tree"))
+
+    def recoveries(self, execution_id: str) -> Iterator[Recovery]:
+        """Give the times that an execution was taken from its owner, oldest first."""
+        path = f"{_path(execution_id)}/recoveries"
+        return map(Recovery.from_json, pages(self._transport, path))
 
     def nodes(self, execution_id: str) -> Iterator[Node]:
         """Give an execution's nodes in document order."""

@@ -153,6 +153,56 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Root:
+    """A root execution with the size of its tree: levels and executions, itself counted."""
+
+    execution: Execution
+    levels: int
+    total_nested: int
+
+    @classmethod
+    def from_json(cls, raw: Json) -> Root:
+        """Read an item of a flow's executions."""
+        return cls(Execution.from_json(raw["execution"]), raw["levels"], raw["totalNested"])
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An execution in a tree, whose top is on level 0."""
+
+    execution: Execution
+    parent_id: str | None
+    level: int
+
+    @classmethod
+    def from_json(cls, raw: Json) -> Member:
+        """Read an item of a tree."""
+        return cls(Execution.from_json(raw["execution"]), raw["parentId"], raw["level"])
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """One time that an execution was taken from its owner, and why."""
+
+    recovered_at: datetime
+    recovered_by_worker: str
+    reason: str
+    previous_status: str
+    previous_worker_id: str | None
+
+    @classmethod
+    def from_json(cls, raw: Json) -> Recovery:
+        """Read an item of an execution's recoveries."""
+        return cls(
+            recovered_at=datetime.fromisoformat(raw["recoveredAt"]),
+            recovered_by_worker=raw["recoveredByWorker"],
+            reason=raw["recoveryReason"],
+            previous_status=raw["previousStatus"],
+            previous_worker_id=raw["previousWorkerId"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """Something that happened in an execution; indexes run -1, 0, 1, … without a gap."""
 

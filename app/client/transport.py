@@ -69,9 +69,16 @@ class Transport:
         """Read something. Raises ClientError."""
         return self._call("GET", path, params=params, patience=patience)
 
-    def post(self, path: str, body: Any, *, repeatable: bool = False) -> Any:
-        """Send something; `repeatable` says that twice is as good as once. Raises ClientError."""
-        return self._call("POST", path, body=body, repeatable=repeatable)
+    def post(
+        self, path: str, body: Any, *, repeatable: bool = False, key: str | None = None
+    ) -> Any:
+        """Send something; `repeatable` says that twice is as good as once. Raises ClientError.
+
+        With an idempotency `key` twice is as good as once.
+        """
+        return self._call(
+            "POST", path, body=body, repeatable=repeatable or key is not None, key=key
+        )
 
     def delete(self, path: str) -> None:
         """Take something away. Raises ClientError."""
@@ -93,15 +100,17 @@ class Transport:
         params: Params | None = None,
         body: Any = None,
         repeatable: bool = False,
+        key: str | None = None,
         patience: Patience = CALL,
     ) -> Any:
+        headers = {} if body is None else {"Content-Type": "application/json"}
         request = self._http.build_request(
             method,
             self.url(path),
             params=_given(params or {}),
             # All in ASCII: half of a surrogate pair is then for the API to refuse.
             content=None if body is None else json.dumps(body, allow_nan=False),
-            headers=None if body is None else {"Content-Type": "application/json"},
+            headers=headers if key is None else {**headers, "Idempotency-Key": key},
         )
         failures = 0
         while True:

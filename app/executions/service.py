@@ -100,8 +100,32 @@ class ExecutionService:
         `pointer` gives where the body of the n-th one stands in the request. Raises NotFound,
         Forbidden, ValidationFailed.
         """
-        rows = self._prepare(requests, owner, pointer)
-        at = self._table.create(rows)
+        rows = self.prepare(requests, owner, pointer)
+        return self.announce(rows, self._table.create(rows))
+
+    def prepare(
+        self, requests: Sequence[NewExecution], owner: str, pointer: Callable[[int], str]
+    ) -> Sequence[records.NewExecution]:
+        """Check what is wanted and make rows of it. Raises as `create` does."""
+        # Ids of one call are in the order of the call: of the same age, they are claimed so.
+        ids = sorted(self._fresh_id(EXECUTION_PREFIX) for _ in requests)
+        versions: dict[str, int] = {}
+        faults: list[Fault] = []
+        rows = []
+        for place, (execution_id, wanted) in enumerate(zip(ids, requests, strict=True)):
+            version = wanted.flow_version or self._newest(wanted.flow_id, owner, versions)
+            wiring = self._wiring(wanted, version, owner, versions)
+            found = _faults(wanted, wiring)
+            faults += [Fault(pointer(place) + fault.pointer, fault.message) for fault in found]
+            rows.append(_new_row(execution_id, wanted, version, owner, wiring))
+        if faults:
+            raise ValidationFailed(faults)
+        return rows
+
+    def announce(
+        self, rows: Sequence[records.NewExecution], at: datetime
+    ) -> list[dict[str, Value]]:
+        """Publish and dispatch executions that were created at this time, and show them."""
         self._publisher.publish_many(
             Batch(
                 row.id,
@@ -134,6 +158,14 @@ class ExecutionService:
         row = self._own(execution_id, owner)
         outputs = self._inspect(row).outputs() if row.status == "completed" else None
         return execution_json(row, outputs)
+
+    def many(self, execution_ids: Sequence[str], owner: str) -> list[dict[str, Value]]:
+        """Show executions, without their outputs, in this order. Raises NotFound."""
+        rows = {row.id: row for row in self._table.many(execution_ids) if row.owner_id == owner}
+        for execution_id in execution_ids:
+            if execution_id not in rows:
+                raise _no_execution(execution_id)
+        return [execution_json(rows[execution_id]) for execution_id in execution_ids]
 
     def nodes(
         self, execution_id: str, owner: str, *, limit: int, offset: int
@@ -186,24 +218,6 @@ class ExecutionService:
         if woken:
             self._signals.announce(woken, frozenset(started), self._start_ttl_ms)
             self._dispatcher.send(woken)
-
-    def _prepare(
-        self, requests: Sequence[NewExecution], owner: str, pointer: Callable[[int], str]
-    ) -> Sequence[records.NewExecution]:
-        # Ids of one call are in the order of the call: of the same age, they are claimed so.
-        ids = sorted(self._fresh_id(EXECUTION_PREFIX) for _ in requests)
-        versions: dict[str, int] = {}
-        faults: list[Fault] = []
-        rows = []
-        for place, (execution_id, wanted) in enumerate(zip(ids, requests, strict=True)):
-            version = wanted.flow_version or self._newest(wanted.flow_id, owner, versions)
-            wiring = self._wiring(wanted, version, owner, versions)
-            found = _faults(wanted, wiring)
-            faults += [Fault(pointer(place) + fault.pointer, fault.message) for fault in found]
-            rows.append(_new_row(execution_id, wanted, version, owner, wiring))
-        if faults:
-            raise ValidationFailed(faults)
-        return rows
 
     def _newest(self, flow_id: str, owner: str, known: dict[str, int]) -> int:
         if flow_id not in known:

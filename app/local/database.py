@@ -16,7 +16,13 @@ from datetime import datetime
 from typing import Any
 
 from app.errors import StoreUnavailable
-from app.local import api_statements, run_statements, step_statements, sweep_statements
+from app.local import (
+    api_statements,
+    key_statements,
+    run_statements,
+    step_statements,
+    sweep_statements,
+)
 from app.local.guards import Guards
 from app.local.rows import Tables
 from app.local.turn import Handler, Turn
@@ -34,6 +40,7 @@ HANDLERS: Mapping[str, Handler] = {
     **step_statements.HANDLERS,
     **sweep_statements.HANDLERS,
     **api_statements.HANDLERS,
+    **key_statements.HANDLERS,
 }
 
 

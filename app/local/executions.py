@@ -25,6 +25,12 @@ class MemoryExecutionTable(ExecutionTable):
         with self._memory.reading() as tables:
             return copy(tables.executions.get(execution_id))
 
+    def many(self, execution_ids: Sequence[str]) -> Sequence[Any]:
+        """The rows with these ids, in whatever order; what isn't there is left out."""
+        with self._memory.reading() as tables:
+            found = [tables.executions.get(execution_id) for execution_id in execution_ids]
+            return [copy(row) for row in found if row is not None]
+
     def checkpoints(self, execution_id: str) -> Sequence[Any]:
         """The checkpoints of an execution in the order of writing."""
         with self._memory.reading() as tables:

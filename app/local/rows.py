@@ -133,6 +133,18 @@ class EventBatchRow:
 
 
 @dataclass(slots=True, kw_only=True)
+class KeyRow:
+    """A row of chaingraph_idempotency_keys."""
+
+    owner_id: str
+    route: str
+    key: str
+    body_hash: str
+    execution_ids: Sequence[str]
+    created_at: datetime
+
+
+@dataclass(slots=True, kw_only=True)
 class WorkerRow:
     """A row of chaingraph_workers."""
 
@@ -194,5 +206,6 @@ class Tables:
     recoveries: list[RecoveryRow] = field(default_factory=list)
     checkpoints: dict[str, dict[str, CheckpointRow]] = field(default_factory=dict)
     event_batches: dict[str, list[EventBatchRow]] = field(default_factory=dict)
+    idempotency_keys: dict[tuple[str, str, str], KeyRow] = field(default_factory=dict)
     workers: dict[str, WorkerRow] = field(default_factory=dict)
     beat: BeatRow | None = None

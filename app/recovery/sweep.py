@@ -88,6 +88,7 @@ class Sweep:
             for execution_id, node_id in self._store.resend_steps(LYING_STEP_MS, room):
                 self._messages.send_steps(execution_id, [node_id])
         self._messages.hint(self._store.left_lying(LYING_MS, BATCH))
+        self._store.forget_keys(BATCH)
         self._fire_timers()
 
     def _recover_dead(self) -> None:

@@ -16,14 +16,22 @@ from app.store.sessions import Sessions
 from app.store.sweep_statements import SLOTS
 from app.store.tables import checkpoints, claims, executions, workers
 
-#: Creates any number of executions, each with its first event.
-CREATE = Statement(
-    "create_executions",
-    "text[], text[], int[], text[], int[], text[], text[], text[], bool[], int[], text[]",
+_CREATE_TYPES = (
+    "text[], text[], int[], text[], int[], text[], text[], text[], bool[], int[], text[]"
+)
+
+
+def create_statement(name: str, more_types: str, at: str) -> Statement:
+    """A statement that creates executions, each with its first event, at the time `at`.
+
+    `at` is a query that gives the time, or no row where nothing is to be created; it may use
+    the parameters of `more_types`, from $12 on.
     """
-    WITH t AS MATERIALIZED (
-        SELECT clock_timestamp() AS at
-    ), rows AS MATERIALIZED (
+    return Statement(
+        name,
+        _CREATE_TYPES + more_types,
+        f"""
+    WITH t AS MATERIALIZED ({at}), rows AS MATERIALIZED (
         SELECT u.*, t.at
         FROM t, unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
             AS u(id, flow_id, flow_version, owner_id, priority, options, inputs, integration,
@@ -43,7 +51,11 @@ CREATE = Statement(
     SELECT id, -1, at, ARRAY['execution:created'], ('[' || created_event || ']')::json FROM rows
     RETURNING written_at
     """,
-)
+    )
+
+
+#: Creates any number of executions.
+CREATE = create_statement("create_executions", "", "SELECT clock_timestamp() AS at")
 
 #: (execution): request the start, once.
 REQUEST_START = Statement(
@@ -94,6 +106,23 @@ class FlowHead(NamedTuple):
     is_hidden: bool
 
 
+def columns_of(rows: Sequence[NewExecution]) -> tuple[list[object], ...]:
+    """The first parameters of a statement that creates these."""
+    return (
+        [row.id for row in rows],
+        [row.flow_id for row in rows],
+        [row.flow_version for row in rows],
+        [row.owner_id for row in rows],
+        [row.priority for row in rows],
+        [row.options for row in rows],
+        [row.inputs for row in rows],
+        [row.integration for row in rows],
+        [row.start_requested for row in rows],
+        [row.nodes_total for row in rows],
+        [row.created_event for row in rows],
+    )
+
+
 class ExecutionTable:
     """Executions as the API sees them. Every method may raise StoreUnavailable."""
 
@@ -106,21 +135,8 @@ class ExecutionTable:
 
         Trying again after a lost reply is safe: ids that are there were inserted by it.
         """
-        columns = (
-            [row.id for row in rows],
-            [row.flow_id for row in rows],
-            [row.flow_version for row in rows],
-            [row.owner_id for row in rows],
-            [row.priority for row in rows],
-            [row.options for row in rows],
-            [row.inputs for row in rows],
-            [row.integration for row in rows],
-            [row.start_requested for row in rows],
-            [row.nodes_total for row in rows],
-            [row.created_event for row in rows],
-        )
         with self._sessions.session() as session:
-            at: datetime = session.execute(CREATE, *columns)[0][0]
+            at: datetime = session.execute(CREATE, *columns_of(rows))[0][0]
         return at
 
     def request_start(self, execution_id: str) -> bool:
@@ -161,6 +177,12 @@ class ExecutionTable:
         with self._database.reading() as connection:
             found = connection.execute(select(executions).where(executions.c.id == execution_id))
             return found.one_or_none()
+
+    def many(self, execution_ids: Sequence[str]) -> Sequence[Row[Any]]:
+        """The rows with these ids, in whatever order; what isn't there is left out."""
+        with self._database.reading() as connection:
+            query = select(executions).where(executions.c.id.in_(execution_ids))
+            return list(connection.execute(query))
 
     def checkpoints(self, execution_id: str) -> Sequence[Row[Any]]:
         """The checkpoints of an execution in the order of writing."""

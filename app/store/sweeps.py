@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from app.errors import StoreUnavailable
+from app.store import keys
 from app.store import step_statements as steps
 from app.store import sweep_statements as sql
 from app.store.database import Statement
@@ -128,6 +129,10 @@ class PgSweepStore:
     def left_lying(self, older_than_ms: int, limit: int) -> list[str]:
         """Executions that a worker should have taken by now, first the first to be taken."""
         return [row[0] for row in self._run(sql.LEFT_LYING, older_than_ms, limit)]
+
+    def forget_keys(self, limit: int) -> None:
+        """Forget idempotency keys whose time is over."""
+        self._run(keys.FORGET_KEYS, limit)
 
     def slots(self) -> int:
         """The slots of all workers that are alive."""

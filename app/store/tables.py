@@ -250,6 +250,19 @@ FROM chaingraph_event_batches AS b,
         AS e(type, data, place)
 """
 
+#: What was created under an Idempotency-Key: the hash of the body, and the executions.
+idempotency_keys = Table(
+    "chaingraph_idempotency_keys",
+    metadata,
+    Column("owner_id", Text, primary_key=True),
+    Column("route", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("body_hash", Text, nullable=False),
+    Column("execution_ids", ARRAY(Text), nullable=False),
+    Column("created_at", _at, nullable=False),
+)
+Index("ix_chaingraph_idempotency_keys_age", idempotency_keys.c.created_at)
+
 workers = Table(
     "chaingraph_workers",
     metadata,

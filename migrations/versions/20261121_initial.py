@@ -304,9 +304,29 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("flow_id", "version", name=op.f("pk_chaingraph_flow_versions")),
     )
+    op.create_table(
+        "chaingraph_idempotency_keys",
+        sa.Column("owner_id", sa.Text(), nullable=False),
+        sa.Column("route", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("body_hash", sa.Text(), nullable=False),
+        sa.Column("execution_ids", sa.ARRAY(sa.Text()), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "owner_id", "route", "key", name=op.f("pk_chaingraph_idempotency_keys")
+        ),
+    )
+    op.create_index(
+        "ix_chaingraph_idempotency_keys_age",
+        "chaingraph_idempotency_keys",
+        ["created_at"],
+        unique=False,
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_chaingraph_idempotency_keys_age", table_name="chaingraph_idempotency_keys")
+    op.drop_table("chaingraph_idempotency_keys")
     op.drop_table("chaingraph_flow_versions")
     op.drop_table("chaingraph_workers")
     op.drop_index("ix_chaingraph_flows_listed", table_name="chaingraph_flows")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import httpx
@@ -100,6 +101,16 @@ def test_a_lost_answer_is_asked_for_again_but_nothing_is_created_twice(lost: Exc
     assert len(server.requests) == 1
 
 
+@pytest.mark.parametrize("lost", [httpx.ReadError("reset"), problem(503)])
+def test_a_create_with_a_key_is_tried_again_under_the_same_key(lost: Any) -> None:
+    server = Server(lost, ok())
+    assert server.executions.create("V21", idempotency_key="k1").id == "EX1"
+    assert [request.headers["Idempotency-Key"] for request in server.requests] == ["k1", "k1"]
+    server = Server(lost, ok({"items": [EXECUTION] * 2}))
+    assert len(server.executions.create_batch([{"flowId": "V21"}] * 2, idempotency_key="k2")) == 2
+    assert json.loads(server.requests[1].content) == {"items": [{"flowId": "V21"}] * 2}
+
+
 def test_a_database_that_is_away_is_waited_for_where_twice_is_no_harm() -> None:
     away = problem(503, headers={"Retry-After": "2"})
     server = Server(away, ok())
@@ -188,6 +199,32 @@ def test_lists_go_on_to_the_last_page() -> None:
     assert len(list(server.executions.list(status="running"))) == 3
     queries = [dict(request.url.params) for request in server.requests]
     assert queries == [{"status": "running"}, {"status": "running", "cursor": "c1"}]
+
+
+def page(item: dict[str, Any]) -> httpx.Response:
+    return ok({"items": [item], "nextCursor": None})
+
+
+def test_trees_and_recoveries_are_read_with_types() -> None:
+    server = Server(page({"execution": EXECUTION, "levels": 2, "totalNested": 5}))
+    after = datetime(2026, 1, 2, 3, tzinfo=timezone(timedelta(hours=2)))
+    [root] = server.executions.roots("V2/1", after=after)
+    assert (root.execution.id, root.levels, root.total_nested) == ("EX1", 2, 5)
+    url = server.requests[0].url
+    assert url.raw_path.startswith(b"/base/api/v1/flows/V2%2F1/executions?")
+    assert dict(url.params) == {"after": "2026-01-02T01:00:00+00:00"}
+    server = Server(page({"id": "EX1", "parentId": "EX0", "level": 1, "execution": EXECUTION}))
+    [member] = server.executions.tree("EX0")
+    assert (member.execution.id, member.parent_id, member.level) == ("EX1", "EX0", 1)
+    recovery = {
+        "recoveredAt": AT,
+        "recoveredByWorker": "w2",
+        "recoveryReason": "worker_died",
+        "previousStatus": "running",
+        "previousWorkerId": "w1",
+    }
+    [told] = Server(page(recovery)).executions.recoveries("EX1")
+    assert (told.reason, told.previous_worker_id) == ("worker_died", "w1")
 
 
 def test_waiting_ends_with_the_execution() -> None:

@@ -43,6 +43,7 @@ def claimed_on(made: MemoryDatabase) -> tuple[PgRunStore, Claimed]:
         (rows.RecoveryRow, tables.recoveries),
         (rows.CheckpointRow, tables.checkpoints),
         (rows.EventBatchRow, tables.event_batches),
+        (rows.KeyRow, tables.idempotency_keys),
         (rows.WorkerRow, tables.workers),
         (rows.BeatRow, tables.beat),
         (rows.FlowRow, tables.flows),

@@ -78,6 +78,9 @@ class Store:
     def tell_untold(self, limit: int) -> list[str]:
         return []
 
+    def forget_keys(self, limit: int) -> None:
+        self.limits.add(limit)
+
     def resend_steps(self, older_than_ms: int, limit: int) -> list[tuple[str, str]]:
         return []
 

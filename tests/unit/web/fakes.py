@@ -125,6 +125,7 @@ def fake_services(**replaced: Any) -> Services:
     parts: dict[str, Any] = {
         "flows": FakeFlows(),
         "executions": FakeExecutions(),
+        "creation": None,
         "listings": FakeListings(),
         "workers": FakeWorkers(),
         "catalogue": {"TextNode": text_node()},

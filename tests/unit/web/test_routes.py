@@ -93,13 +93,6 @@ def test_what_is_not_built_says_so(client: FlaskClient) -> None:
         assert "not built yet" in response.get_json()["errors"][0]["message"]
 
 
-def test_an_idempotency_key_is_refused_rather_than_ignored(client: FlaskClient) -> None:
-    for path, body in (("", {"flowId": "a"}), ("/batch", {"items": [{"flowId": "a"}]})):
-        headers = {"Idempotency-Key": "k"}
-        response = client.post(f"/api/v1/executions{path}", json=body, headers=headers)
-        assert pointers(response) == [""]
-
-
 def test_a_missing_flow_is_named(client: FlaskClient) -> None:
     assert pointers(client.post("/api/v1/executions", json={})) == ["/flowId"]
 
