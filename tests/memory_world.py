@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
-from copy import copy
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
 from app.local.database import MemoryDatabase
 from app.local.executions import MemoryExecutionTable
-from app.store.records import NewExecution
+from app.local.rows import Tables
+from app.store.leases import PgLeaseStore
+from app.store.records import NewExecution, WorkerRow
 from app.store.runs import PgRunStore
+from app.store.sweeps import PgSweepStore
 from tests.world import new_execution
 
 #: Columns that PostgreSQL's driver gives as values.
-JSON_COLUMNS = ("options", "inputs", "integration", "external_events", "waiting", "grants")
+JSON_COLUMNS = (
+    "options",
+    "inputs",
+    "integration",
+    "external_events",
+    "waiting",
+    "grants",
+    "queues",
+    "result",
+    "outputs",
+    "chosen",
+    "error",
+    "document",
+)
 
 
 class MemoryWorld:
@@ -31,7 +47,8 @@ class MemoryWorld:
     def open(self) -> PgRunStore:
         return PgRunStore(self.database)
 
-    def new(self, **more: Any) -> NewExecution:
+    def new(self, *, priority: int = 5, start: bool = True, **more: Any) -> NewExecution:
+        more |= {"priority": priority, "start": start}
         return new_execution(next(self._numbers), **more)
 
     def create(self, *, priority: int = 5, start: bool = True, **more: Any) -> str:
@@ -40,15 +57,47 @@ class MemoryWorld:
         return new.id
 
     def row(self, execution_id: str) -> SimpleNamespace:
-        row = self.database.tables.executions[execution_id]
-        shown = {name: getattr(row, name) for name in row.__slots__}
-        for name in JSON_COLUMNS:
-            if shown[name] is not None:
-                shown[name] = json.loads(shown[name])
-        return SimpleNamespace(**shown)
+        [row] = self.rows("chaingraph_executions", id=execution_id)
+        return row
 
-    def claim_of(self, execution_id: str) -> Any:
-        return copy(self.database.tables.claims.get(execution_id, {}).get(""))
+    def rows(self, table: str, **where: Any) -> list[SimpleNamespace]:
+        return [_shown(row) for row in self._found(table, where)]
+
+    def change(self, table: str, where: Mapping[str, Any], **columns: Any) -> None:
+        for row in self._found(table, where):
+            for name, value in columns.items():
+                setattr(row, name, value)
+
+    def _found(self, table: str, where: Mapping[str, Any]) -> list[Any]:
+        rows = all_rows(self.database.tables, table)
+        return [row for row in rows if all(getattr(row, name) == where[name] for name in where)]
+
+    def recoveries(self, execution_id: str) -> list[SimpleNamespace]:
+        return self.rows("chaingraph_execution_recovery", execution_id=execution_id)
+
+    def now(self) -> datetime:
+        return self.database.now()
+
+    def leases(self, worker: WorkerRow) -> PgLeaseStore:
+        return PgLeaseStore(self.database, worker)
+
+    def sweeps(self, worker_id: str) -> PgSweepStore:
+        return PgSweepStore(self.database, worker_id)
+
+    def cut_off(self, leases: PgLeaseStore) -> None:
+        session: Any = leases._session
+        assert session is not None
+        session.cut()
+
+    def is_locked(self, key: int) -> bool:
+        return key in self.database.locks
+
+    def server_started_at(self) -> datetime:
+        return self.database.started_at
+
+    def claim_of(self, execution_id: str) -> SimpleNamespace | None:
+        rows = self.rows("chaingraph_execution_claims", execution_id=execution_id, node_id="")
+        return rows[0] if rows else None
 
     def events(self, execution_id: str) -> list[tuple[int, str, str]]:
         return [
@@ -79,3 +128,30 @@ class MemoryWorld:
 
     def forget(self, execution_id: str) -> None:
         del self.database.tables.executions[execution_id]
+
+
+def all_rows(tables: Tables, name: str) -> Iterable[Any]:
+    """The rows of a table by the name that it has in PostgreSQL."""
+    match name:
+        case "chaingraph_executions":
+            return tables.executions.values()
+        case "chaingraph_execution_claims":
+            return [claim for claims in tables.claims.values() for claim in claims.values()]
+        case "chaingraph_execution_recovery":
+            return tables.recoveries
+        case "chaingraph_checkpoints":
+            return [row for rows in tables.checkpoints.values() for row in rows.values()]
+        case "chaingraph_workers":
+            return tables.workers.values()
+        case "chaingraph_beat":
+            return [] if tables.beat is None else [tables.beat]
+        case _:
+            raise LookupError(name)
+
+
+def _shown(row: Any) -> SimpleNamespace:
+    shown = {field.name: getattr(row, field.name) for field in fields(row)}
+    for name in JSON_COLUMNS:
+        if shown.get(name) is not None:
+            shown[name] = json.loads(shown[name])
+    return SimpleNamespace(**shown)

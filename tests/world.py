@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+from collections.abc import Mapping
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, Protocol
@@ -17,9 +18,12 @@ from psycopg2.extras import RealDictCursor
 
 from app.store.database import Database
 from app.store.executions import ExecutionTable
+from app.store.leases import PgLeaseStore
 from app.store.protocol import RunStore
-from app.store.records import NewExecution
+from app.store.records import NewExecution, WorkerRow
 from app.store.runs import PgRunStore
+from app.store.sweeps import PgSweepStore
+from tests.waiting import wait_until
 
 TABLES = (
     "chaingraph_executions",
@@ -70,8 +74,17 @@ def new_execution(
 class World(Protocol):
     """A store from outside and from above: rows are named and made as in PostgreSQL."""
 
+    @property
+    def table(self) -> ExecutionTable:
+        """Executions as the API sees them."""
+        ...
+
     def open(self) -> RunStore:
         """A process's store; each has its own connection."""
+        ...
+
+    def new(self, *, priority: int = 5, start: bool = True, **more: Any) -> NewExecution:
+        """What creates an execution, younger than those before."""
         ...
 
     def create(self, *, priority: int = 5, start: bool = True, **more: Any) -> str:
@@ -106,6 +119,42 @@ class World(Protocol):
         """Delete it, as retention does."""
         ...
 
+    def rows(self, table: str, **where: Any) -> list[SimpleNamespace]:
+        """The rows of a table whose columns have these values."""
+        ...
+
+    def change(self, table: str, where: Mapping[str, Any], **columns: Any) -> None:
+        """Give columns other values in the rows whose columns have these."""
+        ...
+
+    def recoveries(self, execution_id: str) -> list[SimpleNamespace]:
+        """The audit trail of an execution, oldest first."""
+        ...
+
+    def now(self) -> datetime:
+        """The store's time."""
+        ...
+
+    def leases(self, worker: WorkerRow) -> PgLeaseStore:
+        """A process's registration; ended with the test."""
+        ...
+
+    def sweeps(self, worker_id: str) -> PgSweepStore:
+        """A process's sweep; ended with the test."""
+        ...
+
+    def cut_off(self, leases: PgLeaseStore) -> None:
+        """End the connection of a process on the server, and see it gone."""
+        ...
+
+    def is_locked(self, key: int) -> bool:
+        """Whether a session holds the advisory lock."""
+        ...
+
+    def server_started_at(self) -> datetime:
+        """When the server started that runs now."""
+        ...
+
 
 class PgWorld:
     """PostgreSQL, with a connection to look from beside the stores."""
@@ -114,7 +163,7 @@ class PgWorld:
         self.database = Database(url, pool_size=20)
         self.table = ExecutionTable(self.database)
         self._connection = self.connect()
-        self._stores: list[PgRunStore] = []
+        self._stores: list[PgRunStore | PgLeaseStore | PgSweepStore] = []
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
@@ -171,7 +220,8 @@ class PgWorld:
         )
         return flow_id
 
-    def new(self, **more: Any) -> NewExecution:
+    def new(self, *, priority: int = 5, start: bool = True, **more: Any) -> NewExecution:
+        more |= {"priority": priority, "start": start}
         return new_execution(next(self._numbers), **more)
 
     def create(self, *, priority: int = 5, start: bool = True, **more: Any) -> str:
@@ -231,6 +281,52 @@ class PgWorld:
     def forget(self, execution_id: str) -> None:
         self.execute("DELETE FROM chaingraph_executions WHERE id = %s", execution_id)
 
+    def rows(self, table: str, **where: Any) -> list[SimpleNamespace]:
+        return self.execute(
+            f"SELECT * FROM {table} WHERE {_pairs(where, ' AND ')}", *where.values()
+        )
+
+    def change(self, table: str, where: Mapping[str, Any], **columns: Any) -> None:
+        self.execute(
+            f"UPDATE {table} SET {_pairs(columns, ', ')} WHERE {_pairs(where, ' AND ')}",
+            *columns.values(),
+            *where.values(),
+        )
+
+    def leases(self, worker: WorkerRow) -> PgLeaseStore:
+        store = PgLeaseStore(self.database, worker)
+        self._stores.append(store)
+        return store
+
+    def sweeps(self, worker_id: str) -> PgSweepStore:
+        store = PgSweepStore(self.database, worker_id)
+        self._stores.append(store)
+        return store
+
+    def cut_off(self, leases: PgLeaseStore) -> None:
+        session: Any = leases._session
+        assert session is not None
+        backend = session.connection.info.backend_pid
+        self.execute("SELECT pg_terminate_backend(%s)", backend)
+        wait_until(
+            lambda: not self.one("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", backend),
+            "the connection is gone",
+        )
+
+    def is_locked(self, key: int) -> bool:
+        if self.one("SELECT pg_try_advisory_lock(%s)", key):
+            self.execute("SELECT pg_advisory_unlock(%s)", key)
+            return False
+        return True
+
+    def server_started_at(self) -> datetime:
+        at: datetime = self.one("SELECT pg_postmaster_start_time()")
+        return at
+
     def now(self) -> datetime:
         at: datetime = self.one("SELECT clock_timestamp()")
         return at
+
+
+def _pairs(columns: Mapping[str, Any], between: str) -> str:
+    return between.join([f"{name} = %s" for name in columns]) or "true"

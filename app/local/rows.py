@@ -5,6 +5,7 @@ JSON columns hold text, as the statements give and take it; times are aware.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +13,9 @@ from functools import cached_property
 from json import JSONDecoder
 
 _decoder = JSONDecoder()
+
+#: What stands before an element of an array.
+_BETWEEN = re.compile(r"\s*[\[,]\s*")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -124,11 +128,12 @@ class EventBatchRow:
     def texts(self) -> Sequence[str]:
         """The data of each event as it was written, byte for byte."""
         texts = []
-        begin = 1
+        end = 0
         for _ in self.types:
+            between = _BETWEEN.match(self.data, end)
+            begin = between.end() if between else end
             _, end = _decoder.raw_decode(self.data, begin)
             texts.append(self.data[begin:end])
-            begin = end + 1
         return texts
 
 
