@@ -13,6 +13,7 @@ from typing import Any
 from app.local.database import MemoryDatabase
 from app.local.executions import MemoryExecutionTable
 from app.local.rows import Tables
+from app.store.commands import PgCommandStore
 from app.store.leases import PgLeaseStore
 from app.store.records import NewExecution, WorkerRow
 from app.store.runs import PgRunStore
@@ -50,6 +51,15 @@ class MemoryWorld:
     def new(self, *, priority: int = 5, start: bool = True, **more: Any) -> NewExecution:
         more |= {"priority": priority, "start": start}
         return new_execution(next(self._numbers), **more)
+
+    def commands(self) -> PgCommandStore:
+        return PgCommandStore(self.database)
+
+    def adopt(self, execution_id: str, parent_id: str) -> None:
+        row = self.database.tables.executions[execution_id]
+        parent = self.database.tables.executions[parent_id]
+        row.parent_execution_id, row.root_execution_id = parent.id, parent.root_execution_id
+        row.execution_depth = parent.execution_depth + 1
 
     def create(self, *, priority: int = 5, start: bool = True, **more: Any) -> str:
         new = self.new(priority=priority, start=start, **more)

@@ -16,10 +16,11 @@ from typing import Any, Protocol
 import psycopg2
 from psycopg2.extras import RealDictCursor
 
+from app.store.commands import PgCommandStore
 from app.store.database import Database
 from app.store.executions import ExecutionTable
 from app.store.leases import PgLeaseStore
-from app.store.protocol import RunStore
+from app.store.protocol import CommandStore, RunStore
 from app.store.records import NewExecution, WorkerRow
 from app.store.runs import PgRunStore
 from app.store.sweeps import PgSweepStore
@@ -87,8 +88,16 @@ class World(Protocol):
         """What creates an execution, younger than those before."""
         ...
 
+    def commands(self) -> CommandStore:
+        """What the API gives commands with."""
+        ...
+
     def create(self, *, priority: int = 5, start: bool = True, **more: Any) -> str:
         """Create an execution, younger than those before; gives its id."""
+        ...
+
+    def adopt(self, execution_id: str, parent_id: str) -> None:
+        """Make an execution the child of another."""
         ...
 
     def row(self, execution_id: str) -> SimpleNamespace:
@@ -200,6 +209,18 @@ class PgWorld:
         store = PgRunStore(self.database)
         self._stores.append(store)
         return store
+
+    def commands(self) -> PgCommandStore:
+        return PgCommandStore(self.database)
+
+    def adopt(self, execution_id: str, parent_id: str) -> None:
+        self.execute(
+            "UPDATE chaingraph_executions AS c SET parent_execution_id = p.id,"
+            " root_execution_id = p.root_execution_id, execution_depth = p.execution_depth + 1"
+            " FROM chaingraph_executions AS p WHERE c.id = %s AND p.id = %s",
+            execution_id,
+            parent_id,
+        )
 
     def store_flow(self, document: Any, flow_id: str = "V2flow") -> str:
         version = (

@@ -17,6 +17,7 @@ from app.store.records import (
     Ending,
     Fence,
     Progress,
+    Recalled,
     Void,
     Written,
 )
@@ -100,7 +101,7 @@ class Writer:
         boundary = Boundary(self._events, self._checkpoints, grants, progress, ending)
         outcome = self._write(boundary)
         self._events, self._checkpoints, self.due_at = [], [], None
-        if isinstance(outcome, Void):
+        if isinstance(outcome, Void | Recalled):
             return False
         self.writes += 1
         self.written_at = outcome.at
@@ -109,10 +110,10 @@ class Writer:
         self._publish(execution_id, outcome.first_index, lines)
         return True
 
-    def _write(self, boundary: Boundary) -> Written | Void:
+    def _write(self, boundary: Boundary) -> Written | Void | Recalled:
         sent_at = self._clock()
 
-        def settle() -> Written | Void:
+        def settle() -> Written | Void | Recalled:
             nonlocal sent_at
             sent_at = self._clock()
             return self._store.settle_unknown(self.fence, self.writes, boundary)

@@ -13,11 +13,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from app.errors import StoreUnavailable
 from app.local import (
     api_statements,
+    command_statements,
     key_statements,
     run_statements,
     step_statements,
@@ -27,6 +28,8 @@ from app.local.guards import Guards
 from app.local.rows import Tables
 from app.local.turn import Handler, Turn
 from app.store.database import Statement
+
+T = TypeVar("T")
 
 #: What a hook is told where no statement is executed.
 CONNECT = "connect"
@@ -41,6 +44,7 @@ HANDLERS: Mapping[str, Handler] = {
     **sweep_statements.HANDLERS,
     **api_statements.HANDLERS,
     **key_statements.HANDLERS,
+    **command_statements.HANDLERS,
 }
 
 
@@ -160,6 +164,11 @@ class MemorySession:
             finally:
                 self._is_in_transaction = False
         database.after(TRANSACTION)
+
+    def transact(self, work: Callable[[], T]) -> T:
+        """Run `work` with its statements as one step."""
+        with self.transaction():
+            return work()
 
     def fileno(self) -> int | None:
         """There is none."""

@@ -17,17 +17,29 @@ class Guards:
         """An execution may be owned by whoever asks."""
         return row.runnable_at is not None
 
-    def may_write(self, row: ExecutionRow, epoch: int, writes: int) -> bool:
-        """The owner of this epoch may write, if it knows of every write before."""
-        return self.holds(row, epoch) and row.writes == writes
+    def may_write(
+        self, row: ExecutionRow, epoch: int, writes: int, known: str | None = None
+    ) -> bool:
+        """The owner of this epoch may write, if it knows of every write and command before."""
+        is_last = self.holds(row, epoch) and row.writes == writes
+        return is_last and row.requested == known
 
     def may_park(self, row: ExecutionRow, epoch: int, writes: int, wake: int) -> bool:
         """The owner may give up until something arrives, if nothing did since it looked."""
-        return self.may_write(row, epoch, writes) and row.wake == wake
+        return self.holds(row, epoch) and row.writes == writes and row.wake == wake
 
     def may_release(self, row: ExecutionRow, epoch: int) -> bool:
         """The owner may give up at once."""
-        return self.holds(row, epoch) and row.claim_token is not None
+        is_owned = self.holds(row, epoch) and row.status != "paused"
+        return is_owned and row.claim_token is not None
+
+    def may_command(self, row: ExecutionRow, status: str, requested: str | None = None) -> bool:
+        """A command may be given in this status, with this one requested before."""
+        return row.status == status and row.requested == requested
+
+    def may_end(self, row: ExecutionRow) -> bool:
+        """The execution may be ended from outside."""
+        return row.completed_at is None
 
     def holds(self, row: ExecutionRow, epoch: int) -> bool:
         """The owner of this epoch is the present one."""
@@ -35,7 +47,7 @@ class Guards:
 
     def may_recover(self, row: ExecutionRow, epoch: int) -> bool:
         """A sweep may take the execution from the owner of this epoch."""
-        return row.epoch == epoch and row.completed_at is None
+        return self.holds(row, epoch) and row.status != "paused"
 
     def may_renew(self, claim: ClaimRow, worker_id: str, epoch: int) -> bool:
         """A process may prolong its lease."""

@@ -47,6 +47,8 @@ class ExecutionRow:
     last_failure_at: datetime | None = None
     requested: str | None = None
     requested_seq: int = 0
+    requested_reason: str | None = None
+    breakpoints_hit: Sequence[str] | None = None
     waiting: str | None = None
     runnable_at: datetime | None = None
     wake_at: datetime | None = None

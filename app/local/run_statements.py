@@ -8,8 +8,9 @@ from typing import Any
 
 from psycopg2.errors import UniqueViolation
 
+from app.events.wire import timestamp
 from app.local.rows import CheckpointRow, ClaimRow, ExecutionRow
-from app.local.turn import Handler, Rows, Turn, whole_ms
+from app.local.turn import Handler, Rows, Turn, built, whole_ms
 from app.store import run_statements as sql
 
 #: What a process claimed so lately is no stray yet: its run may not have begun.
@@ -73,6 +74,9 @@ def _claimed(turn: Turn, row: ExecutionRow) -> tuple[Any, ...]:
         row.integration,
         row.grants,
         running_ms,
+        row.requested,
+        row.requested_reason,
+        row.breakpoints_hit,
     )
 
 
@@ -123,14 +127,50 @@ def _finish(turn: Turn, written: Rows, what: Sequence[Any], end: tuple[str, Any,
     """Make of a boundary that was written the last one."""
     if not written:
         return []
-    [(first, at, _)] = written
+    [(_, at)] = written
     row = turn.tables.executions[what[0]]
     row.status, row.error_message, row.error_node_id = end
-    row.completed_at, row.requested = at, None
+    row.completed_at = at
     claim = turn.claim(row.id, "")
     if claim is not None and claim.epoch == row.epoch:
         claim.status, claim.expires_at = "released", None
-    return [(first, at, None)]
+    return written
+
+
+def write_commanded(turn: Turn, execution: str, epoch: int, writes: int, *what: Any) -> Rows:
+    """A boundary of a run that knows of a command, or that pauses."""
+    *boundary, known, status, error_message, error_node_id, waits_for, breakpoint_ = what
+    row = turn.row(execution)
+    if row is None or not turn.guards.may_write(row, epoch, writes, known):
+        return []
+    written = _write(turn, row, *boundary)
+    [(_, at)] = written
+    row.status, row.error_message, row.error_node_id = status, error_message, error_node_id
+    if status == "running":
+        return written
+    row.requested = row.requested_reason = None
+    turn.release_claim(execution)
+    if status != "paused":
+        row.completed_at = at
+        return written
+    row.epoch += 1
+    row.processing_worker_id = row.processing_started_at = None
+    detail = {} if breakpoint_ is None else {"nodeId": breakpoint_}
+    row.waiting = waiting_from(at, waits_for, detail)
+    if breakpoint_ is not None:
+        row.breakpoints_hit = [*(row.breakpoints_hit or ()), breakpoint_]
+    return written
+
+
+def waiting_from(at: datetime, what: str, detail: Mapping[str, str]) -> str:
+    """Why nothing moves from a time on."""
+    return built({"for": what, "since": timestamp(at), "until": None, "detail": detail})
+
+
+def requested(turn: Turn, execution: str, epoch: int) -> Rows:
+    """What is requested of the owner, and how many writes there were."""
+    row = turn.held(execution, epoch)
+    return [] if row is None else [(row.requested, row.requested_reason, row.writes)]
 
 
 def _refuse_duplicates(turn: Turn, row: ExecutionRow, nodes: Sequence[str]) -> None:
@@ -163,7 +203,7 @@ def _write(
     stored.update({checkpoint.node_id: checkpoint for checkpoint in checkpoints})
     if types:
         turn.tell(row, types, data, at)
-    return [(row.last_event_index - len(types) + 1, at, row.requested)]
+    return [(row.last_event_index - len(types) + 1, at)]
 
 
 def _checkpoint(
@@ -204,7 +244,7 @@ def inspect(turn: Turn, execution: str) -> Rows:
         return []
     is_final = row.completed_at is not None
     counts = (row.epoch, row.writes, row.wake, is_final)
-    return [(*counts, row.last_event_index, row.updated_at, row.requested)]
+    return [(*counts, row.last_event_index, row.updated_at, row.status)]
 
 
 def park(
@@ -320,6 +360,8 @@ HANDLERS: Mapping[str, Handler] = {
     sql.REWRITE.name: rewrite_boundary,
     sql.FINISH.name: write_end,
     sql.REFINISH.name: rewrite_end,
+    sql.COMMANDED.name: write_commanded,
+    sql.REQUESTED.name: requested,
     sql.INSPECT.name: inspect,
     sql.PARK.name: park,
     sql.RELEASE.name: release,

@@ -94,13 +94,19 @@ def hand_in_step(turn: Turn, execution: str, node: str, epoch: int, result: str)
     return [(epoch,)]
 
 
+def holds_step(turn: Turn, execution: str, node: str, epoch: int) -> Rows:
+    """Whether a step is still its owner's."""
+    step = _held(turn, execution, node, epoch)
+    return [(1,)] if step is not None and _is_unfinished(turn, step) else []
+
+
 def wake_execution(turn: Turn, execution: str) -> Rows:
     """Something arrived: whoever parks now looks again; who parked is runnable."""
     row = turn.row(execution)
     if row is None or row.completed_at is not None or row.started_at is None:
         return []
     row.wake += 1
-    if row.processing_worker_id is None:
+    if row.processing_worker_id is None and row.status != "paused":
         row.runnable_at = row.runnable_at or turn.at
     return [(execution,)]
 
@@ -185,7 +191,7 @@ def untold_executions(turn: Turn, limit: int) -> Rows:
         if not step.node_id or (step.result is None and step.status != "expired"):
             continue
         row = turn.row(step.execution_id)
-        if row is None or row.completed_at is not None:
+        if row is None or row.status != "running":
             continue
         if row.runnable_at is None and row.processing_worker_id is None:
             untold[row.id] = None
@@ -198,6 +204,7 @@ HANDLERS: Mapping[str, Handler] = {
     sql.DROP_STEPS.name: drop_steps,
     sql.CLAIM_STEP.name: claim_step,
     sql.HAND_IN.name: hand_in_step,
+    sql.HOLDS_STEP.name: holds_step,
     sql.WAKE.name: wake_execution,
     sql.RELEASE_STEP.name: release_step,
     sql.RECOVER_STEP.name: recover_step,

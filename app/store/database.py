@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg2
 import psycopg2.errors
@@ -33,6 +33,8 @@ PING_AFTER_IDLE_S = 2.0
 POOL_WAIT_S = 5
 #: How often a statement is tried again that another one's lock held up or deadlocked.
 LOCK_TRIES = 5
+
+T = TypeVar("T")
 
 #: What every session sets. A generic plan from the first call on: planning is most of the
 #: cost of these statements. The check interval lets the server notice a dead client while it
@@ -77,6 +79,7 @@ class Session:
     def __init__(self, connection: psycopg2.extensions.connection, prepared: set[str]) -> None:
         self.connection = connection
         self._prepared = prepared
+        self._is_in_transaction = False
         self._cursor = connection.cursor()
 
     def execute(self, statement: Statement, *args: object) -> list[tuple[Any, ...]]:
@@ -84,8 +87,11 @@ class Session:
 
         A statement that a lock kept waiting for `lock_timeout`, or that deadlocked, has
         changed nothing and is tried again. Raises StoreUnavailable where the connection is
-        lost, which leaves open whether the statement was done.
+        lost, which leaves open whether the statement was done. Inside `transact` it is a part
+        of that, and tried again with it.
         """
+        if self._is_in_transaction:
+            return self._execute(statement, args)
         for left in reversed(range(LOCK_TRIES)):
             try:
                 return self._execute(statement, args)
@@ -103,19 +109,40 @@ class Session:
         self._cursor.execute(statement.execute, args)
         return self._cursor.fetchall() if self._cursor.description else []
 
+    def transact(self, work: Callable[[], T]) -> T:
+        """Run `work` with its statements in one transaction at READ COMMITTED.
+
+        Where a lock kept it waiting for `lock_timeout`, or it deadlocked, nothing has changed
+        and all of it is tried again. Raises StoreUnavailable.
+        """
+        for left in reversed(range(LOCK_TRIES)):
+            try:
+                with self.transaction():
+                    return work()
+            except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected):
+                if not left:
+                    raise StoreUnavailable("a row stays locked") from None
+        raise AssertionError("the last try returns or raises")
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Run the statements of the block in one transaction at READ COMMITTED."""
         try:
             self._cursor.execute("BEGIN")
+            self._is_in_transaction = True
             yield
             self._cursor.execute("COMMIT")
-        except psycopg2.OperationalError as error:
+        except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected):
+            self._roll_back()
+            raise
+        except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             self._roll_back()
             raise StoreUnavailable(str(error).strip()) from error
         except BaseException:
             self._roll_back()
             raise
+        finally:
+            self._is_in_transaction = False
 
     def _roll_back(self) -> None:
         if not self.connection.closed:

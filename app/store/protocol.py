@@ -10,8 +10,11 @@ from app.store.records import (
     Boundary,
     Claimed,
     ClaimedStep,
+    Effect,
     Fence,
     Parked,
+    Recalled,
+    Request,
     SentStep,
     StoredCheckpoint,
     Void,
@@ -36,12 +39,21 @@ class RunStore(Protocol):
         """The execution that the claim with this token took, if it did."""
         ...
 
-    def write(self, fence: Fence, writes: int, boundary: Boundary) -> Written | Void:
-        """Write a node boundary, if the fence holds and `writes` is the count so far."""
+    def write(self, fence: Fence, writes: int, boundary: Boundary) -> Written | Void | Recalled:
+        """Write a node boundary, if the fence holds and `writes` is the count so far.
+
+        Recalled where what is requested of the owner is not what `boundary.known` says.
+        """
         ...
 
-    def settle_unknown(self, fence: Fence, writes: int, boundary: Boundary) -> Written | Void:
+    def settle_unknown(
+        self, fence: Fence, writes: int, boundary: Boundary
+    ) -> Written | Void | Recalled:
         """Find out whether a write whose reply was lost was done, and do it if not."""
+        ...
+
+    def requested(self, fence: Fence) -> Request | Void | None:
+        """What is requested of the owner of the fence; Void where it doesn't hold any more."""
         ...
 
     def park(
@@ -59,7 +71,7 @@ class RunStore(Protocol):
         ...
 
     def holds(self, fence: Fence) -> bool:
-        """Whether the fence still holds."""
+        """Whether the fence, of an execution or of a sent step, still holds."""
         ...
 
     def checkpoints(self, execution_id: str) -> list[StoredCheckpoint]:
@@ -98,4 +110,34 @@ class RunStore(Protocol):
 
     def wake(self, execution_id: str) -> None:
         """Say that something arrived for an execution."""
+        ...
+
+
+class CommandStore(Protocol):
+    """Commands from outside. Every method may raise StoreUnavailable.
+
+    A command is durable once its method has returned. Where an owner lives, or a sent step is
+    under way, it is requested of the owner; where nobody owns, its effect is written at once.
+    """
+
+    def pause(self, execution_id: str, reason: str) -> Effect | None:
+        """Pause a running execution; None where the status forbids it.
+
+        Changes nothing where a pause or a step is requested already.
+        """
+        ...
+
+    def resume(self, execution_id: str) -> Effect | None:
+        """Have a paused execution go on, or withdraw a pause; None where there is neither."""
+        ...
+
+    def step(self, execution_id: str, writes: int) -> Effect | None:
+        """Have a paused execution run one node, if `writes` is its count of writes."""
+        ...
+
+    def stop(self, execution_id: str, reason: str) -> Sequence[Effect]:
+        """Stop an execution and all that descends from it; gives what was stopped, it first.
+
+        Taken from its owner, in one transaction; nothing where it is final.
+        """
         ...

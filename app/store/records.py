@@ -51,6 +51,9 @@ class Claimed:
     integration: str | None
     grants: str | None
     running_ms: int
+    requested: str | None = None
+    requested_reason: str | None = None
+    breakpoints_hit: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +97,29 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """What is requested of an execution's owner: `pause` or `step`, with the reason given."""
+
+    command: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pausing:
+    """How an execution pauses: what it waits for (resume, breakpoint), and at which breakpoint."""
+
+    waits_for: str = "resume"
+    breakpoint: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Boundary:
     """All that one guarded statement writes: checkpoints, grants, events, perhaps the end.
 
     `events` are (type, data as JSON text); `grants` is the JSON text of {node id: attempt}
-    of every node that is started and not settled once the statement is done.
+    of every node that is started and not settled once the statement is done. `known` is the
+    command that the writer knows to be requested: with another one nothing is written. With
+    `pausing` or `ending` the execution is given up.
     """
 
     events: Sequence[tuple[str, str]] = ()
@@ -106,20 +127,28 @@ class Boundary:
     grants: str = "{}"
     progress: Progress = field(default_factory=Progress)
     ending: Ending | None = None
+    pausing: Pausing | None = None
+    known: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The statement was done: the index of its first event, its time, what is requested."""
+    """The statement was done: the index of its first event, its time."""
 
     first_index: int
     at: datetime
-    requested: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Void:
     """Nothing was written: another owns the execution, or it is final."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """Nothing was written: something else is requested than the writer knew of."""
+
+    request: Request | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +161,27 @@ class Woken:
 @dataclass(frozen=True, slots=True)
 class Parked:
     """The execution waits and holds nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Events that a statement wrote beside the run: (type, data as JSON text), of one time."""
+
+    first_index: int
+    at: datetime
+    events: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What a command did to an execution: what it told, and the processes that are to hear of it.
+
+    Neither where it changed nothing, because the same was requested before.
+    """
+
+    execution_id: str
+    told: Told | None = None
+    owners: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

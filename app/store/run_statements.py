@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from app.store.database import Statement
 
+
+def waiting_from_now(what: str, detail: str) -> str:
+    """SQL that gives why nothing moves from now on; a session's time is UTC."""
+    return f"""json_build_object('for', {what},
+                'since', to_char(statement_timestamp(), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+                'until', NULL, 'detail', {detail})"""
+
+
 _CLAIMED = """
     e.id, e.epoch, e.writes, e.wake, e.flow_id, e.flow_version, e.owner_id,
     e.root_execution_id, e.parent_execution_id, e.started_at IS NOT NULL,
     e.options::text, e.inputs::text, e.integration::text, e.grants::text,
-    coalesce(1000 * extract(epoch FROM clock_timestamp() - e.started_at), 0)::bigint
+    coalesce(1000 * extract(epoch FROM clock_timestamp() - e.started_at), 0)::bigint,
+    e.requested, e.requested_reason, e.breakpoints_hit
 """
 
 
@@ -85,8 +94,9 @@ _WRITE = """
             crashes = CASE WHEN cardinality($10) > 0 THEN 0 ELSE crashes END
             {more}
         WHERE id = $1 AND epoch = $2 AND writes = $3 AND completed_at IS NULL
-        RETURNING last_event_index - cardinality($4) + 1 AS first, updated_at AS at, requested,
-            processing_worker_id AS worker
+            AND {request}
+        RETURNING last_event_index - cardinality($4) + 1 AS first, updated_at AS at,
+            {worker} AS worker
     ), saved AS (
         INSERT INTO chaingraph_checkpoints AS c
             (execution_id, node_id, seq, status, attempt, started_at, completed_at,
@@ -103,7 +113,7 @@ _WRITE = """
         INSERT INTO chaingraph_event_batches (execution_id, first_index, written_at, types, data)
         SELECT $1, guard.first, guard.at, $4, $5::json FROM guard WHERE cardinality($4) > 0
     ){release}
-    SELECT first, at, requested FROM guard
+    SELECT first, at FROM guard
 """
 
 _WRITE_TYPES = (
@@ -122,17 +132,22 @@ _REPLACE = """
 """
 
 
+#: Nothing is granted, and nothing ends, past a command that the run doesn't know of.
+_NO_REQUEST = {"request": "requested IS NULL", "worker": "processing_worker_id"}
+
+
 def _write(name: str, conflict: str) -> Statement:
-    text = _WRITE.format(status="'running'", more="", release="", conflict=conflict)
+    text = _WRITE.format(status="'running'", more="", release="", conflict=conflict, **_NO_REQUEST)
     return Statement(name, _WRITE_TYPES, text)
 
 
 def _finish(name: str, conflict: str) -> Statement:
     text = _WRITE.format(
+        **_NO_REQUEST,
         conflict=conflict,
         status="$20",
         more=""", completed_at = date_trunc('milliseconds', statement_timestamp()),
-            error_message = $21, error_node_id = $22, requested = NULL""",
+            error_message = $21, error_node_id = $22""",
         release=""", released AS (
         UPDATE chaingraph_execution_claims
         SET status = 'released', expires_at = NULL
@@ -143,7 +158,8 @@ def _finish(name: str, conflict: str) -> Statement:
     return Statement(name, _WRITE_TYPES + ", text, text, text", text)
 
 
-#: A node boundary. Void (no row) unless epoch and count hold and the status isn't final.
+#: A node boundary. Void (no row) unless epoch and count hold, the status isn't final and
+#: nothing is requested.
 WRITE = _write("write_boundary", "")
 #: The same, where a checkpoint may be there.
 REWRITE = _write("rewrite_boundary", _REPLACE)
@@ -152,12 +168,56 @@ FINISH = _finish("write_end", "")
 #: The same, where a checkpoint may be there.
 REFINISH = _finish("rewrite_end", _REPLACE)
 
+_DETAIL = "CASE WHEN $25 IS NULL THEN '{}'::json ELSE json_build_object('nodeId', $25) END"
+
+#: (…, known command, status, error message, error node, waiting for, breakpoint): a boundary of
+#: a run that knows of a command, or that pauses. A command is used up by the pause or the end.
+COMMANDED = Statement(
+    "write_commanded",
+    _WRITE_TYPES + ", text, text, text, text, text, text",
+    _WRITE.format(
+        conflict=_REPLACE,
+        status="$21",
+        request="requested IS NOT DISTINCT FROM $20",
+        # The guard has cleared the owner where it pauses.
+        worker="""(SELECT worker_id FROM chaingraph_execution_claims
+                WHERE execution_id = $1 AND node_id = '')""",
+        more=f""", epoch = CASE WHEN $21 = 'paused' THEN epoch + 1 ELSE epoch END,
+            completed_at = CASE WHEN $21 IN ('completed', 'failed')
+                THEN date_trunc('milliseconds', statement_timestamp()) END,
+            error_message = $22, error_node_id = $23,
+            requested = CASE WHEN $21 = 'running' THEN requested END,
+            requested_reason = CASE WHEN $21 = 'running' THEN requested_reason END,
+            waiting = CASE WHEN $21 = 'paused' THEN {waiting_from_now("$24", _DETAIL)} END,
+            breakpoints_hit = CASE WHEN $25 IS NULL THEN breakpoints_hit
+                ELSE array_append(breakpoints_hit, $25) END,
+            processing_worker_id = CASE WHEN $21 <> 'paused' THEN processing_worker_id END,
+            processing_started_at = CASE WHEN $21 <> 'paused' THEN processing_started_at END""",
+        release=""", released AS (
+        UPDATE chaingraph_execution_claims
+        SET status = 'released', expires_at = NULL
+        FROM guard WHERE execution_id = $1 AND node_id = ''
+            AND chaingraph_execution_claims.epoch = $2 AND $21 <> 'running'
+    )""",
+    ),
+)
+
+#: (execution, epoch): what is requested of the owner, and how many writes there were.
+REQUESTED = Statement(
+    "requested",
+    "text, int",
+    """
+    SELECT requested, requested_reason, writes FROM chaingraph_executions
+    WHERE id = $1 AND epoch = $2 AND completed_at IS NULL
+    """,
+)
+
 #: (execution): what became of a write whose reply was lost.
 INSPECT = Statement(
     "inspect",
     "text",
     """
-    SELECT epoch, writes, wake, completed_at IS NOT NULL, last_event_index, updated_at, requested
+    SELECT epoch, writes, wake, completed_at IS NOT NULL, last_event_index, updated_at, status
     FROM chaingraph_executions WHERE id = $1
     """,
 )
@@ -196,7 +256,8 @@ RELEASE = Statement(
         UPDATE chaingraph_executions
         SET epoch = epoch + 1, runnable_at = clock_timestamp(),
             processing_worker_id = NULL, processing_started_at = NULL
-        WHERE id = $1 AND epoch = $2 AND completed_at IS NULL AND claim_token IS NOT NULL
+        WHERE id = $1 AND epoch = $2 AND status IN ('created', 'running')
+            AND claim_token IS NOT NULL
         RETURNING id
     ), {_RELEASE_CLAIM}
     SELECT id FROM guard

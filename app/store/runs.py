@@ -17,8 +17,11 @@ from app.store.records import (
     CheckpointRow,
     Claimed,
     ClaimedStep,
+    Ending,
     Fence,
     Parked,
+    Recalled,
+    Request,
     SentStep,
     StoredCheckpoint,
     Void,
@@ -70,19 +73,36 @@ class PgRunStore:
         rows = self._run(sql.FIND_CLAIM, token, worker_id)
         return _claimed(rows[0]) if rows else None
 
-    def write(self, fence: Fence, writes: int, boundary: Boundary) -> Written | Void:
+    def write(self, fence: Fence, writes: int, boundary: Boundary) -> Written | Void | Recalled:
         """Write a node boundary, if the fence holds and `writes` is the count so far."""
         args = _boundary_args(fence, writes, boundary)
         ending = boundary.ending
         is_retried = any(row.attempt > 1 or row.replaces for row in boundary.checkpoints)
-        if ending is None:
+        if boundary.known or boundary.pausing:
+            rows = self._run(sql.COMMANDED, *args, boundary.known, *_outcome_args(boundary))
+        elif ending is None:
             rows = self._run(sql.REWRITE if is_retried else sql.WRITE, *args)
         else:
-            end = (ending.status, _storable(ending.error_message), ending.error_node_id)
-            rows = self._run(sql.REFINISH if is_retried else sql.FINISH, *args, *end)
-        return Written(*rows[0]) if rows else Void()
+            rows = self._run(
+                sql.REFINISH if is_retried else sql.FINISH, *args, *_ending_args(ending)
+            )
+        return Written(*rows[0]) if rows else self._why_void(fence, writes, boundary.known)
 
-    def settle_unknown(self, fence: Fence, writes: int, boundary: Boundary) -> Written | Void:
+    def _why_void(self, fence: Fence, writes: int, known: str | None) -> Void | Recalled:
+        for command, reason, count in self._run(sql.REQUESTED, fence.execution_id, fence.epoch):
+            if count == writes and command != known:
+                return Recalled(_request(command, reason))
+        return Void()
+
+    def requested(self, fence: Fence) -> Request | Void | None:
+        """What is requested of the owner of the fence; Void where it doesn't hold any more."""
+        for command, reason, _ in self._run(sql.REQUESTED, fence.execution_id, fence.epoch):
+            return _request(command, reason)
+        return Void()
+
+    def settle_unknown(
+        self, fence: Fence, writes: int, boundary: Boundary
+    ) -> Written | Void | Recalled:
         """Find out whether a write whose reply was lost was done, and do it if not."""
         found = self._find_write(fence, writes, boundary)
         if found is not None:
@@ -98,13 +118,16 @@ class PgRunStore:
         rows = self._run(sql.INSPECT, fence.execution_id)
         if not rows:
             return Void()
-        epoch, count, _wake, final, last_index, at, requested = rows[0]
+        epoch, count, _wake, final, last_index, at, status = rows[0]
         if epoch == fence.epoch and count == writes and not final:
             return None
         is_done = count == writes + 1 and final == (boundary.ending is not None)
+        if boundary.pausing:
+            # It has used its own fence up. A sweep that took it would not have paused it.
+            is_done, epoch = is_done and status == "paused", epoch - 1
         if epoch != fence.epoch or not is_done:
             return Void()
-        return Written(last_index - len(boundary.events) + 1, at, requested)
+        return Written(last_index - len(boundary.events) + 1, at)
 
     def park(
         self, fence: Fence, writes: int, wake: int, waiting: str, wake_at: datetime | None
@@ -133,6 +156,9 @@ class PgRunStore:
 
     def holds(self, fence: Fence) -> bool:
         """Whether the fence still holds."""
+        if fence.node_id:
+            step = (fence.execution_id, fence.node_id, fence.epoch)
+            return bool(self._run(steps.HOLDS_STEP, *step))
         return bool(self._run(sql.HOLDS, fence.execution_id, fence.epoch))
 
     def post_steps(self, fence: Fence, attempts: Mapping[str, int]) -> bool:
@@ -185,6 +211,22 @@ class PgRunStore:
 def _claimed(row: tuple[Any, ...]) -> Claimed:
     execution_id, epoch, *rest = row
     return Claimed(Fence(execution_id, epoch), *rest)
+
+
+def _request(command: str | None, reason: str | None) -> Request | None:
+    return None if command is None else Request(command, reason)
+
+
+def _ending_args(ending: Ending) -> tuple[object, ...]:
+    return ending.status, _storable(ending.error_message), ending.error_node_id
+
+
+def _outcome_args(boundary: Boundary) -> tuple[object, ...]:
+    """How a boundary leaves the execution: running, ended, or paused."""
+    pausing = boundary.pausing
+    if pausing is not None:
+        return "paused", None, None, pausing.waits_for, pausing.breakpoint
+    return *_ending_args(boundary.ending or Ending("running")), None, None
 
 
 def _storable(text: str | None) -> str | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from app.store.database import Statement
+
+T = TypeVar("T")
 
 
 class StatementSession(Protocol):
@@ -21,6 +24,13 @@ class StatementSession(Protocol):
 
     def transaction(self) -> AbstractContextManager[None]:
         """Run the statements of the block in one transaction at READ COMMITTED."""
+        ...
+
+    def transact(self, work: Callable[[], T]) -> T:
+        """Run `work` with its statements in one transaction; again, where locks prevented it.
+
+        Raises StoreUnavailable.
+        """
         ...
 
     def fileno(self) -> int | None:

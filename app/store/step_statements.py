@@ -87,14 +87,27 @@ HAND_IN = Statement(
     """,
 )
 
-#: (execution): something arrived: whoever parks now looks again; who parked is runnable.
+#: (execution, node, epoch): whether a step is still its owner's.
+HOLDS_STEP = Statement(
+    "holds_step",
+    "text, text, int",
+    """
+    SELECT 1 FROM chaingraph_execution_claims AS c
+    JOIN chaingraph_executions AS e ON e.id = c.execution_id
+    WHERE c.execution_id = $1 AND c.node_id = $2 AND c.epoch = $3 AND c.status = 'active'
+        AND e.completed_at IS NULL
+    """,
+)
+
+#: (execution): something arrived: whoever parks now looks again; who parked is runnable, and
+#: who is paused finds it when it is resumed.
 WAKE = Statement(
     "wake_execution",
     "text",
     """
     UPDATE chaingraph_executions
     SET wake = wake + 1,
-        runnable_at = CASE WHEN processing_worker_id IS NULL
+        runnable_at = CASE WHEN processing_worker_id IS NULL AND status <> 'paused'
             THEN coalesce(runnable_at, clock_timestamp()) ELSE runnable_at END
     WHERE id = $1 AND completed_at IS NULL AND started_at IS NOT NULL
     RETURNING id
@@ -176,7 +189,7 @@ UNTOLD = Statement(
     SELECT DISTINCT c.execution_id
     FROM chaingraph_execution_claims AS c JOIN chaingraph_executions AS e ON e.id = c.execution_id
     WHERE c.node_id <> '' AND (c.result IS NOT NULL OR c.status = 'expired')
-        AND e.completed_at IS NULL AND e.runnable_at IS NULL AND e.processing_worker_id IS NULL
+        AND e.status = 'running' AND e.runnable_at IS NULL AND e.processing_worker_id IS NULL
     LIMIT $1
     """,
 )

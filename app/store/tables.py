@@ -3,8 +3,9 @@
 The life of an execution's row: inserted by create (`runnable_at` set if its start is already
 requested), claimed by a worker process (`epoch` + 1, `runnable_at` cleared, a row in the
 claims), written once per node boundary under that epoch (`writes`, `last_event_index`), and
-either parked (`waiting` says for what, `wake_at` until when) or finished. A row is never
-claimed and runnable at once, and a final status never changes.
+either parked (`waiting` says for what, `wake_at` until when), paused (neither runnable nor with
+a timer, until it is resumed) or finished. What is asked of its owner stands in `requested`. A
+row is never claimed and runnable at once, and a final status never changes.
 
 Columns that change with every node come last and stand in no index, so that those updates
 are heap-only and their log records short.
@@ -95,6 +96,8 @@ executions = Table(
     Column("last_failure_at", _at),
     Column("requested", Text),
     Column("requested_seq", Integer, nullable=False, server_default=_zero),
+    Column("requested_reason", Text),
+    Column("breakpoints_hit", ARRAY(Text)),
     Column("waiting", JSON),
     Column("runnable_at", _at),
     Column("wake_at", _at),
@@ -124,9 +127,7 @@ executions = Table(
         "(status IN ('completed', 'failed', 'stopped')) = (completed_at IS NOT NULL)",
         name="completed_at",
     ),
-    CheckConstraint(
-        "runnable_at IS NULL OR status IN ('created', 'running', 'paused')", name="runnable"
-    ),
+    CheckConstraint("runnable_at IS NULL OR status IN ('created', 'running')", name="runnable"),
     postgresql_with={"fillfactor": 60, "autovacuum_vacuum_scale_factor": 0.02},
 )
 Index("ix_chaingraph_executions_listed", executions.c.created_at.desc(), executions.c.id.desc())

@@ -150,6 +150,8 @@ def upgrade() -> None:
         sa.Column("last_failure_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("requested", sa.Text(), nullable=True),
         sa.Column("requested_seq", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("requested_reason", sa.Text(), nullable=True),
+        sa.Column("breakpoints_hit", sa.ARRAY(sa.Text()), nullable=True),
         sa.Column("waiting", sa.JSON(), nullable=True),
         sa.Column("runnable_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("wake_at", sa.DateTime(timezone=True), nullable=True),
@@ -176,7 +178,7 @@ def upgrade() -> None:
             name=op.f("ck_chaingraph_executions_requested"),
         ),
         sa.CheckConstraint(
-            "runnable_at IS NULL OR status IN ('created', 'running', 'paused')",
+            "runnable_at IS NULL OR status IN ('created', 'running')",
             name=op.f("ck_chaingraph_executions_runnable"),
         ),
         sa.CheckConstraint(

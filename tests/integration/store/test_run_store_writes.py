@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -34,7 +35,7 @@ def test_the_first_write_begins_the_run(store: RunStore, world: World, claimed: 
     )
 
     row = world.row(execution)
-    assert written == Written(first_index=0, at=row.updated_at, requested=None)
+    assert written == Written(first_index=0, at=row.updated_at)
     assert written.at.microsecond % 1000 == 0
     assert (row.status, row.writes, row.last_event_index) == ("running", 1, 0)
     assert row.started_at == written.at
@@ -127,7 +128,7 @@ def test_the_end_releases_the_claim(store: RunStore, world: World, claimed: Clai
     execution = claimed.fence.execution_id
     world.request(execution, "step")
 
-    written = write(store, claimed, 0, DONE)
+    written = write(store, claimed, 0, replace(DONE, known="step"))
 
     row = world.row(execution)
     assert (row.status, row.completed_at, row.requested) == ("completed", written.at, None)
@@ -231,16 +232,6 @@ def test_a_large_value_comes_back_whole(store: RunStore, claimed: Claimed) -> No
     assert store.checkpoints(claimed.fence.execution_id)[0].outputs == text
 
 
-@pytest.mark.parametrize("command", ["pause", "step", "stop"])
-def test_a_write_tells_what_is_requested(
-    store: RunStore, world: World, claimed: Claimed, command: str
-) -> None:
-    assert write(store, claimed, 0, boundary()).requested is None
-    world.request(claimed.fence.execution_id, command)
-
-    assert write(store, claimed, 1, boundary()).requested == command
-
-
 # -- what became of a write whose reply was lost
 
 
@@ -271,18 +262,6 @@ def test_a_write_that_never_arrived_is_done(
     types = [type_ for _, type_, _ in world.events(claimed.fence.execution_id)]
     assert types == ["execution:created", *(type_ for type_, _ in lost.events)]
     assert world.row(claimed.fence.execution_id).writes == 1
-
-
-def test_a_settled_write_tells_what_is_requested(
-    store: RunStore, world: World, claimed: Claimed
-) -> None:
-    write(store, claimed, 0, boundary("flow:started"))
-    world.request(claimed.fence.execution_id, "pause")
-
-    settled = store.settle_unknown(claimed.fence, claimed.writes, boundary("flow:started"))
-
-    assert isinstance(settled, Written)
-    assert settled.requested == "pause"
 
 
 @pytest.mark.parametrize("was_done", [True, False])

@@ -1,0 +1,164 @@
+"""What the statements of commands do, one function each (app.store.command_statements)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.local.rows import ExecutionRow
+from app.local.run_statements import waiting_from
+from app.local.turn import Handler, Rows, Turn, built, whole_ms
+from app.store import command_statements as sql
+from app.store import ending_statements as endings
+
+
+def _is_free(turn: Turn, row: ExecutionRow) -> bool:
+    """Nobody writes for the execution, and no node of it runs."""
+    has_steps = any(turn.tables.claims.get(row.id, {}))
+    return row.processing_worker_id is None and not has_steps
+
+
+def _tell(turn: Turn, row: ExecutionRow, *events: tuple[str, dict[str, Any]]) -> tuple[Any, ...]:
+    types = [type_ for type_, _ in events]
+    data = f"[{','.join(built(each) for _, each in events)}]"
+    batch = turn.tell(row, types, data, turn.at_ms)
+    return batch.first_index, batch.written_at, types, list(batch.texts)
+
+
+def request_pause(turn: Turn, execution: str, reason: str) -> Rows:
+    """Request a pause of the owner."""
+    row = turn.row(execution)
+    if row is None or not turn.guards.may_command(row, "running") or _is_free(turn, row):
+        return []
+    row.requested, row.requested_reason = "pause", reason
+    row.requested_seq += 1
+    row.wake += 1
+    return [(row.processing_worker_id,)]
+
+
+def pause(turn: Turn, execution: str, reason: str) -> Rows:
+    """Pause what nobody owns."""
+    row = turn.row(execution)
+    if row is None or not turn.guards.may_command(row, "running") or not _is_free(turn, row):
+        return []
+    row.status = "paused"
+    row.epoch += 1
+    row.writes += 1
+    row.requested_seq += 1
+    row.runnable_at = row.wake_at = None
+    row.waiting = waiting_from(turn.at_ms, "resume", {})
+    row.updated_at = turn.at_ms
+    return [_tell(turn, row, ("flow:paused", {"reason": reason}))]
+
+
+def withdraw_pause(turn: Turn, execution: str) -> Rows:
+    """Withdraw a pause that is not effective yet."""
+    row = turn.row(execution)
+    if row is None or not turn.guards.may_command(row, "running", "pause"):
+        return []
+    row.requested = row.requested_reason = None
+    row.requested_seq += 1
+    row.wake += 1
+    if row.processing_worker_id is None:
+        row.runnable_at = row.runnable_at or turn.at
+    return [(row.processing_worker_id,)]
+
+
+def resume(turn: Turn, execution: str) -> Rows:
+    """Have a paused execution go on."""
+    row = turn.row(execution)
+    if row is None or not turn.guards.may_command(row, "paused"):
+        return []
+    return _go_on(turn, row, None)
+
+
+def request_step(turn: Turn, execution: str, writes: int) -> Rows:
+    """Have it run one node, if nothing was written since its readiness was read."""
+    row = turn.row(execution)
+    if row is None or not turn.guards.may_command(row, "paused") or row.writes != writes:
+        return []
+    return _go_on(turn, row, "step")
+
+
+def _go_on(turn: Turn, row: ExecutionRow, requested: str | None) -> Rows:
+    row.status, row.requested, row.waiting = "running", requested, None
+    row.epoch += 1
+    row.writes += 1
+    row.wake += 1
+    row.requested_seq += 1
+    row.runnable_at, row.updated_at = turn.at, turn.at_ms
+    return [_tell(turn, row, ("flow:resumed", {}))]
+
+
+def standing(turn: Turn, execution: str) -> Rows:
+    """Its status, and what is requested of its owner."""
+    row = turn.row(execution)
+    return [] if row is None else [(row.status, row.requested)]
+
+
+def end_executions(turn: Turn, ids: Sequence[str], *ending: Any) -> Rows:
+    """End these, as far as they are not final."""
+    return _end(turn, [row for id_ in ids if (row := turn.row(id_)) is not None], *ending)
+
+
+def end_children(turn: Turn, parents: Sequence[str], *ending: Any) -> Rows:
+    """The same for their children."""
+    executions = turn.tables.executions.values()
+    return _end(turn, [row for row in executions if row.parent_execution_id in parents], *ending)
+
+
+def _end(
+    turn: Turn, rows: Sequence[ExecutionRow], status: str, message: str, error_type: str | None
+) -> Rows:
+    unfinished = sorted((row for row in rows if turn.guards.may_end(row)), key=lambda row: row.id)
+    return [_end_one(turn, row, status, message, error_type) for row in unfinished]
+
+
+def _end_one(
+    turn: Turn, row: ExecutionRow, status: str, message: str, error_type: str | None
+) -> tuple[Any, ...]:
+    row.epoch += 1
+    row.writes += 1
+    row.status, row.error_message = status, message
+    row.completed_at = row.updated_at = turn.at_ms
+    row.requested = row.requested_reason = row.waiting = row.runnable_at = row.wake_at = None
+    turn.release_claim(row.id)
+    owners = _drop_steps(turn, row.id)
+    if row.processing_worker_id is not None:
+        owners.append(row.processing_worker_id)
+    ms = max(0, whole_ms(row.updated_at - row.started_at)) if row.started_at else 0
+    first, at, types, data = _tell(turn, row, *_last_events(status, message, error_type, ms))
+    return row.id, first, at, types, data, owners
+
+
+def _drop_steps(turn: Turn, execution: str) -> list[str]:
+    """Void the sent steps of an execution; gives who runs them."""
+    claims = turn.tables.claims.get(execution, {})
+    steps = [claims.pop(node) for node in list(claims) if node]
+    return sorted({step.worker_id for step in steps if step.status == "active"})
+
+
+def _last_events(
+    status: str, message: str, error_type: str | None, ms: int
+) -> tuple[tuple[str, dict[str, Any]], tuple[str, dict[str, Any]]]:
+    if status == "stopped":
+        data = {"executionTimeMs": ms, "reason": message}
+        return ("flow:cancelled", data), ("execution:stopped", data)
+    error = {"type": error_type, "message": message}
+    ended = {"executionTimeMs": ms, "errorMessage": message, "errorNodeId": None}
+    return (
+        ("flow:failed", {"executionTimeMs": ms, "error": error}),
+        ("execution:failed", ended),
+    )
+
+
+HANDLERS: Mapping[str, Handler] = {
+    sql.REQUEST_PAUSE.name: request_pause,
+    sql.PAUSE.name: pause,
+    sql.WITHDRAW_PAUSE.name: withdraw_pause,
+    sql.RESUME.name: resume,
+    sql.REQUEST_STEP.name: request_step,
+    sql.STANDING.name: standing,
+    endings.END.name: end_executions,
+    endings.END_CHILDREN.name: end_children,
+}

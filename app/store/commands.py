@@ -1,0 +1,76 @@
+"""Commands on PostgreSQL: each is durable once its method has returned."""
+
+from __future__ import annotations
+
+from app.store.command_statements import (
+    PAUSE,
+    REQUEST_PAUSE,
+    REQUEST_STEP,
+    RESUME,
+    STANDING,
+    WITHDRAW_PAUSE,
+)
+from app.store.database import Statement
+from app.store.endings import OuterEnding, end_tree
+from app.store.records import Effect, Told
+from app.store.sessions import Sessions, StatementSession
+
+
+class PgCommandStore:
+    """The commands, on connections of the pool; see CommandStore."""
+
+    def __init__(self, database: Sessions) -> None:
+        self._database = database
+
+    def pause(self, execution_id: str, reason: str) -> Effect | None:
+        """Pause a running execution; None where the status forbids it."""
+        with self._database.session() as session:
+            while True:
+                requested = session.execute(REQUEST_PAUSE, execution_id, reason)
+                if requested:
+                    return _asked(execution_id, requested[0][0])
+                done = _told(session, PAUSE, execution_id, reason)
+                if done is not None:
+                    return done
+                # Neither: it was claimed, parked or commanded in between, or is not running.
+                [(status, command)] = session.execute(STANDING, execution_id) or [(None, None)]
+                if status != "running":
+                    return None
+                if command is not None:
+                    return Effect(execution_id)
+
+    def resume(self, execution_id: str) -> Effect | None:
+        """Have a paused execution go on, or withdraw a pause; None where there is neither."""
+        with self._database.session() as session:
+            withdrawn = session.execute(WITHDRAW_PAUSE, execution_id)
+            if withdrawn:
+                return _asked(execution_id, withdrawn[0][0])
+            resumed = _told(session, RESUME, execution_id)
+            if resumed is not None:
+                return resumed
+            # The pause may have become effective in between, or have been requested.
+            withdrawn = session.execute(WITHDRAW_PAUSE, execution_id)
+            return _asked(execution_id, withdrawn[0][0]) if withdrawn else None
+
+    def step(self, execution_id: str, writes: int) -> Effect | None:
+        """Have a paused execution run one node, if `writes` is its count of writes."""
+        with self._database.session() as session:
+            return _told(session, REQUEST_STEP, execution_id, writes)
+
+    def stop(self, execution_id: str, reason: str) -> list[Effect]:
+        """Stop an execution and all that descends from it; gives what was stopped, it first."""
+        ending = OuterEnding("stopped", reason)
+        with self._database.session() as session:
+            return session.transact(lambda: end_tree(session, [execution_id], ending))
+
+
+def _asked(execution_id: str, owner: str | None) -> Effect:
+    return Effect(execution_id, None, [] if owner is None else [owner])
+
+
+def _told(
+    session: StatementSession, statement: Statement, execution_id: str, *args: object
+) -> Effect | None:
+    for first, at, types, data in session.execute(statement, execution_id, *args):
+        return Effect(execution_id, Told(first, at, list(zip(types, data, strict=True))))
+    return None

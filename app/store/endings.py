@@ -1,0 +1,55 @@
+"""Ending executions from outside: stopped by a caller, failed by a deadline.
+
+`end_tree` is the one way to do it, for whoever holds a transaction open. What it gives is to be
+published, and the owners to be woken, after the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from app.store.ending_statements import END, END_CHILDREN
+from app.store.records import Effect, Told
+from app.store.sessions import StatementSession
+
+
+@dataclass(frozen=True, slots=True)
+class OuterEnding:
+    """How an execution is ended from outside, and why; `error_type` names a failure.
+
+    Its descendants are stopped, with the message `descendants`, or the same one if None.
+    """
+
+    status: Literal["stopped", "failed"]
+    message: str
+    error_type: str | None = None
+    descendants: str | None = None
+
+
+def end_tree(
+    session: StatementSession, execution_ids: Sequence[str], ending: OuterEnding
+) -> list[Effect]:
+    """End these executions and all their unfinished descendants; gives what was ended.
+
+    Runs in the caller's transaction (`transact`). An execution is taken from its owner:
+    its epoch moves on, and nothing that was granted in it counts any more. What is final stays
+    as it is, and so does what descends from it.
+    """
+    args = (ending.message, ending.error_type)
+    level = _effects(session.execute(END, list(execution_ids), ending.status, *args))
+    effects = list(level)
+    message = ending.descendants or ending.message
+    while level:
+        parents = [each.execution_id for each in level]
+        level = _effects(session.execute(END_CHILDREN, parents, "stopped", message, None))
+        effects += level
+    return effects
+
+
+def _effects(rows: Sequence[tuple[Any, ...]]) -> list[Effect]:
+    return [
+        Effect(id_, Told(first, at, list(zip(types, data, strict=True))), owners or ())
+        for id_, first, at, types, data, owners in rows
+    ]
