@@ -9,8 +9,10 @@ from pydantic import BaseModel
 
 from app.executions.creation import Created, Replayed
 from app.executions.service import NewExecution
+from web import shapes
 from web.answers import answer, page
 from web.cursors import at_position, read_position
+from web.description import gives
 from web.idempotency import REPLAYED, read_key
 from web.inputs import takes
 from web.schemas import (
@@ -28,6 +30,7 @@ blueprint = Blueprint("executions", __name__, url_prefix="/api/v1/executions")
 
 @blueprint.post("")
 @takes(body=CreateExecution)
+@gives(shapes.Execution, 201, headers=("Idempotency-Key",))
 def create(body: CreateExecution) -> Response:
     """Create an execution, and start it if asked to."""
     match _create(body, [body], ""):
@@ -41,6 +44,7 @@ def create(body: CreateExecution) -> Response:
 
 @blueprint.post("/batch")
 @takes(body=CreateExecutions)
+@gives(shapes.ExecutionList, 201, headers=("Idempotency-Key",))
 def create_batch(body: CreateExecutions) -> Response:
     """Create many executions, or none of them."""
     match _create(body, body.items, "/items/{}"):
@@ -54,6 +58,7 @@ def create_batch(body: CreateExecutions) -> Response:
 
 @blueprint.post("/<execution_id>/start")
 @takes(body=NoBody)
+@gives(shapes.Execution, 202)
 def start(execution_id: str) -> Response:
     """Send the start signal."""
     return answer(services().executions.start(execution_id, owner()), 202)
@@ -61,6 +66,7 @@ def start(execution_id: str) -> Response:
 
 @blueprint.get("/<execution_id>")
 @takes()
+@gives(shapes.Execution)
 def show(execution_id: str) -> Response:
     """Show an execution with its outputs."""
     return answer(services().executions.get(execution_id, owner()))
@@ -68,6 +74,7 @@ def show(execution_id: str) -> Response:
 
 @blueprint.get("/<execution_id>/nodes")
 @takes(query=ExecutionNodesQuery)
+@gives(shapes.NodePage)
 def list_nodes(execution_id: str, query: ExecutionNodesQuery) -> Response:
     """List an execution's nodes in document order."""
     position = read_position(query.cursor)
@@ -79,6 +86,7 @@ def list_nodes(execution_id: str, query: ExecutionNodesQuery) -> Response:
 
 @blueprint.get("/<execution_id>/nodes/<path:node_id>")
 @takes()
+@gives(shapes.Node)
 def show_node(execution_id: str, node_id: str) -> Response:
     """Show one node of an execution, values in full."""
     return answer(services().executions.node(execution_id, owner(), node_id))
@@ -86,6 +94,7 @@ def show_node(execution_id: str, node_id: str) -> Response:
 
 @blueprint.get("/<execution_id>/events")
 @takes(query=EventsQuery)
+@gives(shapes.EventPage)
 def list_events(execution_id: str, query: EventsQuery) -> Response:
     """Read one page of an execution's events."""
     events = services().executions.events(

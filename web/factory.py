@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from web import executions, flows, health, listings, nodes, workers
+from web import documentation, executions, flows, health, listings, nodes, workers
 from web.bodies import register_bodies
 from web.problems import register_problems
 from web.security import register_security
@@ -17,6 +17,7 @@ BLUEPRINTS = (
     listings.blueprint,
     workers.blueprint,
     health.blueprint,
+    documentation.blueprint,
 )
 
 

@@ -9,8 +9,10 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import PreconditionFailed
 
 from app.executions.flows import Changed, Stored
+from web import shapes
 from web.answers import answer
 from web.cursors import at_moment, read_moment
+from web.description import gives
 from web.inputs import takes
 from web.problems import listed
 from web.schemas import MAX_INTEGER, FlowQuery, PageQuery
@@ -22,6 +24,7 @@ blueprint = Blueprint("flows", __name__, url_prefix="/api/v1/flows")
 
 @blueprint.post("")
 @takes(body=dict)
+@gives(shapes.SavedFlow, 201)
 def store(body: dict[str, Any]) -> Response:
     """Store a flow: new, or a new version of one's own."""
     flow = services().flows.store(body, owner())
@@ -32,6 +35,7 @@ def store(body: dict[str, Any]) -> Response:
 
 @blueprint.post("/validate")
 @takes(body=dict)
+@gives(shapes.Validation)
 def validate(body: dict[str, Any]) -> Response:
     """Check a flow without storing it."""
     checked = services().flows.validate(body)
@@ -46,6 +50,7 @@ def validate(body: dict[str, Any]) -> Response:
 
 @blueprint.get("")
 @takes(query=PageQuery)
+@gives(shapes.FlowPage)
 def list_flows(query: PageQuery) -> Response:
     """List one's flows, newest first."""
     page = services().flows.page(owner(), query.limit, read_moment(query.cursor))
@@ -55,6 +60,7 @@ def list_flows(query: PageQuery) -> Response:
 
 @blueprint.get("/<flow_id>")
 @takes(query=FlowQuery)
+@gives(shapes.FlowOrDocument, headers=("If-None-Match",))
 def show(flow_id: str, query: FlowQuery) -> Response:
     """Show a flow, one version of it, or that version's document alone."""
     flow = services().flows.get(flow_id, owner(), query.version)
@@ -65,6 +71,7 @@ def show(flow_id: str, query: FlowQuery) -> Response:
 
 @blueprint.put("/<flow_id>")
 @takes(body=dict)
+@gives(shapes.SavedFlow, headers=("If-Match",))
 def replace(flow_id: str, body: dict[str, Any]) -> Response:
     """Store a new version of a flow, if it is still the one that the caller saw."""
     match services().flows.replace(flow_id, body, owner(), _expected_versions()):
@@ -76,6 +83,7 @@ def replace(flow_id: str, body: dict[str, Any]) -> Response:
 
 @blueprint.delete("/<flow_id>")
 @takes()
+@gives(status=204)
 def hide(flow_id: str) -> Response:
     """Hide a flow; its executions stay."""
     services().flows.hide(flow_id, owner())

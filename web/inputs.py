@@ -86,6 +86,12 @@ def takes(
     return decorate
 
 
+def taken_by(view: Callable[..., Any]) -> Taken | None:
+    """What a view was declared to take."""
+    taken: Taken | None = getattr(view, _DECLARATION, None)
+    return taken
+
+
 def read_query(model: type[Model]) -> Model:
     """Read the query string. Raises ValidationFailed with a pointer for each parameter."""
     given: dict[str, str] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
+from web import shapes
 from web.answers import answer
 from web.cursors import (
     at_level,
@@ -13,6 +14,7 @@ from web.cursors import (
     read_moment,
     read_position,
 )
+from web.description import gives
 from web.inputs import takes
 from web.schemas import ExecutionsQuery, PageQuery, RootsQuery, TreeQuery
 from web.security import owner
@@ -23,6 +25,7 @@ blueprint = Blueprint("listings", __name__, url_prefix="/api/v1")
 
 @blueprint.get("/executions")
 @takes(query=ExecutionsQuery)
+@gives(shapes.ExecutionPage)
 def list_executions(query: ExecutionsQuery) -> Response:
     """List one's executions, newest first, without their outputs."""
     page = services().listings.executions(
@@ -38,6 +41,7 @@ def list_executions(query: ExecutionsQuery) -> Response:
 
 @blueprint.get("/flows/<flow_id>/executions")
 @takes(query=RootsQuery)
+@gives(shapes.RootPage)
 def list_roots(flow_id: str, query: RootsQuery) -> Response:
     """List a flow's root executions, newest first, each with the size of its tree.
 
@@ -56,6 +60,7 @@ def list_roots(flow_id: str, query: RootsQuery) -> Response:
 
 @blueprint.get("/executions/<execution_id>/tree")
 @takes(query=TreeQuery)
+@gives(shapes.TreePage)
 def list_tree(execution_id: str, query: TreeQuery) -> Response:
     """List an execution and all that descend from it, by level, then id.
 
@@ -69,6 +74,7 @@ def list_tree(execution_id: str, query: TreeQuery) -> Response:
 
 @blueprint.get("/executions/<execution_id>/recoveries")
 @takes(query=PageQuery)
+@gives(shapes.RecoveryPage)
 def list_recoveries(execution_id: str, query: PageQuery) -> Response:
     """List the times that an execution was taken from its owner, oldest first."""
     page = services().listings.recoveries(

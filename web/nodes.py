@@ -9,8 +9,10 @@ from flask import Blueprint, Response
 from app.errors import NotFound
 from app.nodes.spec import NodeSpec, RetryPolicy
 from app.values.ports import MISSING, SYSTEM_PORTS, PortConfig
+from web import shapes
 from web.answers import answer, page
 from web.cursors import at_position, read_position
+from web.description import gives
 from web.inputs import takes
 from web.schemas import PageQuery
 from web.services import services
@@ -20,6 +22,7 @@ blueprint = Blueprint("nodes", __name__, url_prefix="/api/v1/nodes")
 
 @blueprint.get("")
 @takes(query=PageQuery)
+@gives(shapes.NodeTypePage)
 def list_types(query: PageQuery) -> Response:
     """List the node types, by name."""
     position = read_position(query.cursor)
@@ -31,6 +34,7 @@ def list_types(query: PageQuery) -> Response:
 
 @blueprint.get("/<path:node_type>")
 @takes()
+@gives(shapes.NodeType)
 def show(node_type: str) -> Response:
     """Show one node type."""
     spec = services().catalogue.get(node_type)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -69,7 +69,11 @@ Version = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 Limit = Annotated[int, Field(ge=1, le=100)]
 Cursor = Annotated[str | None, Field(max_length=1000)]
 Time = Annotated[datetime, BeforeValidator(_read_time)]
-EventTypes = Annotated[frozenset[str] | None, BeforeValidator(split_event_types)]
+EventTypes = Annotated[
+    frozenset[str] | None,
+    BeforeValidator(split_event_types),
+    WithJsonSchema({"type": "array", "items": {"enum": sorted(EVENT_TYPES)}}),
+]
 
 
 class Query(BaseModel):

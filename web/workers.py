@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
+from web import shapes
 from web.answers import answer, page
 from web.cursors import at_position, read_position
+from web.description import gives
 from web.inputs import takes
 from web.schemas import PageQuery
 from web.services import services
@@ -15,6 +17,7 @@ blueprint = Blueprint("workers", __name__, url_prefix="/api/v1/workers")
 
 @blueprint.get("")
 @takes(query=PageQuery)
+@gives(shapes.WorkerPage)
 def list_workers(query: PageQuery) -> Response:
     """List the workers that are alive."""
     position = read_position(query.cursor)

@@ -9,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.config import load_settings
+from tests.openapi import CheckedClient
 from web import create_app
 
 Rows = Callable[..., list[tuple[Any, ...]]]
@@ -22,7 +23,10 @@ def broker(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def app(database_url: str, redis_url: str) -> Flask:
-    return create_app(load_settings({"DATABASE_URL": database_url, "REDIS_URL": redis_url}))
+    """The API; every answer to a client of it is held against its own description."""
+    app = create_app(load_settings({"DATABASE_URL": database_url, "REDIS_URL": redis_url}))
+    app.test_client_class = CheckedClient
+    return app
 
 
 @pytest.fixture

@@ -1,0 +1,182 @@
+"""The API's own description (OpenAPI 3.1), made from its routes and the models they declare."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
+from inspect import cleandoc
+from typing import Any
+
+from flask import Flask
+from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from werkzeug.http import HTTP_STATUS_CODES
+from werkzeug.routing import Rule
+
+from web import shapes
+from web.description import JSON, given_by
+from web.inputs import Taken, taken_by
+from web.problems import MEDIA_TYPE
+
+_REFERENCE = "#/components/schemas/{model}"
+_VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
+
+_ABOUT = """\
+Runs ChainGraph flows durably. Names are camelCase, times ISO 8601 in UTC with milliseconds,
+durations whole milliseconds. Lists are `{items, nextCursor}`; `cursor` takes a `nextCursor` as
+it stands. What isn't listed here, in a body or a query, is refused with 422. A 2xx to a command
+means that it is durable: it takes effect even if every process dies in the same instant.
+"""
+
+#: Headers that a route may be asked by: what they mean, and what they look like.
+_HEADERS: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "Idempotency-Key": (
+        """\
+A name of your own for this request. The same key and body, sent again within 24 hours, create
+nothing: the answer shows what was created, as it is by now, with `Idempotent-Replayed: true`. The
+same key with another body is refused with 422.""",
+        {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    ),
+    "If-Match": (
+        "The ETag of the version that you saw: another one is not replaced (412).",
+        {"type": "string"},
+    ),
+    "If-None-Match": ("The ETag of what you have: it is not sent again (304).", {"type": "string"}),
+}
+
+_PROBLEM = {"$ref": "#/components/responses/Problem"}
+
+Json = dict[str, Any]
+References = Mapping[type[BaseModel], Json]
+
+
+class _Schemas(GenerateJsonSchema):
+    """Without titles that only repeat the members' names."""
+
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 — as inherited
+        """A member has its name."""
+        return False
+
+
+def describe(app: Flask) -> Json:
+    """Describe every route of an app that declares what it gives."""
+    routes = [
+        (rule, method, app.view_functions[rule.endpoint])
+        for rule in app.url_map.iter_rules()
+        # A socket has the address of the pages of events, and is described with them.
+        if not rule.websocket
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+    ]
+    references, schemas = _schemas([view for _, _, view in routes])
+    paths: dict[str, Json] = {}
+    for rule, method, view in sorted(routes, key=lambda route: (route[0].rule, route[1])):
+        path = _VARIABLE.sub(lambda found: f"{{{to_camel(found[1])}}}", rule.rule)
+        paths.setdefault(path, {})[method.lower()] = _operation(rule, view, references)
+    problem = {"schema": references[shapes.Problem]}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "ChainGraph executor",
+            "version": version("chaingraph-celery"),
+            "description": _ABOUT,
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "responses": {"Problem": {"description": "No.", "content": {MEDIA_TYPE: problem}}},
+        },
+    }
+
+
+def _schemas(views: list[Callable[..., Any]]) -> tuple[References, Json]:
+    models: dict[type[BaseModel], None] = {shapes.Problem: None}
+    for view in views:
+        if model := given_by(view).model:
+            models[model] = None
+        if model := _body_of(taken_by(view)):
+            models[model] = None
+    found, definitions = models_json_schema(
+        [(model, "validation") for model in models],
+        ref_template=_REFERENCE,
+        schema_generator=_Schemas,
+    )
+    return {model: found[model, "validation"] for model in models}, definitions["$defs"]
+
+
+def _body_of(taken: Taken | None) -> type[BaseModel] | None:
+    """The model of a body; a document that the view reads itself is a flow."""
+    if taken is None or taken.body is None:
+        return None
+    return taken.body if issubclass(taken.body, BaseModel) else shapes.FlowDocument
+
+
+def _operation(rule: Rule, view: Callable[..., Any], references: References) -> Json:
+    taken = taken_by(view)
+    summary, _, more = cleandoc(view.__doc__ or "").partition("\n")
+    operation: Json = {
+        "operationId": rule.endpoint.replace(".", "_"),
+        "tags": [_tag(rule.rule)],
+        "summary": summary.rstrip("."),
+        "parameters": [*_path(rule), *_query(taken), *_headers(view)],
+        "responses": _responses(view, references),
+    }
+    if more:
+        operation["description"] = more.strip()
+    if model := _body_of(taken):
+        required = bool(model.model_json_schema().get("required"))
+        content = {JSON: {"schema": references[model]}}
+        operation["requestBody"] = {"required": required, "content": content}
+    return operation
+
+
+def _tag(path: str) -> str:
+    """The resource: what stands first after the prefix."""
+    return path.removeprefix("/api/v1").split("/")[1].removesuffix(".json")
+
+
+def _path(rule: Rule) -> Iterator[Json]:
+    for name in _VARIABLE.findall(rule.rule):
+        yield _parameter("path", to_camel(name), {"type": "string"}, required=True)
+
+
+def _query(taken: Taken | None) -> Iterator[Json]:
+    if taken is None:
+        return
+    schema = taken.query.model_json_schema(schema_generator=_Schemas)
+    for name, wanted in schema.get("properties", {}).items():
+        parameter = _parameter("query", name, _not_null(wanted))
+        # A list is one parameter, with commas.
+        yield {**parameter, "explode": False} if wanted.get("type") == "array" else parameter
+
+
+def _headers(view: Callable[..., Any]) -> Iterator[Json]:
+    for name in given_by(view).headers:
+        description, schema = _HEADERS[name]
+        yield {**_parameter("header", name, schema), "description": description}
+
+
+def _parameter(place: str, name: str, schema: Json, *, required: bool = False) -> Json:
+    return {"name": name, "in": place, "required": required, "schema": schema}
+
+
+def _not_null(schema: Json) -> Json:
+    """A parameter that isn't there is left out; null is a word like any other."""
+    described = {name: value for name, value in schema.items() if value is not None}
+    choices = [each for each in described.pop("anyOf", ()) if each != {"type": "null"}]
+    return {**described, **choices[0]} if choices else described
+
+
+def _responses(view: Callable[..., Any], references: References) -> Json:
+    given = given_by(view)
+    answer: Json = {"description": HTTP_STATUS_CODES[given.status]}
+    if given.model is not None:
+        answer["content"] = {JSON: {"schema": references[given.model]}}
+    elif given.media_type is not None:
+        answer["content"] = {given.media_type: {}}
+    responses = {str(status): answer for status in (given.status, *given.also)}
+    if "If-None-Match" in given.headers:
+        responses["304"] = {"description": HTTP_STATUS_CODES[304]}
+    return {**responses, "default": _PROBLEM}
