@@ -87,7 +87,7 @@ class Executor:
         with self._surroundings() as around:
             if around.is_draining():
                 return False
-            lease_ms = self._lease_ms
+            lease_ms, sent_at = self._lease_ms, around.clock()
             try:
                 claimed = around.store.claim_step(execution_id, node_id, self._worker_id, lease_ms)
             except StoreUnavailable as error:
@@ -96,7 +96,7 @@ class Executor:
                 return False
             if claimed is None:
                 return False
-            run = SentRun(claimed, around)
+            run = SentRun(claimed, around, sent_at)
             with self._registered(run):
                 return run.drive()
 

@@ -29,16 +29,19 @@ LONGEST_WAIT_S = 3600.0
 class SentRun:
     """A step that this process claimed, from its inputs to its result. For one thread.
 
+    `sent_at` is when its claim was sent, on the clock of `around`: a process that was held up
+    on its way here has lost it by now.
+
     Live events are handed in with the result: the execution's owner numbers them.
     """
 
-    def __init__(self, claimed: ClaimedStep, around: Surroundings) -> None:
+    def __init__(self, claimed: ClaimedStep, around: Surroundings, sent_at: float) -> None:
         self.fence = claimed.fence
         self.inbox = around.mailbox()
         self._claimed = claimed
         self._around = around
         self._options: dict[str, Any] = orjson.loads(claimed.options)
-        self._confirmed_at = around.clock()
+        self._confirmed_at = sent_at
         self._events: list[Event] = []
 
     def confirm(self, sent_at: float) -> None:
