@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from app.config import load_settings
+from app.errors import SettingsError
 
 _settings = load_settings()
+if _settings.execution_mode == "local":
+    raise SettingsError("EXECUTION_MODE=local has neither broker nor workers: leave it unset")
 
 # -- where messages go
 

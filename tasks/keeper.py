@@ -20,12 +20,13 @@ from celery.signals import (
 )
 
 from app.config import Settings, load_settings
+from app.recovery.sweeper import Sweeper
 from app.store.records import WorkerRow
 from tasks.announcer import Announcer
 from tasks.app import app
 from tasks.draining import DrainFlag
 from tasks.process import WorkerProcess, become, lock_key, make_worker_id, process
-from tasks.sweeper import Sweeper
+from tasks.sweeper import make_sweeper
 
 _PR_SET_PDEATHSIG = 1
 
@@ -67,7 +68,7 @@ class Keeper(bootsteps.StartStopStep):
         self.process = self.new_process(row)
         # With prefork the children run the nodes.
         self.process.start(runs_nodes=row.pool != "prefork")
-        self.sweeper = Sweeper(self.process, self.settings)
+        self.sweeper = make_sweeper(self.process, self.settings)
         self.sweeper.start()
 
     def stop(self, _parent: Any) -> None:

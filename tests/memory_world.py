@@ -142,21 +142,26 @@ class MemoryWorld:
 
 def all_rows(tables: Tables, name: str) -> Iterable[Any]:
     """The rows of a table by the name that it has in PostgreSQL."""
-    match name:
-        case "chaingraph_executions":
-            return tables.executions.values()
-        case "chaingraph_execution_claims":
-            return [claim for claims in tables.claims.values() for claim in claims.values()]
-        case "chaingraph_execution_recovery":
-            return tables.recoveries
-        case "chaingraph_checkpoints":
-            return [row for rows in tables.checkpoints.values() for row in rows.values()]
-        case "chaingraph_workers":
-            return tables.workers.values()
-        case "chaingraph_beat":
-            return [] if tables.beat is None else [tables.beat]
-        case _:
-            raise LookupError(name)
+    by_key: dict[str, Any] = {
+        "chaingraph_executions": tables.executions,
+        "chaingraph_workers": tables.workers,
+        "chaingraph_flows": tables.flows,
+        "chaingraph_flow_versions": tables.flow_versions,
+        "chaingraph_idempotency_keys": tables.idempotency_keys,
+    }
+    by_execution: dict[str, Any] = {
+        "chaingraph_execution_claims": tables.claims,
+        "chaingraph_checkpoints": tables.checkpoints,
+    }
+    lists: dict[str, Any] = {
+        "chaingraph_execution_recovery": tables.recoveries,
+        "chaingraph_beat": [tables.beat] if tables.beat else [],
+    }
+    if name in by_key:
+        return list(by_key[name].values())
+    if name in by_execution:
+        return [row for rows in by_execution[name].values() for row in rows.values()]
+    return list(lists[name])
 
 
 def _shown(row: Any) -> SimpleNamespace:

@@ -46,6 +46,27 @@ logconfig_dict = dict(logging_config(_settings))
 accesslog = "-" if _settings.log_level == "debug" else None
 
 
+def on_starting(server: Any) -> None:
+    """Refuse a second process in local mode: each would have executions of its own."""
+    if _settings.execution_mode == "local" and server.cfg.workers > 1:
+        sys.exit("EXECUTION_MODE=local is one process: leave --workers out")
+
+
+def nworkers_changed(server: Any, new: int, _old: int | None) -> None:
+    """Keep it at one when a signal asks for more."""
+    if _settings.execution_mode == "local" and new > 1:
+        server.log.warning("EXECUTION_MODE=local is one process: no second one is started")
+        server.num_workers = 1
+
+
+def worker_exit(_server: Any, worker: Any) -> None:
+    """End what runs beside the requests."""
+    from web.composition import end
+
+    if worker.wsgi is not None:
+        end(worker.wsgi)
+
+
 def post_worker_init(worker: Any) -> None:
     """Tell the sockets, too, when the process is told to end.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from flask import Flask, current_app
 
@@ -21,16 +21,32 @@ _KEY = "chaingraph"
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What this process depends on, as it is now."""
+    """What this process depends on, as it is now; in local mode on no server."""
 
-    postgres: Literal["up", "down"]
-    redis: Literal["up", "down"]
+    postgres: Literal["up", "down", "unused"]
+    redis: Literal["up", "down", "unused"]
     schema: Literal["current", "outdated", "unknown"]
 
     @property
     def is_ready(self) -> bool:
         """Whether requests can be served. Without Redis they can, only more slowly."""
         return self.schema == "current"
+
+
+class Check(Protocol):
+    """Finds out what this process depends on."""
+
+    def run(self) -> Health:
+        """Ask everything once."""
+        ...
+
+
+class LocalHealthCheck:
+    """Nothing to ask: the process is all there is."""
+
+    def run(self) -> Health:
+        """Ask nobody."""
+        return Health("unused", "unused", "current")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +77,7 @@ class Services:
     listings: Listings
     workers: WorkerDirectory
     catalogue: Catalogue
-    health: HealthCheck
+    health: Check
 
 
 def provide(app: Flask, services: Services) -> None:

@@ -354,6 +354,6 @@ class Ready(Shape):
     """What the process depends on, and whether it can serve."""
 
     status: Literal["ok", "unavailable"]
-    postgres: Literal["up", "down"]
-    redis: Literal["up", "down"]
+    postgres: Literal["up", "down", "unused"]
+    redis: Literal["up", "down", "unused"]
     schema_: Literal["current", "outdated", "unknown"] = Field(alias="schema")

@@ -32,8 +32,9 @@ def dev(
 ) -> None:
     """Run embedded servers, migrations, API, workers, Flower and samples until Ctrl-C.
 
-    With DATABASE_URL or REDIS_URL set, that server is used and none is embedded. With --json
-    one document says where to look, on standard output; all else goes to standard error.
+    With DATABASE_URL or REDIS_URL set, that server is used and none is embedded. With
+    EXECUTION_MODE=local the API alone runs everything, and nothing is kept. With --json one
+    document says where to look, on standard output; all else goes to standard error.
     """
     given = {"PORT": port, "DATA_DIR": data_dir}
     environ = child_environ(**{k: str(v) for k, v in given.items() if v is not None})

@@ -63,6 +63,9 @@ class Development:
 
     async def run(self, supervisor: Supervisor) -> None:
         """Start everything; raises ChainGraphError when a part of it can't be started."""
+        if self._is_local:
+            await self._run_local(supervisor)
+            return
         programs = Programs(self._settings, self._environ)
         await together(
             self._start_postgres(supervisor, programs), self._start_redis(supervisor, programs)
@@ -80,11 +83,26 @@ class Development:
         await asyncio.to_thread(self._load_samples)
         self._tell_where_to_look()
 
+    async def _run_local(self, supervisor: Supervisor) -> None:
+        """One process: no servers, no schema, no workers, no Flower."""
+        programs = Programs(self._settings, self._child_environ())
+        await together(supervisor.start(programs.echo()), supervisor.start(programs.web()))
+        await asyncio.to_thread(self._load_samples)
+        self._tell_where_to_look()
+
+    @property
+    def _is_local(self) -> bool:
+        return self._settings.execution_mode == "local"
+
+    @property
+    def _has_flower(self) -> bool:
+        return self._options.flower and not self._is_local
+
     def _ports(self) -> Iterator[tuple[str, int, str]]:
         settings = self._settings
         yield settings.host, settings.port, "--port, or PORT"
         yield LOOPBACK, settings.dev_echo_port, "DEV_ECHO_PORT"
-        if self._options.flower:
+        if self._has_flower:
             yield settings.flower_address, settings.flower_port, "FLOWER_PORT, or --no-flower"
 
     async def _start_postgres(self, supervisor: Supervisor, programs: Programs) -> None:
@@ -110,6 +128,8 @@ class Development:
 
     def _addresses(self) -> dict[str, str]:
         settings = self._settings
+        if self._is_local:
+            return {}
         return {
             "DATABASE_URL": settings.database_url,
             "REDIS_URL": settings.redis_url,
@@ -144,7 +164,11 @@ class Development:
         }
 
     def _load_samples(self) -> None:
-        load_samples(self._api(), ROOT / "samples", self._directory / "samples.json")
+        notes = self._directory / ("samples-local.json" if self._is_local else "samples.json")
+        if self._is_local:
+            # What was stored the last time is not there any more.
+            notes.unlink(missing_ok=True)
+        load_samples(self._api(), ROOT / "samples", notes)
 
     def _api(self) -> str:
         return f"http://{bracketed(self._settings.host)}:{self._settings.port}"
@@ -153,7 +177,7 @@ class Development:
         settings, api = self._settings, self._api()
         flower = f"http://{bracketed(settings.flower_address)}:{settings.flower_port}"
         places = {"api": f"{api}/api/v1"}
-        if self._options.flower:
+        if self._has_flower:
             places["flower"] = flower
         places["logs"] = str(self._directory / "logs")
         places["try"] = ".venv/bin/chaingraph run samples/greeting.json --follow"

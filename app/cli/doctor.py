@@ -46,8 +46,11 @@ def examine() -> Iterator[Finding]:
         return
     changed = sum(each.source != "default" for each in settings.describe())
     yield Finding("settings", f"valid, {changed} of them set")
-    yield from _examine_postgres(settings)
-    yield _examine_redis(settings)
+    if settings.execution_mode == "local":
+        yield Finding("mode", "local: one process, without PostgreSQL, Redis and workers")
+    else:
+        yield from _examine_postgres(settings)
+        yield _examine_redis(settings)
     yield _examine_api(settings)
 
 

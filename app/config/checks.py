@@ -20,7 +20,6 @@ NOT_BUILT = frozenset(
         "CORS_ORIGINS",
         "DATABASE_URL_EXECUTIONS",
         "EVENT_PUBLISH",
-        "EXECUTION_MODE",
         "MAX_CHILDREN_PER_PARENT",
         "MAX_EXECUTION_DEPTH",
         "MAX_ITEMS_PER_FOREACH",

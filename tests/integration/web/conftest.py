@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import psycopg2
@@ -9,10 +9,26 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.config import load_settings
+from tests.memory_world import all_rows
 from tests.openapi import CheckedClient
 from web import create_app
+from web.composition import PARTS, end
 
 Rows = Callable[..., list[tuple[Any, ...]]]
+
+
+Count = Callable[[str], int]
+
+MODES = ("celery", "local")
+#: Who asks for these looks at PostgreSQL or Redis beside the app.
+SERVERS = frozenset({"rows", "database_url", "empty_database_url"})
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what asks for the app, and nothing of its servers, in both modes."""
+    if "app" in metafunc.fixturenames:
+        modes = MODES[:1] if SERVERS & set(metafunc.fixturenames) else MODES
+        metafunc.parametrize("mode", modes, scope="function")
 
 
 @pytest.fixture(autouse=True)
@@ -22,11 +38,31 @@ def broker(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def app(database_url: str, redis_url: str) -> Flask:
+def app(mode: str, redis_url: str, request: pytest.FixtureRequest) -> Iterator[Flask]:
     """The API; every answer to a client of it is held against its own description."""
-    app = create_app(load_settings({"DATABASE_URL": database_url, "REDIS_URL": redis_url}))
+    environ = {"EXECUTION_MODE": mode}
+    if mode == "celery":
+        environ["DATABASE_URL"] = request.getfixturevalue("database_url")
+        environ["REDIS_URL"] = redis_url
+    app = create_app(load_settings(environ))
     app.test_client_class = CheckedClient
-    return app
+    yield app
+    end(app)
+
+
+@pytest.fixture
+def count(app: Flask, mode: str) -> Count:
+    """Count the rows of a table."""
+    sessions: Any = app.extensions[PARTS].sessions
+
+    def ask(table: str) -> int:
+        if mode == "local":
+            return len(list(all_rows(sessions.tables, table)))
+        with sessions.reading() as connection:
+            found = connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one()
+        return int(found)
+
+    return ask
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 from flask.testing import FlaskClient
 
 from app.config import load_settings
-from tests.integration.web.conftest import GREETING, Rows, flow_of, text
+from tests.integration.web.conftest import GREETING, Count, Rows, flow_of, text
 from web import create_app
 
 EXECUTIONS = "/api/v1/executions"
@@ -82,7 +82,7 @@ MISFITS: list[tuple[Any, str]] = [
 ]
 
 
-def test_inputs_that_do_not_fit_are_named(client: FlaskClient, flow_id: str, rows: Rows) -> None:
+def test_inputs_that_do_not_fit_are_named(client: FlaskClient, flow_id: str, count: Count) -> None:
     for inputs, pointer in MISFITS:
         wrong = {"flowId": flow_id, "inputs": inputs}
         response = client.post(EXECUTIONS, json=wrong)
@@ -91,7 +91,7 @@ def test_inputs_that_do_not_fit_are_named(client: FlaskClient, flow_id: str, row
         batch = client.post(f"{EXECUTIONS}/batch", json={"items": [{"flowId": flow_id}, wrong]})
         assert batch.status_code == 422
         assert batch.get_json()["errors"][0]["pointer"] == f"/items/1{pointer}"
-    assert rows("SELECT count(*) FROM chaingraph_executions") == [(0,)]
+    assert count("chaingraph_executions") == 0
 
 
 REFUSED = [
@@ -112,7 +112,7 @@ REFUSED = [
 
 
 def test_what_cannot_be_taken_leaves_no_trace(
-    client: FlaskClient, flow_id: str, rows: Rows
+    client: FlaskClient, flow_id: str, count: Count
 ) -> None:
     for body in REFUSED:
         sent = body.replace(b"%s", flow_id.encode())
@@ -120,10 +120,10 @@ def test_what_cannot_be_taken_leaves_no_trace(
             response = client.post(EXECUTIONS + path, data=whole, content_type="application/json")
             assert response.status_code in {400, 413, 422}, body[:100]
             assert response.mimetype == "application/problem+json"
-    assert rows("SELECT count(*) FROM chaingraph_executions") == [(0,)]
+    assert count("chaingraph_executions") == 0
 
 
-def test_a_batch_is_created_in_order(client: FlaskClient, flow_id: str, rows: Rows) -> None:
+def test_a_batch_is_created_in_order(client: FlaskClient, flow_id: str, count: Count) -> None:
     items = [
         {"flowId": flow_id, "options": {"priority": n % 10}, "autostart": n % 2 == 0}
         for n in range(20)
@@ -133,15 +133,15 @@ def test_a_batch_is_created_in_order(client: FlaskClient, flow_id: str, rows: Ro
     created = response.get_json()["items"]
     assert [item["options"]["priority"] for item in created] == [n % 10 for n in range(20)]
     assert [item["requested"] for item in created] == ["start", None] * 10
-    assert rows("SELECT count(*) FROM chaingraph_executions") == [(20,)]
+    assert count("chaingraph_executions") == 20
 
 
 def test_a_batch_with_an_unknown_flow_creates_nothing(
-    client: FlaskClient, flow_id: str, rows: Rows
+    client: FlaskClient, flow_id: str, count: Count
 ) -> None:
     items = [{"flowId": flow_id}, {"flowId": "V2none"}]
     assert client.post(f"{EXECUTIONS}/batch", json={"items": items}).status_code == 404
-    assert rows("SELECT count(*) FROM chaingraph_executions") == [(0,)]
+    assert count("chaingraph_executions") == 0
 
 
 def test_nodes_are_shown_before_anything_ran(client: FlaskClient, flow_id: str) -> None:
@@ -201,7 +201,7 @@ def test_a_flow_hidden_later_leaves_its_executions(client: FlaskClient, flow_id:
     assert client.get(f"{EXECUTIONS}/{execution_id}/nodes").status_code == 200
 
 
-def test_no_worker_is_listed_where_none_runs(client: FlaskClient) -> None:
+def test_no_worker_is_listed_where_none_runs(client: FlaskClient, rows: Rows) -> None:
     assert client.get("/api/v1/workers").get_json() == {"items": [], "nextCursor": None}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.integration.web.conftest import GREETING, Rows, flow_of, text
+from tests.integration.web.conftest import GREETING, Count, Rows, flow_of, text
 
 FLOWS = "/api/v1/flows"
 
@@ -111,7 +111,7 @@ def test_another_owners_flow_is_not_there(client: FlaskClient, rows: Rows) -> No
 
 
 def test_hiding_takes_a_flow_from_view_and_saving_brings_it_back(
-    client: FlaskClient, rows: Rows
+    client: FlaskClient, count: Count
 ) -> None:
     client.post(FLOWS, json=named("one", id="V2a"))
     assert client.delete(f"{FLOWS}/V2a").status_code == 204
@@ -119,7 +119,7 @@ def test_hiding_takes_a_flow_from_view_and_saving_brings_it_back(
     assert client.get(f"{FLOWS}/V2a").status_code == 404
     assert client.put(f"{FLOWS}/V2a", json=GREETING).status_code == 404
     assert client.get(FLOWS).get_json()["items"] == []
-    assert rows("SELECT count(*) FROM chaingraph_flow_versions") == [(1,)]
+    assert count("chaingraph_flow_versions") == 1
     assert client.post(FLOWS, json=named("two", id="V2a")).get_json()["version"] == 2
     assert client.get(f"{FLOWS}/V2a?version=1").get_json()["name"] == "one"
 
@@ -138,14 +138,14 @@ def test_the_list_is_newest_first_and_paged_without_a_gap(client: FlaskClient) -
     assert seen[::-1] == ids
 
 
-def test_checking_stores_nothing(client: FlaskClient, rows: Rows) -> None:
+def test_checking_stores_nothing(client: FlaskClient, count: Count) -> None:
     assert client.post(f"{FLOWS}/validate", json=GREETING).get_json()["valid"] is True
     bad = flow_of({"id": "a", "type": "NoSuchNode"})
     answer = client.post(f"{FLOWS}/validate", json=bad)
     assert answer.status_code == 200
     assert answer.get_json()["valid"] is False
     assert answer.get_json()["errors"][0]["pointer"].startswith("/nodes/0")
-    assert rows("SELECT count(*) FROM chaingraph_flows") == [(0,)]
+    assert count("chaingraph_flows") == 0
 
 
 def test_an_odd_flow_is_stored_with_a_warning(client: FlaskClient) -> None:
@@ -180,7 +180,7 @@ REFUSED: list[tuple[dict[str, Any], str | None]] = [
 ]
 
 
-def test_a_flow_that_cannot_run_is_refused_at_its_place(client: FlaskClient, rows: Rows) -> None:
+def test_a_flow_that_cannot_run_is_refused_at_its_place(client: FlaskClient, count: Count) -> None:
     for body, pointer in REFUSED:
         response = client.post(FLOWS, json=body)
         assert response.status_code == 422, body
@@ -189,7 +189,7 @@ def test_a_flow_that_cannot_run_is_refused_at_its_place(client: FlaskClient, row
         assert problem["errors"]
         if pointer is not None:
             assert pointer in [fault["pointer"] for fault in problem["errors"]], body
-    assert rows("SELECT count(*) FROM chaingraph_flows") == [(0,)]
+    assert count("chaingraph_flows") == 0
 
 
 def test_a_bad_replacement_changes_nothing(client: FlaskClient, rows: Rows) -> None:

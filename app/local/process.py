@@ -1,0 +1,204 @@
+"""One process that is API, store and worker at once: local mode, nothing kept after its end.
+
+What runs here is what runs in production (executor, leases, sweep, publisher, hub); only the
+database and the streams are this process's own, and a hint is handed to a thread of it.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from queue import SimpleQueue
+
+from app.config import Settings
+from app.executions.executor import Executor
+from app.executions.lanes import Lanes
+from app.executions.plans import PlanCache
+from app.executions.steps import Step
+from app.executions.surroundings import Surroundings
+from app.local.database import MemoryDatabase
+from app.local.executions import MemoryExecutionTable
+from app.local.streams import MemoryReader, MemoryStreams
+from app.nodes.spec import Catalogue
+from app.recovery.leases import LeaseKeeper
+from app.recovery.sweep import SweepOptions
+from app.recovery.sweeper import Sweeper
+from app.store.events import EventLog
+from app.store.leases import PgLeaseStore
+from app.store.records import WorkerRow
+from app.store.runs import PgRunStore
+from app.store.sweeps import PgSweepStore
+from app.streams.hub import Hub
+
+#: How long (s) the end of the process waits for its threads, each.
+ENDS_WITHIN_S = 1.0
+
+
+class LocalProcess:
+    """Store, streams and a worker in this process. Runs nothing before `start`."""
+
+    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
+        self.database = MemoryDatabase(_utc_now)
+        self.streams = MemoryStreams(
+            time.monotonic, ttl_s=settings.event_stream_ttl_s, maxlen=settings.event_stream_maxlen
+        )
+        self.table = MemoryExecutionTable(self.database)
+        self.log = EventLog(self.database)
+        self.plans = PlanCache(catalogue)
+        self.hub = Hub(self.log, self.streams, MemoryReader(self.streams))
+        self._settings = settings
+        self._row = _worker_row(settings)
+        self._lanes = Lanes()
+        self._is_ending = threading.Event()
+        self._executor = Executor(
+            self._row.worker_id,
+            self._row.lease_ms,
+            self._open_surroundings,
+            lambda: secrets.token_hex(8),
+            most_crashes=settings.recovery_max_failure_count,
+        )
+        self.dispatcher = LocalDispatcher(
+            self._executor, self.table.next_runnable, self._lanes, self._row.concurrency
+        )
+        self._leases = LeaseKeeper(
+            PgLeaseStore(self.database, self._row),
+            self._executor.running,
+            heartbeat_s=settings.worker_heartbeat_interval_ms / 1000,
+            lease_s=self._row.lease_ms / 1000,
+            is_draining=self._is_ending.is_set,
+        )
+        self._sweeper = Sweeper(
+            PgSweepStore(self.database, self._row.worker_id),
+            SweepOptions(
+                recovers=settings.enable_recovery,
+                most_crashes=settings.recovery_max_failure_count,
+                interval_ms=settings.recovery_scan_interval_ms,
+            ),
+            publish=self.streams.publish,
+            messages=self.dispatcher,
+            may_judge=self._leases.may_judge,
+        )
+
+    def start(self) -> None:
+        """Take what is to be run, from now on."""
+        self._leases.start()
+        self._sweeper.start()
+
+    def end(self) -> None:
+        """End: what runs goes no further than its next node boundary."""
+        self._is_ending.set()
+        self._sweeper.stop()
+        self.dispatcher.close()
+        self._leases.stop(unregister=True)
+        self.hub.close()
+
+    def _open_surroundings(self) -> Surroundings:
+        return Surroundings(
+            store=PgRunStore(self.database),
+            publish=self.streams.publish,
+            plans=self.plans,
+            launch=self._launch,
+            clock=time.monotonic,
+            pause=time.sleep,
+            lease_s=self._row.lease_ms / 1000,
+            max_value_bytes=self._settings.max_value_bytes,
+            is_draining=self._is_ending.is_set,
+        )
+
+    def _launch(self, step: Step) -> None:
+        if step.start.node.spec.in_place:
+            step.run()
+        else:
+            self._lanes.run(step.run)
+
+
+class LocalDispatcher:
+    """Hands hints to threads of this process: no more than there are slots to wake."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        next_runnable: Callable[[], str | None],
+        lanes: Lanes,
+        slots: int,
+    ) -> None:
+        self._executor = executor
+        self._next_runnable = next_runnable
+        self._lanes = lanes
+        self._slots = slots
+        self._hints: SimpleQueue[str | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._lock = threading.Lock()
+
+    def room(self, wanted: int) -> int:
+        """How many of so many hints may be given."""
+        return max(0, min(wanted, self._slots - self._hints.qsize()))
+
+    def unoffered(self, execution_ids: Sequence[str]) -> Sequence[str]:
+        """Nobody lingers: all of them, as far as there is room."""
+        return execution_ids[: self.room(len(execution_ids))]
+
+    def send(self, execution_ids: Sequence[str]) -> None:
+        """Have threads run these, or whatever is first in the backlog."""
+        for execution_id in execution_ids:
+            self._hints.put(execution_id)
+        self._grow()
+
+    def hint(self, execution_ids: Sequence[str]) -> None:
+        """The same, as far as there is room."""
+        self.send(self.unoffered(execution_ids))
+
+    def send_steps(self, execution_id: str, node_ids: Sequence[str]) -> None:
+        """Run steps that were sent."""
+        self._lanes.run(lambda: self._run_steps(execution_id, node_ids))
+
+    def _run_steps(self, execution_id: str, node_ids: Sequence[str]) -> None:
+        for node_id in node_ids:
+            self._executor.work_step(execution_id, node_id)
+
+    def close(self) -> None:
+        """End the threads, and wait a moment for each."""
+        with self._lock:
+            threads, self._threads = self._threads, []
+        for _ in threads:
+            self._hints.put(None)
+        for thread in threads:
+            thread.join(ENDS_WITHIN_S)
+
+    def _grow(self) -> None:
+        """Have a thread for each hint, up to the slots there are."""
+        with self._lock:
+            wanted = min(self._slots, len(self._executor.running()) + self._hints.qsize())
+            while len(self._threads) < wanted:
+                thread = threading.Thread(target=self._work, daemon=True, name="executor")
+                self._threads.append(thread)
+                thread.start()
+
+    def _work(self) -> None:
+        while (execution_id := self._hints.get()) is not None:
+            if self._executor.work(execution_id) and (left := self._next_runnable()):
+                self.hint([left])
+
+
+def _worker_row(settings: Settings) -> WorkerRow:
+    host, pid = socket.gethostname(), os.getpid()
+    return WorkerRow(
+        worker_id=settings.worker_id or f"{host}:{pid}:{secrets.token_hex(3)}",
+        parent_worker_id=None,
+        hostname=host,
+        pid=pid,
+        pool="threads",
+        concurrency=settings.worker_concurrency,
+        queues=["default"],
+        lease_ms=settings.worker_claim_timeout_ms,
+        lock_key=1,
+    )
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,138 @@
+"""What the API is made of in each mode, and the use cases over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from random import SystemRandom
+
+from redis import Redis, RedisError
+
+from app.config import Settings
+from app.executions.creation import KeyedCreation
+from app.executions.flows import FlowService
+from app.executions.listings import Listings
+from app.executions.plans import PlanCache
+from app.executions.service import Dispatcher, ExecutionService
+from app.executions.workers import WorkerDirectory
+from app.ids import id_source
+from app.local.listings import MemoryListingTable
+from app.local.process import LocalProcess
+from app.nodes.registry import load_catalogue
+from app.nodes.spec import Catalogue
+from app.store.database import Database
+from app.store.events import EventLog
+from app.store.executions import ExecutionTable
+from app.store.flows import FlowStore
+from app.store.keys import KeyTable
+from app.store.listings import ListingTable
+from app.store.readiness import present_revision, wanted_revision
+from app.store.sessions import Sessions
+from app.streams.client import connect
+from app.streams.hub import Hub
+from app.streams.protocol import Publisher, SignalBox
+from app.streams.publisher import EventPublisher
+from app.streams.reader import redis_hub
+from app.streams.signals import Signals
+from web.services import Check, HealthCheck, LocalHealthCheck, Services
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Where rows, events, signals and hints go, and how the process ends."""
+
+    sessions: Sessions
+    table: ExecutionTable
+    listings: ListingTable
+    plans: PlanCache
+    catalogue: Catalogue
+    publisher: Publisher
+    signals: SignalBox
+    dispatcher: Dispatcher
+    hub: Hub
+    health: Check
+    end: Callable[[], object]
+
+    def services(self, settings: Settings) -> Services:
+        """The use cases behind the routes."""
+        fresh_id = id_source(SystemRandom())
+        executions = ExecutionService(
+            self.table,
+            EventLog(self.sessions),
+            self.plans,
+            self.publisher,
+            self.signals,
+            self.dispatcher,
+            fresh_id,
+            start_ttl_ms=settings.start_signal_timeout_ms,
+        )
+        return Services(
+            flows=FlowService(FlowStore(self.sessions), self.catalogue, fresh_id),
+            executions=executions,
+            creation=KeyedCreation(executions, KeyTable(self.sessions)),
+            listings=Listings(self.table, self.listings),
+            workers=WorkerDirectory(self.table),
+            catalogue=self.catalogue,
+            health=self.health,
+        )
+
+
+def celery_parts(settings: Settings) -> Parts:
+    """PostgreSQL, Redis and Celery. Nothing is opened before the first request."""
+    # Late: what the broker needs is loaded where there is one.
+    from tasks.dispatcher import make_dispatcher
+
+    database = Database(
+        settings.database_url, pool_size=settings.connection_pool_max, application_name="cg-web"
+    )
+    catalogue = load_catalogue(settings.node_modules, settings.http_node_allow)
+    table = ExecutionTable(database)
+    client = connect(settings.redis_url, role="web")
+    hub = redis_hub(settings.redis_url, EventLog(database))
+    return Parts(
+        sessions=database,
+        table=table,
+        listings=ListingTable(database),
+        plans=PlanCache(catalogue),
+        catalogue=catalogue,
+        publisher=EventPublisher(
+            settings.redis_url,
+            ttl_s=settings.event_stream_ttl_s,
+            maxlen=settings.event_stream_maxlen,
+        ),
+        signals=Signals(client),
+        dispatcher=make_dispatcher(settings, table.slots, role="web"),
+        hub=hub,
+        health=HealthCheck(
+            wanted_revision(), partial(present_revision, database), partial(_answers, client)
+        ),
+        end=hub.close,
+    )
+
+
+def local_parts(settings: Settings) -> Parts:
+    """This process alone; it runs what is started from now on."""
+    catalogue = load_catalogue(settings.node_modules, settings.http_node_allow)
+    process = LocalProcess(settings, catalogue)
+    process.start()
+    return Parts(
+        sessions=process.database,
+        table=process.table,
+        listings=MemoryListingTable(process.database),
+        plans=process.plans,
+        catalogue=catalogue,
+        publisher=process.streams,
+        signals=process.streams,
+        dispatcher=process.dispatcher,
+        hub=process.hub,
+        health=LocalHealthCheck(),
+        end=process.end,
+    )
+
+
+def _answers(client: Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except RedisError:
+        return False
