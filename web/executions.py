@@ -64,6 +64,18 @@ def start(execution_id: str) -> Response:
     return answer(services().executions.start(execution_id, owner()), 202)
 
 
+@blueprint.post("/<execution_id>/recover")
+@takes(body=NoBody)
+@gives(shapes.Execution, 202)
+def recover(execution_id: str) -> Response:
+    """Take an execution from its owner; another goes on from the last checkpoint.
+
+    For an owner that hangs: what it still does changes nothing any more. It counts as no
+    failure. What is paused, or not started yet, stays so. 409 if the execution is final.
+    """
+    return answer(services().takeover.recover(execution_id, owner()), 202)
+
+
 @blueprint.get("/<execution_id>")
 @takes()
 @gives(shapes.Execution)

@@ -11,10 +11,12 @@ from redis import Redis, RedisError
 
 from app.config import Settings
 from app.executions.creation import KeyedCreation
+from app.executions.effects import Effects
 from app.executions.flows import FlowService
 from app.executions.listings import Listings
 from app.executions.plans import PlanCache
 from app.executions.service import Dispatcher, ExecutionService
+from app.executions.takeover import Takeover
 from app.executions.workers import WorkerDirectory
 from app.ids import id_source
 from app.local.listings import MemoryListingTable
@@ -29,6 +31,7 @@ from app.store.keys import KeyTable
 from app.store.listings import ListingTable
 from app.store.readiness import present_revision, wanted_revision
 from app.store.sessions import Sessions
+from app.store.takeovers import TakeoverTable
 from app.streams.client import connect
 from app.streams.hub import Hub
 from app.streams.protocol import Publisher, SignalBox
@@ -67,10 +70,12 @@ class Parts:
             fresh_id,
             start_ttl_ms=settings.start_signal_timeout_ms,
         )
+        effects = Effects(self.publisher, self.signals, self.dispatcher)
         return Services(
             flows=FlowService(FlowStore(self.sessions), self.catalogue, fresh_id),
             executions=executions,
             creation=KeyedCreation(executions, KeyTable(self.sessions)),
+            takeover=Takeover(executions, TakeoverTable(self.sessions), effects),
             listings=Listings(self.table, self.listings),
             workers=WorkerDirectory(self.table),
             catalogue=self.catalogue,

@@ -13,6 +13,7 @@ from app.executions.creation import KeyedCreation
 from app.executions.flows import FlowService
 from app.executions.listings import Listings
 from app.executions.service import ExecutionService
+from app.executions.takeover import Takeover
 from app.executions.workers import WorkerDirectory
 from app.nodes.spec import Catalogue
 
@@ -74,6 +75,7 @@ class Services:
     flows: FlowService
     executions: ExecutionService
     creation: KeyedCreation
+    takeover: Takeover
     listings: Listings
     workers: WorkerDirectory
     catalogue: Catalogue

@@ -65,6 +65,10 @@ class Executions:
         """Start an execution that was created without `autostart`."""
         return Execution.from_json(self._transport.post(f"{_path(execution_id)}/start", {}))
 
+    def recover(self, execution_id: str) -> Execution:
+        """Take an execution from its owner; another process goes on from the last checkpoint."""
+        return Execution.from_json(self._transport.post(f"{_path(execution_id)}/recover", {}))
+
     def get(self, execution_id: str) -> Execution:
         """Look at an execution; its outputs are there once it is completed."""
         return Execution.from_json(self._transport.get(_path(execution_id)))

@@ -67,6 +67,10 @@ class Dispatcher(Protocol):
         """Send the chain of each execution."""
         ...
 
+    def hint(self, execution_ids: Sequence[str]) -> None:
+        """Tell workers of executions that may be claimed, in the order of claiming."""
+        ...
+
 
 class ExecutionService:
     """The use cases of executions. Every method may raise StoreUnavailable."""

@@ -23,6 +23,7 @@ from app.local import (
     run_statements,
     step_statements,
     sweep_statements,
+    takeover_statements,
 )
 from app.local.guards import Guards
 from app.local.rows import Tables
@@ -45,6 +46,7 @@ HANDLERS: Mapping[str, Handler] = {
     **api_statements.HANDLERS,
     **key_statements.HANDLERS,
     **command_statements.HANDLERS,
+    **takeover_statements.HANDLERS,
 }
 
 

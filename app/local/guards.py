@@ -49,6 +49,10 @@ class Guards:
         """A sweep may take the execution from the owner of this epoch."""
         return self.holds(row, epoch) and row.status != "paused"
 
+    def may_take_over(self, row: ExecutionRow) -> bool:
+        """A caller may have an execution taken from its owner."""
+        return row.completed_at is None
+
     def may_renew(self, claim: ClaimRow, worker_id: str, epoch: int) -> bool:
         """A process may prolong its lease."""
         return claim.worker_id == worker_id and self.holds_claim(claim, epoch)

@@ -126,6 +126,7 @@ def fake_services(**replaced: Any) -> Services:
         "flows": FakeFlows(),
         "executions": FakeExecutions(),
         "creation": None,
+        "takeover": None,
         "listings": FakeListings(),
         "workers": FakeWorkers(),
         "catalogue": {"TextNode": text_node()},
