@@ -6,7 +6,7 @@ engine is always in the same state; so a crash is a restart with fewer checkpoin
 
 from __future__ import annotations
 
-from app.engine.engine import Engine, Start
+from app.engine.engine import Engine
 from app.engine.state import (
     Checkpoint,
     Completion,
@@ -14,6 +14,7 @@ from app.engine.state import (
     NodeFailure,
     NodeStatus,
     RunOptions,
+    Start,
     Verdict,
 )
 from app.engine.wiring import Wiring

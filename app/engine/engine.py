@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from heapq import heappop, heappush
 
 from app.engine.narrator import Narrator
 from app.engine.outputs import own_outputs, resolved_outputs
+from app.engine.queue import StartQueue
 from app.engine.state import (
     SETTLED,
     Checkpoint,
@@ -16,11 +15,11 @@ from app.engine.state import (
     NodeFailure,
     NodeStatus,
     RunOptions,
+    Start,
     Verdict,
 )
 from app.engine.wiring import Wiring
 from app.events.types import Event
-from app.flows.plan import PlanNode
 from app.values.copying import copy_value
 from app.values.merging import transfer
 from app.values.paths import format_path, get_path
@@ -35,14 +34,6 @@ from app.values.ports import (
 )
 
 _UNRESOLVED = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """The decision that a node starts now, as its `attempt`-th try (1, 2, …)."""
-
-    node: PlanNode
-    attempt: int
 
 
 class Engine:
@@ -71,8 +62,7 @@ class Engine:
         self._wiring = wiring
         self._options = options
         self._inputs = inputs or {}
-        self._ready: list[int] = []
-        self._interrupted: list[int] = []
+        self._queue = StartQueue(self.status)
         self._chosen = [_UNRESOLVED] * len(wiring.ports)
         self._open = list(wiring.port_edges)
         self._missing = list(wiring.missing)
@@ -84,7 +74,7 @@ class Engine:
         """Start a run that nothing has happened in yet."""
         self._tell.flow_started()
         self._open_run()
-        self._tell.initialized(sorted(self._ready))
+        self._tell.initialized(self._queue.ready)
 
     def restore(
         self,
@@ -149,24 +139,40 @@ class Engine:
 
     # -- advancing
 
+    def next_start(self) -> int | None:
+        """The node that `start_next` would start."""
+        is_free = len(self.running) < self._options.max_concurrency
+        return self._queue.first() if is_free and not self.unhandled else None
+
     def start_next(self) -> Start | None:
         """Start the first ready node in document order; None if none may start now.
 
         Interrupted ones go first: they held their places before the others were to start.
         """
-        if not self.can_start():
+        if self.next_start() is None:
             return None
-        if self._interrupted:
-            return self._start(heappop(self._interrupted), NodeStatus.EXECUTING)
-        node = heappop(self._ready)
+        node, was_interrupted = self._queue.take_first()
+        if was_interrupted:
+            return self._start(node, NodeStatus.EXECUTING)
         is_first = self.attempts[node] == 0
         return self._start(node, NodeStatus.INITIALIZED if is_first else NodeStatus.WAITING)
+
+    def withdraw(self, start: Start) -> None:
+        """Take back a start that was not granted, the latest first.
+
+        What was told of it is the caller's to forget.
+        """
+        node = start.node.index
+        self.running.discard(node)
+        self.attempts[node] -= 1
+        self.status[node] = NodeStatus.INITIALIZED
+        self._queue.add(node, interrupted=start.was_interrupted)
 
     def _start(self, node: int, told: NodeStatus) -> Start:
         self.attempts[node] += 1
         self.status[node] = NodeStatus.EXECUTING
         self.running.add(node)
-        start = Start(self.plan.nodes[node], self.attempts[node])
+        start = Start(self.plan.nodes[node], self.attempts[node], told is NodeStatus.EXECUTING)
         self._tell.started(node, told, start.attempt, self.chosen_edges(node))
         return start
 
@@ -203,13 +209,13 @@ class Engine:
         """Make a waiting node ready again: its time has come."""
         self.waiting.discard(node)
         self.status[node] = NodeStatus.INITIALIZED
-        heappush(self._ready, node)
+        self._queue.add(node)
 
     def interrupt(self, node: int) -> None:
         """Make a running node ready again whose process was lost: it starts anew."""
         self.running.discard(node)
         self.status[node] = NodeStatus.INITIALIZED
-        heappush(self._interrupted, node)
+        self._queue.add(node, interrupted=True)
 
     def verdict(self) -> Verdict | None:
         """How the run ends, once nothing runs and nothing more can start; else None.
@@ -220,7 +226,7 @@ class Engine:
             return None
         if self.unhandled:
             return self.unhandled
-        if self.waiting or self._has_ready():
+        if self.waiting or self._queue.first() is not None:
             return None
         self._skip_the_unfed()
         return Completion()
@@ -262,15 +268,11 @@ class Engine:
         """Tell the end of the flow and of the execution, which took `execution_ms`."""
         self._tell.concluded(verdict, execution_ms)
 
-    def can_start(self) -> bool:
-        """Whether `start_next` would give a node."""
-        free = len(self.running) < self._options.max_concurrency
-        return free and not self.unhandled and self._has_ready()
-
-    def _has_ready(self) -> bool:
-        while self._ready and self.status[self._ready[0]] is not NodeStatus.INITIALIZED:
-            heappop(self._ready)
-        return bool(self._interrupted or self._ready)
+    @property
+    def granted(self) -> dict[str, int]:
+        """The attempts of the nodes that were started and are not settled, by node id."""
+        started = (*self.running, *self._queue.interrupted)
+        return {self.plan.nodes[node].id: self.attempts[node] for node in started}
 
     # -- settling
 
@@ -339,7 +341,7 @@ class Engine:
         elif self._execute_value(node) is not True:
             self._skip(node, "__execute is not true")
         else:
-            heappush(self._ready, node)
+            self._queue.add(node)
 
     def _failed_transfer(self, node: int) -> int | None:
         for port in self._wiring.ports_of[node]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from app.errors import NodeError
+from app.flows.plan import PlanNode
 from app.values.ports import Value
 
 
@@ -53,6 +54,15 @@ def as_node_failure(error: BaseException) -> NodeFailure:
     if isinstance(error, NodeError):
         return NodeFailure(error.type, error.message)
     return NodeFailure(type(error).__name__, str(error) or type(error).__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """The decision that a node starts now, as its `attempt`-th try (1, 2, …)."""
+
+    node: PlanNode
+    attempt: int
+    was_interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

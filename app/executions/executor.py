@@ -98,7 +98,10 @@ class Executor:
                 return False
             run = SentRun(claimed, around, sent_at)
             with self._registered(run):
-                return run.drive()
+                held = run.drive()
+            if not held:
+                around.let_go(execution_id)
+            return held
 
     @contextmanager
     def _registered(self, run: Run | SentRun) -> Iterator[None]:
@@ -125,7 +128,8 @@ class Executor:
                 around.store.abandon(claimed.fence, self._worker_id, self._most_crashes)
             self._announce("ended", execution_id, end not in (RunEnd.LOST, None))
         if end is RunEnd.LOST:
-            _log.warning("execution %s belongs to another now", execution_id)
+            around.let_go(execution_id)
+            _log.warning("execution %s is no longer this process's", execution_id)
         return end
 
     def _claim(self, around: Surroundings, execution_id: str | None) -> Claimed | None:

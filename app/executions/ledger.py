@@ -9,9 +9,10 @@ from app.engine import Engine, Failure, NodeFailure, NodeStatus, Verdict
 from app.errors import NodeError, NonRetryableError
 from app.events.types import Event
 from app.events.wire import timestamp, to_json
+from app.executions.commands import Halt
 from app.executions.timers import Sleep
-from app.executions.writer import GATHER_LIVE_S, GATHER_PURE_S, Writer
-from app.store.records import CheckpointRow, Ending, Progress
+from app.executions.writer import GATHER_LIVE_S, GATHER_PURE_S, Outcome, Writer
+from app.store.records import CheckpointRow, Ending, Pausing, Progress
 from app.values.ports import Value
 
 
@@ -88,26 +89,39 @@ class Ledger:
         due_at = self.writer.due_at
         return self.is_urgent or (due_at is not None and due_at <= now)
 
-    def commit(self, ending: Ending | None = None) -> bool:
-        """Commit what is gathered, with the grants. False: the run is another's by now."""
+    def commit(
+        self,
+        mark: int | None = None,
+        ending: Ending | None = None,
+        pausing: Pausing | None = None,
+    ) -> Outcome:
+        """Commit what is gathered, with the grants; events from `mark` on are tentative."""
         engine = self.engine
-        nodes = engine.plan.nodes
-        grants = {nodes[node].id: engine.attempts[node] for node in engine.running}
         progress = Progress(engine.completed, engine.failed, engine.skipped)
-        held = self.writer.commit(to_json(grants).decode(), progress, ending)
-        self.is_urgent = False
-        if held and self.writer.written_at is not None:
-            for node in engine.running:
-                self._granted_at.setdefault(node, self.writer.written_at)
-        return held
+        grants = to_json(dict(engine.granted)).decode()
+        outcome = self.writer.commit(grants, progress, ending, pausing=pausing, mark=mark)
+        if outcome is Outcome.HELD:
+            self.is_urgent = False
+            if self.writer.written_at is not None:
+                for node in engine.running:
+                    self._granted_at.setdefault(node, self.writer.written_at)
+        return outcome
 
-    def conclude(self, verdict: Verdict, execution_ms: int) -> bool:
+    def conclude(self, verdict: Verdict, execution_ms: int) -> Outcome:
         """Commit the end of the run, which took `execution_ms`."""
+        self.gather()
+        mark = self.writer.mark
         self.engine.conclude(verdict, execution_ms)
         self.gather()
         if isinstance(verdict, Failure):
-            return self.commit(Ending("failed", verdict.error.message, verdict.node_id))
-        return self.commit(Ending("completed"))
+            return self.commit(mark, Ending("failed", verdict.error.message, verdict.node_id))
+        return self.commit(mark, Ending("completed"))
+
+    def pause(self, halt: Halt) -> Outcome:
+        """Commit that the run pauses."""
+        mark = self.writer.mark
+        self.writer.gather(halt.events, 0)
+        return self.commit(mark, pausing=halt.pausing)
 
     def _own(self, node: int) -> str:
         return to_json(self.engine.own_outputs(node)).decode()

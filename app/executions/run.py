@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable
 from enum import Enum
 from queue import Empty
 from typing import Any
 
 import orjson
 
-from app.engine import NodeFailure, Start
-from app.engine.retries import retry_delay_ms
-from app.engine.state import as_node_failure
+from app.engine import Start
 from app.errors import NodeTimeout, ValidationFailed
 from app.events.wire import to_json
 from app.executions import waiting
+from app.executions.commands import Commands
 from app.executions.ledger import Ledger
 from app.executions.opening import facts_of, limit_ms, refusal
 from app.executions.resuming import Resumption
-from app.executions.sent import SentSteps, events_of
-from app.executions.steps import Arrival, Disowned, Ended, Stale, Step, Told
+from app.executions.sent import SentSteps
+from app.executions.settlement import Settlement
+from app.executions.steps import (
+    Arrival,
+    Commanded,
+    Disowned,
+    Ended,
+    Stale,
+    Step,
+    Told,
+    begins_until,
+)
 from app.executions.surroundings import Surroundings
-from app.executions.timers import Sleep, Timers, Wait
-from app.executions.writer import GATHER_LIVE_S, Writer, insist
-from app.nodes.timer import Sleeping
+from app.executions.timers import Timers, Wait
+from app.executions.writer import GATHER_LIVE_S, Outcome, Writer, insist
 from app.store.records import Claimed, Ending, Parked, Progress, Woken
 from app.values.ports import Value
 
@@ -42,6 +49,7 @@ class RunEnd(Enum):
 
     FINISHED = "finished"
     PARKED = "parked"
+    PAUSED = "paused"
     RELEASED = "released"
     LOST = "lost"
 
@@ -64,7 +72,12 @@ class Run:
             claimed.writes,
             clock=around.clock,
             pause=around.pause,
+            request=claimed.request,
         )
+        self._commands = Commands(
+            self._writer, self._options["breakpoints"], claimed.breakpoints_hit or ()
+        )
+        self._is_lost = False
         self._facts = facts_of(claimed)
         self._sent = SentSteps()
         self._timers = Timers()
@@ -77,7 +90,10 @@ class Run:
             self._ledger = self._resume()
         except ValidationFailed as error:
             return self._refuse(error)
+        self._settlement = Settlement(self._ledger, self._timers, self._around)
         self._take_results()
+        # What is due already counts as ready for the step that was requested.
+        self._fire_timers()
         while True:
             end = self._advance()
             if end is not None:
@@ -93,29 +109,45 @@ class Run:
         """Say, from any thread, that the lease was not renewed."""
         self.inbox.put(Disowned())
 
-    def confirm(self, sent_at: float) -> None:
-        """Say, from any thread, that a renewal sent at `sent_at` found the fence to hold."""
+    def alert(self) -> None:
+        """Say, from any thread, that a command came."""
+        self.inbox.put(Commanded())
+
+    def confirm(self, sent_at: float, requested: str | None) -> None:
+        """Say, from any thread, what a renewal sent at `sent_at` found: that the fence holds."""
         self._writer.confirmed_at = max(self._writer.confirmed_at, sent_at)
+        known = self._writer.request
+        if requested != (known.command if known else None):
+            self.alert()
 
     def _refuse(self, error: ValidationFailed) -> RunEnd:
         """Fail an execution whose flow can't run here any more."""
         message, events = refusal(error, self._elapsed_ms())
         self._writer.gather(events, 0)
-        held = self._writer.commit("{}", Progress(), Ending("failed", message))
-        return RunEnd.FINISHED if held else RunEnd.LOST
+        outcome = self._writer.commit("{}", Progress(), Ending("failed", message))
+        return RunEnd.FINISHED if outcome is Outcome.HELD else RunEnd.LOST
 
     # -- one boundary
 
     def _advance(self) -> RunEnd | None:
-        ledger = self._ledger
-        starts = self._take_starts()
-        verdict = ledger.engine.verdict() if not starts else None
-        if verdict is not None:
-            held = self._settle_sent(ledger.conclude(verdict, self._elapsed_ms()))
-            return RunEnd.FINISHED if held else RunEnd.LOST
-        ledger.gather()
-        if self._must_commit(starts) and not self._commit():
+        while (end := self._cross()) is Outcome.AGAIN:
+            pass
+        return RunEnd.LOST if isinstance(end, Outcome) else end
+
+    def _cross(self) -> RunEnd | Outcome | None:
+        """Cross one boundary; AGAIN where it is to be decided anew."""
+        if self._is_lost:
             return RunEnd.LOST
+        ledger = self._ledger
+        ledger.gather()
+        mark = self._writer.mark
+        starts = self._take_starts()
+        if not starts and (end := self._conclude()) is not None:
+            return end
+        ledger.gather()
+        if self._must_commit(starts) and (outcome := self._commit(mark)) is not Outcome.HELD:
+            self._commands.take_back(ledger.engine, starts)
+            return outcome
         if self._around.send is not None:
             return self._send(starts) or self._settle_down()
         for start in starts:
@@ -125,10 +157,20 @@ class Run:
     def _take_starts(self) -> list[Start]:
         if self._around.is_draining():
             return []
-        starts = []
-        while (start := self._ledger.engine.start_next()) is not None:
-            starts.append(start)
-        return starts
+        return self._commands.take_starts(self._ledger.engine)
+
+    def _conclude(self) -> RunEnd | Outcome | None:
+        """End the run, or pause it, where nothing is left to do before."""
+        ledger = self._ledger
+        verdict = None if self._commands.pauses_first else ledger.engine.verdict()
+        if verdict is not None:
+            outcome = self._settle_sent(ledger.conclude(verdict, self._elapsed_ms()))
+            return RunEnd.FINISHED if outcome is Outcome.HELD else outcome
+        halt = self._commands.halt(ledger.engine)
+        if halt is None:
+            return None
+        outcome = ledger.pause(halt)
+        return RunEnd.PAUSED if outcome is Outcome.HELD else outcome
 
     def _must_commit(self, starts: list[Start]) -> bool:
         is_granting = self._around.send is not None and starts
@@ -136,14 +178,14 @@ class Run:
             return True
         return self._ledger.is_due(self._clock())
 
-    def _commit(self) -> bool:
-        return self._settle_sent(self._ledger.commit())
+    def _commit(self, mark: int | None = None) -> Outcome:
+        return self._settle_sent(self._ledger.commit(mark))
 
-    def _settle_sent(self, held: bool) -> bool:
+    def _settle_sent(self, outcome: Outcome) -> Outcome:
         """Forget the sent steps whose results were just committed, if they were."""
-        if held and (done := self._sent.take_done()):
+        if outcome is Outcome.HELD and (done := self._sent.take_done()):
             self._insist(lambda: self._around.store.drop_steps(self.fence, done))
-        return held
+        return outcome
 
     def _launch(self, start: Start) -> None:
         node = start.node.index
@@ -153,7 +195,7 @@ class Run:
             inputs=self._ledger.engine.inputs(node),
             inbox=self.inbox,
             clock=self._clock,
-            fresh_until=self._writer.confirmed_at + self._around.lease_s / 2,
+            fresh_until=self._fresh_until(),
             cancelled=self._around.flag(),
         )
         self._steps[node] = step
@@ -166,7 +208,7 @@ class Run:
 
     # -- nothing runs
 
-    def _settle_down(self) -> RunEnd | None:
+    def _settle_down(self) -> RunEnd | Outcome | None:
         """Wait where a wait is short, else give the execution up."""
         if self._around.is_draining():
             return self._release()
@@ -176,13 +218,13 @@ class Run:
         return self._park(wait)
 
     def _release(self) -> RunEnd:
-        if not self._writer.is_empty and not self._commit():
+        if not self._writer.is_empty and self._commit() is Outcome.LOST:
             return RunEnd.LOST
         self._insist(lambda: self._around.store.release(self.fence))
         return RunEnd.RELEASED
 
-    def _park(self, wait: Wait | None) -> RunEnd | None:
-        if not self._writer.is_empty and not self._commit():
+    def _park(self, wait: Wait | None) -> RunEnd | Outcome:
+        if not self._writer.is_empty and self._commit() is Outcome.LOST:
             return RunEnd.LOST
         until = wait.at if wait else None
         reason = to_json(self._waiting(wait)).decode()
@@ -196,10 +238,10 @@ class Run:
                 return RunEnd.PARKED
             case Woken(wake):
                 self._wake = wake
+                self._hear()
                 self._read_results()
-                # What arrived is decided on at once, and if it was nothing the run parks anew.
-                self._writer.hurry(0)
-                return None
+                # If what arrived was nothing, the run parks anew.
+                return Outcome.AGAIN
             case _:
                 return RunEnd.LOST
 
@@ -238,18 +280,8 @@ class Run:
     def _take_results(self) -> None:
         """Turn the results that were handed in into checkpoints, and forget their steps."""
         for node_id, result in self._sent.take_results():
-            self._on_result(self._ledger.engine.plan.index_of[node_id], result)
-
-    def _on_result(self, node: int, result: Mapping[str, Any]) -> None:
-        self._ledger.note(events_of(result))
-        took_ms, error = result["executionMs"], result.get("error")
-        if "sleep" in result:
-            self._on_asleep(node, Sleep(*result["sleep"]), took_ms)
-        elif error is None:
-            self._on_completed(node, result["outputs"], took_ms)
-        else:
-            failure = NodeFailure(error["type"], error["message"])
-            self._on_failed(node, failure, result.get("retryDelayMs"), took_ms)
+            self._commands.count_step()
+            self._settlement.take(self._ledger.engine.plan.index_of[node_id], result)
 
     # -- arrivals
 
@@ -287,8 +319,8 @@ class Run:
                 self._ledger.note([event])
             case Stale(node, attempt) if self._is_current(node, attempt):
                 self._on_stale(node)
-            case Disowned():
-                self._on_disowned()
+            case Disowned() | Commanded():
+                self._hear()
             case _:
                 # From an attempt that was given up: its result counts no more.
                 pass
@@ -300,64 +332,26 @@ class Run:
     def _on_ended(self, ended: Ended) -> None:
         step = self._steps.pop(ended.node)
         if ended.error is not None:
-            self._on_raised(step, ended.error, ended.execution_ms)
+            self._settlement.raised(step.start, ended.error, ended.execution_ms)
         else:
-            self._on_completed(ended.node, ended.outputs or {}, ended.execution_ms)
-
-    def _on_completed(self, node: int, outputs: Mapping[str, Value], took_ms: int) -> None:
-        oversize = self._ledger.oversize(outputs)
-        if oversize is None:
-            self._ledger.complete(node, outputs, took_ms)
-        else:
-            self._ledger.fail(node, as_node_failure(oversize), took_ms)
-
-    def _on_raised(self, step: Step, error: BaseException, took_ms: int) -> None:
-        node = step.start.node
-        if isinstance(error, Sleeping):
-            self._on_asleep(node.index, Sleep(error.delay_ms, error.port), took_ms)
-            return
-        delay_ms = retry_delay_ms(node, step.attempt, error)
-        self._on_failed(node.index, as_node_failure(error), delay_ms, took_ms)
-
-    def _on_asleep(self, node: int, sleep: Sleep, took_ms: int) -> None:
-        self._ledger.sleep(node, sleep, took_ms, self._set_timer(node, sleep.ms, sleep))
-
-    def _on_failed(
-        self, node: int, failure: NodeFailure, delay_ms: int | None, took_ms: int
-    ) -> None:
-        if delay_ms is None:
-            self._ledger.fail(node, failure, took_ms)
-            return
-        self._ledger.defer(node, failure, took_ms, self._set_timer(node, delay_ms))
-
-    def _set_timer(self, node: int, delay_ms: int, sleep: Sleep | None = None) -> datetime:
-        """Have a node go on after so many milliseconds; gives the store's time of that."""
-        at: datetime = self._insist(self._around.store.now) + timedelta(milliseconds=delay_ms)
-        wait = Wait(self._clock() + delay_ms / 1000, at, node, sleep)
-        self._timers.wait(wait, self._ledger.engine.attempts[node])
-        return at
+            self._settlement.completed(ended.node, ended.outputs or {}, ended.execution_ms)
 
     def _on_stale(self, node: int) -> None:
         """A step was held up before it began: ask whether the run is still ours."""
-        asked_at = 0.0
-
-        def ask() -> bool:
-            nonlocal asked_at
-            asked_at = self._clock()
-            return self._around.store.holds(self.fence)
-
-        if self._insist(ask):
+        self._hear()
+        if not self._is_lost:
             step = self._steps[node]
-            step.fresh_until = asked_at + self._around.lease_s / 2
+            step.fresh_until = self._fresh_until()
             self._around.launch(step)
-        else:
-            self._on_disowned()
 
-    def _on_disowned(self) -> None:
-        """The lease was not renewed. If that is so, the next guard ends the run: go there."""
-        if not self._insist(lambda: self._around.store.holds(self.fence)):
+    def _fresh_until(self) -> float:
+        return begins_until(self._writer.confirmed_at, self._around.lease_s)
+
+    def _hear(self) -> None:
+        """Ask what is requested; where the run is not ours any more, it ends here at once."""
+        if not self._writer.hear():
+            self._is_lost = True
             self._cancel_all()
-            self._ledger.is_urgent = True
 
     def _fire_timers(self) -> None:
         engine = self._ledger.engine
@@ -365,21 +359,15 @@ class Run:
             if self._is_current(node, attempt):
                 self._time_out(node)
             elif engine.attempts[node] == attempt and (wait := self._timers.take_wait(node)):
-                self._on_due(wait)
-
-    def _on_due(self, wait: Wait) -> None:
-        if wait.sleep is None:
-            self._ledger.engine.retry(wait.node)
-            return
-        late_ms = max(0, round((self._clock() - wait.due) * 1000))
-        self._ledger.awake(wait.node, wait.sleep, wait.sleep.ms + late_ms)
+                self._settlement.due(wait)
 
     def _time_out(self, node: int) -> None:
         """Give an attempt up, whatever its thread does; what it hands in later is dropped."""
         step = self._steps.pop(node)
         step.cancel(timed_out=True)
         allowed_ms = limit_ms(step.start.node.timeout_ms, self._options)
-        self._on_raised(step, NodeTimeout(f"not done within {allowed_ms} ms"), allowed_ms)
+        error = NodeTimeout(f"not done within {allowed_ms} ms")
+        self._settlement.raised(step.start, error, allowed_ms)
 
     def _cancel_all(self) -> None:
         for step in self._steps.values():

@@ -15,7 +15,7 @@ from app.errors import NodeTimeout, StoreUnavailable, ValidationFailed
 from app.events.types import Event, EventType
 from app.events.wire import from_json, to_json
 from app.executions.opening import facts_of, limit_ms, new_engine, restore
-from app.executions.steps import Disowned, Ended, Stale, Step, Told
+from app.executions.steps import Commanded, Disowned, Ended, Stale, Step, Told, begins_until
 from app.executions.surroundings import Surroundings
 from app.executions.writer import insist
 from app.nodes.timer import Sleeping
@@ -44,7 +44,11 @@ class SentRun:
         self._confirmed_at = sent_at
         self._events: list[Event] = []
 
-    def confirm(self, sent_at: float) -> None:
+    def alert(self) -> None:
+        """Say, from any thread, that a command came for the execution."""
+        self.inbox.put(Commanded())
+
+    def confirm(self, sent_at: float, _requested: str | None) -> None:
         """Say, from any thread, that a renewal sent at `sent_at` found the claim to hold."""
         self._confirmed_at = max(self._confirmed_at, sent_at)
 
@@ -78,7 +82,7 @@ class SentRun:
             inputs=engine.inputs(node.index),
             inbox=self.inbox,
             clock=self._around.clock,
-            fresh_until=self._confirmed_at + self._around.lease_s / 2,
+            fresh_until=begins_until(self._confirmed_at, self._around.lease_s),
             cancelled=self._around.flag(),
         )
 
@@ -107,11 +111,26 @@ class SentRun:
                     return self._result({"sleep": planned, "executionMs": took_ms})
                 case Ended(error=failure, execution_ms=took_ms) if failure is not None:
                     return self._result(_failed(failure, took_ms, step))
-                case Stale() | Disowned():
-                    # Held up for long: another may have been sent this step. It is released
-                    # by the next renewal, if it is still ours.
+                case Stale() | Disowned() | Commanded() if not self._is_ours():
                     step.cancel(timed_out=False)
                     return None
+                case Stale():
+                    step.fresh_until = begins_until(self._confirmed_at, self._around.lease_s)
+                    self._around.launch(step)
+
+    def _is_ours(self) -> bool:
+        """Ask whether the step is still to be run: not stopped, not another's."""
+        sent_at = 0.0
+
+        def ask() -> bool:
+            nonlocal sent_at
+            sent_at = self._around.clock()
+            return self._around.store.holds(self.fence)
+
+        held: bool = self._insist(ask)
+        if held:
+            self._confirmed_at = max(self._confirmed_at, sent_at)
+        return held
 
     def _result(self, result: dict[str, Value]) -> dict[str, Value]:
         told = [[str(event.type), event.data] for event in self._events]

@@ -7,13 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from app.engine.engine import Start
+from app.engine import Start
 from app.errors import NodeCancelled, NodeTimeout
 from app.events.types import Event, EventType
 from app.logs import bound
 from app.nodes.invoke import run_node_function
 from app.nodes.spec import Cancellation
 from app.values.ports import PortConfig, Value
+
+#: A node begins within so long (s) after its run was last known to be its process's; else the
+#: store is asked first. So none begins long after a stop, for whose effect callers wait 0.1 s.
+BEGINS_WITHIN_S = 0.15
 
 #: The longest that `ctx.sleep` waits in place, in milliseconds.
 MAX_SLEEP_MS = 1000
@@ -56,8 +60,13 @@ class Disowned:
     """The lease was not renewed: the execution belongs to another, or is final."""
 
 
+@dataclass(frozen=True, slots=True)
+class Commanded:
+    """Something is requested of the run, or was withdrawn, or it is stopped: it is to ask."""
+
+
 #: What can arrive in a run's inbox.
-Arrival = Ended | Told | Stale | Disowned
+Arrival = Ended | Told | Stale | Disowned | Commanded
 
 
 class Inbox(Protocol):
@@ -86,6 +95,11 @@ class Flag(Cancellation, Protocol):
     def set(self) -> None:
         """Tell it, and whoever waits."""
         ...
+
+
+def begins_until(confirmed_at: float, lease_s: float) -> float:
+    """Until when a node may begin without asking: well within the lease."""
+    return confirmed_at + min(lease_s / 2, BEGINS_WITHIN_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +207,9 @@ class Step:
         """
         node, attempt = self.start.node.index, self.start.attempt
         begun = self.clock()
+        if self.cancelled.is_set():
+            # Given up before it began: nobody waits for it any more.
+            return
         if begun > self.fresh_until:
             self.inbox.put(Stale(node, attempt))
             return

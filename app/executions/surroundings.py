@@ -23,7 +23,8 @@ class Surroundings:
     `clock` is monotonic, in seconds; `launch` runs a step in a thread of its own; `send`, if
     steps are sent as messages, sends them; `linger` waits a moment for an execution that is
     offered to whoever is awake; `is_draining` says that the process is to end: no node starts
-    any more. `mailbox` and `flag` make what threads hand each other things with.
+    any more; `let_go` hears of an execution that was taken from this process, once nothing of it
+    begins here any more. `mailbox` and `flag` make what threads hand each other things with.
     """
 
     store: RunStore
@@ -37,5 +38,6 @@ class Surroundings:
     is_draining: Callable[[], bool]
     send: SendSteps | None = None
     linger: Callable[[], str | None] = lambda: None
+    let_go: Callable[[str], object] = lambda _: None
     mailbox: Callable[[], Mailbox] = SimpleQueue
     flag: Callable[[], Flag] = Event

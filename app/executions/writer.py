@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from enum import Enum
 from typing import TypeVar
 
 from app.errors import StoreUnavailable
@@ -16,8 +17,10 @@ from app.store.records import (
     CheckpointRow,
     Ending,
     Fence,
+    Pausing,
     Progress,
     Recalled,
+    Request,
     Void,
     Written,
 )
@@ -39,6 +42,18 @@ Publish = Callable[[str, int, Sequence[bytes]], object]
 Pause = Callable[[float], object]
 
 
+class Outcome(Enum):
+    """What came of a commit.
+
+    AGAIN: nothing was written, because something else is requested than was known; what was
+    tentative is dropped, and it is to be decided anew.
+    """
+
+    HELD = "held"
+    AGAIN = "again"
+    LOST = "lost"
+
+
 class Writer:
     """Writes for one claimed execution, from one thread."""
 
@@ -51,6 +66,7 @@ class Writer:
         *,
         clock: Callable[[], float],
         pause: Pause,
+        request: Request | None = None,
     ) -> None:
         self.fence = fence
         self.writes = writes
@@ -60,6 +76,8 @@ class Writer:
         self.written_at: datetime | None = None
         #: When what is gathered must be written (on `clock`); None while nothing is.
         self.due_at: float | None = None
+        #: The command that is requested of this run, as far as it knows.
+        self.request = request
         self._store = store
         self._publish = publish
         self._clock = clock
@@ -71,6 +89,11 @@ class Writer:
     def is_empty(self) -> bool:
         """Whether nothing is gathered."""
         return not self._events and not self._checkpoints
+
+    @property
+    def mark(self) -> int:
+        """The place behind what is gathered: what is told from here on may be tentative."""
+        return len(self._events)
 
     def gather(self, events: Iterable[Event], within_s: float) -> None:
         """Add events, to be written within so many seconds."""
@@ -93,21 +116,57 @@ class Writer:
         due_at = self._clock() + within_s
         self.due_at = due_at if self.due_at is None else min(self.due_at, due_at)
 
-    def commit(self, grants: str, progress: Progress, ending: Ending | None = None) -> bool:
-        """Write what is gathered and publish it. False: this process doesn't own the run.
+    def commit(
+        self,
+        grants: str,
+        progress: Progress,
+        ending: Ending | None = None,
+        *,
+        pausing: Pausing | None = None,
+        mark: int | None = None,
+    ) -> Outcome:
+        """Write what is gathered and publish it.
 
-        Waits for a store that is away: nothing runs on without its checkpoint.
+        Events from `mark` on are tentative: a command that was not known of drops them. Waits
+        for a store that is away: nothing runs on without its checkpoint.
         """
-        boundary = Boundary(self._events, self._checkpoints, grants, progress, ending)
-        outcome = self._write(boundary)
+        while True:
+            known = self.request.command if self.request else None
+            boundary = Boundary(
+                self._events, self._checkpoints, grants, progress, ending, pausing, known
+            )
+            match self._write(boundary):
+                case Written(first_index, at):
+                    break
+                case Void():
+                    return Outcome.LOST
+                case Recalled(request):
+                    self.request = request
+            if mark is not None and mark < len(self._events):
+                del self._events[mark:]
+                return Outcome.AGAIN
         self._events, self._checkpoints, self.due_at = [], [], None
-        if isinstance(outcome, Void | Recalled):
-            return False
         self.writes += 1
-        self.written_at = outcome.at
+        self.written_at = at
         execution_id = self.fence.execution_id
-        lines = envelopes(execution_id, outcome.first_index, outcome.at, boundary.events)
-        self._publish(execution_id, outcome.first_index, lines)
+        lines = envelopes(execution_id, first_index, at, boundary.events)
+        self._publish(execution_id, first_index, lines)
+        return Outcome.HELD
+
+    def hear(self) -> bool:
+        """Ask what is requested of this run; False: this process doesn't own it any more."""
+        sent_at = 0.0
+
+        def ask() -> Request | Void | None:
+            nonlocal sent_at
+            sent_at = self._clock()
+            return self._store.requested(self.fence)
+
+        answer = insist(ask, self._pause)
+        if isinstance(answer, Void):
+            return False
+        self.confirmed_at = max(self.confirmed_at, sent_at)
+        self.request = answer
         return True
 
     def _write(self, boundary: Boundary) -> Written | Void | Recalled:

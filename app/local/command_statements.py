@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +15,8 @@ from app.store import ending_statements as endings
 
 def _is_free(turn: Turn, row: ExecutionRow) -> bool:
     """Nobody writes for the execution, and no node of it runs."""
-    has_steps = any(turn.tables.claims.get(row.id, {}))
+    granted = json.loads(row.grants or "{}")
+    has_steps = any(node in granted for node in turn.tables.claims.get(row.id, {}))
     return row.processing_worker_id is None and not has_steps
 
 
@@ -123,19 +125,12 @@ def _end_one(
     row.completed_at = row.updated_at = turn.at_ms
     row.requested = row.requested_reason = row.waiting = row.runnable_at = row.wake_at = None
     turn.release_claim(row.id)
-    owners = _drop_steps(turn, row.id)
+    owners = turn.drop_steps(row.id)
     if row.processing_worker_id is not None:
         owners.append(row.processing_worker_id)
     ms = max(0, whole_ms(row.updated_at - row.started_at)) if row.started_at else 0
     first, at, types, data = _tell(turn, row, *_last_events(status, message, error_type, ms))
     return row.id, first, at, types, data, owners
-
-
-def _drop_steps(turn: Turn, execution: str) -> list[str]:
-    """Void the sent steps of an execution; gives who runs them."""
-    claims = turn.tables.claims.get(execution, {})
-    steps = [claims.pop(node) for node in list(claims) if node]
-    return sorted({step.worker_id for step in steps if step.status == "active"})
 
 
 def _last_events(

@@ -150,6 +150,7 @@ def write_commanded(turn: Turn, execution: str, epoch: int, writes: int, *what: 
         return written
     row.requested = row.requested_reason = None
     turn.release_claim(execution)
+    turn.drop_steps(execution)
     if status != "paused":
         row.completed_at = at
         return written

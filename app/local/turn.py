@@ -65,6 +65,12 @@ class Turn:
         if (claim := self.claim(execution_id, "")) is not None:
             claim.status, claim.expires_at = "released", None
 
+    def drop_steps(self, execution_id: str) -> list[str]:
+        """Forget the sent steps of an execution; gives who runs them."""
+        claims = self.tables.claims.get(execution_id, {})
+        steps = [claims.pop(node) for node in list(claims) if node]
+        return sorted({step.worker_id for step in steps if step.status == "active"})
+
     def tell(self, row: ExecutionRow, types: list[str], data: str, at: datetime) -> EventBatchRow:
         """Append events to an execution's log; `data` is the text of a JSON array."""
         row.last_event_index += len(types)

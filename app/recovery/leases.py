@@ -20,8 +20,8 @@ class Leaseholder(Protocol):
 
     fence: Fence
 
-    def confirm(self, sent_at: float) -> None:
-        """A renewal that was sent at `sent_at` found the fence to hold."""
+    def confirm(self, sent_at: float, requested: str | None) -> None:
+        """A renewal that was sent at `sent_at` found the fence to hold, and this requested."""
         ...
 
     def disown(self) -> None:
@@ -86,10 +86,10 @@ class LeaseKeeper:
             self._is_told = True
         runs = {run.fence: run for run in self._running()}
         sent_at = self._clock()
-        held = {renewed.fence for renewed in self._store.renew(list(runs))}
+        held = {each.fence: each.requested for each in self._store.renew(list(runs))}
         for fence, run in runs.items():
             if fence in held:
-                run.confirm(sent_at)
+                run.confirm(sent_at, held[fence])
             else:
                 run.disown()
         self._store.release_strays(list(runs))

@@ -9,11 +9,13 @@ from __future__ import annotations
 from app.store.database import Statement
 from app.store.run_statements import waiting_from_now
 
-#: Nobody writes for the execution, and no node of it runs.
+#: Nobody writes for the execution, and no node of it runs. (What is left of a sent step once
+#: its checkpoint is written is granted no more.)
 _IS_FREE = """
     processing_worker_id IS NULL AND NOT EXISTS (
         SELECT 1 FROM chaingraph_execution_claims AS c
-        WHERE c.execution_id = chaingraph_executions.id AND c.node_id <> '')
+        WHERE c.execution_id = chaingraph_executions.id AND c.node_id <> ''
+            AND chaingraph_executions.grants ->> c.node_id IS NOT NULL)
 """
 
 _TOLD = """

@@ -34,6 +34,14 @@ class Fence:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """What is requested of an execution's owner: `pause` or `step`, with the reason given."""
+
+    command: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Claimed:
     """An execution that this process owns from now on, as its row was at the claim."""
 
@@ -54,6 +62,13 @@ class Claimed:
     requested: str | None = None
     requested_reason: str | None = None
     breakpoints_hit: Sequence[str] | None = None
+
+    @property
+    def request(self) -> Request | None:
+        """The command that was requested of the owner when it was claimed."""
+        if self.requested is None:
+            return None
+        return Request(self.requested, self.requested_reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +109,6 @@ class Ending:
     status: str
     error_message: str | None = None
     error_node_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is requested of an execution's owner: `pause` or `step`, with the reason given."""
-
-    command: str
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,8 @@ REFINISH = _finish("rewrite_end", _REPLACE)
 _DETAIL = "CASE WHEN $25 IS NULL THEN '{}'::json ELSE json_build_object('nodeId', $25) END"
 
 #: (…, known command, status, error message, error node, waiting for, breakpoint): a boundary of
-#: a run that knows of a command, or that pauses. A command is used up by the pause or the end.
+#: a run that knows of a command, or that pauses. A command is used up by the pause or the end, and
+#: what is left of sent steps is forgotten with it: none is under way then.
 COMMANDED = Statement(
     "write_commanded",
     _WRITE_TYPES + ", text, text, text, text, text, text",
@@ -198,6 +199,9 @@ COMMANDED = Statement(
         SET status = 'released', expires_at = NULL
         FROM guard WHERE execution_id = $1 AND node_id = ''
             AND chaingraph_execution_claims.epoch = $2 AND $21 <> 'running'
+    ), forgotten AS (
+        DELETE FROM chaingraph_execution_claims
+        USING guard WHERE execution_id = $1 AND node_id <> '' AND $21 <> 'running'
     )""",
     ),
 )

@@ -12,7 +12,7 @@ from app.executions.executor import Executor
 from app.executions.run import RunEnd
 from app.executions.steps import Step
 from app.nodes.sdk import NodeContext
-from app.store.records import Fence
+from app.store.records import Fence, Request, Void
 from tests.integration.executions.losing import Gate, recover, stuck_at
 from tests.integration.executions.nodes import effect, node_that
 from tests.integration.executions.process import (
@@ -251,8 +251,8 @@ def test_a_reply_that_took_long_is_as_old_as_its_question(world: PgWorld, proces
     now = [0.0]
 
     class SlowReplies(CountingStore):
-        def holds(self, fence: Fence) -> bool:
-            answer = self.store.holds(fence)
+        def requested(self, fence: Fence) -> Request | Void | None:
+            answer = self.store.requested(fence)
             now[0] += LEASE_MS / 1000
             return answer
 

@@ -137,12 +137,22 @@ def test_a_pause_waits_for_sent_steps(
     commands: CommandStore, store: RunStore, world: World, claimed: Claimed
 ) -> None:
     execution = claimed.fence.execution_id
+    write(store, claimed, 1, boundary("node:started", grants='{"a":1}'))
     assert store.post_steps(claimed.fence, {"a": 1})
-    store.park(claimed.fence, 1, claimed.wake, '{"for":"worker"}', None)
+    store.park(claimed.fence, 2, claimed.wake, '{"for":"worker"}', None)
 
     assert commands.pause(execution, "why") == Effect(execution, None, [])
 
     assert (world.row(execution).status, world.row(execution).requested) == ("running", "pause")
+
+
+def test_what_is_left_of_a_sent_step_holds_no_pause_up(
+    commands: CommandStore, store: RunStore, world: World, claimed: Claimed
+) -> None:
+    store.post_steps(claimed.fence, {"a": 1})
+    store.park(claimed.fence, 1, claimed.wake, '{"for":"retry"}', None)
+
+    assert types(commands.pause(claimed.fence.execution_id, "why"))[0][0] == "flow:paused"
 
 
 @pytest.mark.parametrize("start", [True, False])
@@ -205,8 +215,9 @@ def test_what_is_withdrawn_while_nobody_owns_is_looked_at_again(
     commands: CommandStore, store: RunStore, world: World, claimed: Claimed
 ) -> None:
     execution = claimed.fence.execution_id
+    write(store, claimed, 1, boundary("node:started", grants='{"a":1}'))
     store.post_steps(claimed.fence, {"a": 1})
-    store.park(claimed.fence, 1, claimed.wake, '{"for":"worker"}', None)
+    store.park(claimed.fence, 2, claimed.wake, '{"for":"worker"}', None)
     commands.pause(execution, "why")
 
     assert commands.resume(execution) == Effect(execution, None, [])

@@ -9,7 +9,7 @@ import pytest
 
 from app.errors import StoreUnavailable
 from app.events.types import Event, EventType
-from app.executions.writer import Writer
+from app.executions.writer import Outcome, Writer
 from app.store.database import Database
 from app.store.records import Boundary, Claimed, Ending, Progress, Void, Written
 from app.store.runs import PgRunStore
@@ -221,7 +221,7 @@ def test_a_writer_commits_once_and_tells_once_what_is_lost_on_its_way(
     writer.add(checkpoint())
     getattr(cable, loss)("EXECUTE write_")
 
-    assert writer.commit("{}", Progress(completed=1), ending)
+    assert writer.commit("{}", Progress(completed=1), ending) is Outcome.HELD
 
     assert cable.losses == 1
     assert told.batches == [(1, 2)]
@@ -244,6 +244,6 @@ def test_a_writer_tells_nothing_of_a_lost_write_once_another_has_the_run(
     writer.gather([Event(EventType.NODE_STARTED, {"nodeId": "a"})], 0)
     cable.cut()
 
-    assert not writer.commit("{}", Progress())
+    assert writer.commit("{}", Progress()) is Outcome.LOST
     assert told.batches == []
     assert len(pg.events(claimed.fence.execution_id)) == 2

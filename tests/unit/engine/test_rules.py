@@ -394,7 +394,7 @@ def test_a_restored_sleep_waits_on() -> None:
     engine = engine_of(["n"])
     engine.restore([Checkpoint("n", NodeStatus.WAITING, 1)], {})
 
-    assert (engine.waiting, engine.can_start(), engine.verdict()) == ({0}, False, None)
+    assert (engine.waiting, engine.next_start(), engine.verdict()) == ({0}, None, None)
     engine.complete(0, {}, 5)
     assert engine.verdict() == Completion()
 
@@ -430,7 +430,7 @@ def test_ready_nodes_start_in_document_order() -> None:
 def test_no_more_nodes_run_at_once_than_allowed(limit: int) -> None:
     run = Run([f"n{number}" for number in range(5)], options=RunOptions(max_concurrency=limit))
     assert len(run.start()) == limit
-    assert not run.engine.can_start()
+    assert run.engine.next_start() is None
     while run.engine.running:
         run.complete(run.engine.plan.nodes[min(run.engine.running)].id)
         assert len(run.engine.running) <= limit

@@ -19,6 +19,7 @@ from app.store.records import Boundary, Claimed, Ending, Fence, Void, Written
 OPTIONS = json.dumps(
     {
         "execution": {"maxConcurrency": 1, "nodeTimeoutMs": 1000, "onNodeError": "fail"},
+        "breakpoints": [],
         "debug": False,
     }
 )

@@ -9,6 +9,7 @@ import pytest
 
 from app.executions.executor import Executor
 from app.executions.plans import PlanCache
+from app.executions.steps import BEGINS_WITHIN_S
 from app.executions.surroundings import Surroundings
 from app.nodes.registry import builtin_catalogue
 from app.nodes.sdk import spec_of
@@ -23,10 +24,11 @@ DOCUMENT = json.dumps(
 
 
 class Store:
-    """Gives one step, `delay_s` after it was asked."""
+    """Gives one step, `delay_s` after it was asked; `is_held` is whether it stays its claimer's."""
 
-    def __init__(self, delay_s: float) -> None:
+    def __init__(self, delay_s: float, is_held: bool) -> None:
         self.now = 0.0
+        self._is_held = is_held
         self.handed_in: list[str] = []
         self._delay_s = delay_s
 
@@ -35,6 +37,9 @@ class Store:
         fence = Fence("EX1", 1, "a")
         options = json.dumps(OPTIONS)
         return ClaimedStep(fence, 1, "V2", 1, "local", "EX1", None, options, None, None)
+
+    def holds(self, _: Fence) -> bool:
+        return self._is_held
 
     def document(self, *_: object) -> str:
         return DOCUMENT
@@ -50,9 +55,19 @@ class Store:
         """Nobody sleeps."""
 
 
-@pytest.mark.parametrize(("delay_s", "begins"), [(0.4 * LEASE_S, 1), (0.6 * LEASE_S, 0)])
-def test_a_step_begins_only_while_its_claim_is_fresh(delay_s: float, begins: int) -> None:
-    store: Any = Store(delay_s)
+@pytest.mark.parametrize(
+    ("delay_s", "is_held", "begins"),
+    [
+        (0.9 * BEGINS_WITHIN_S, False, 1),
+        (1.1 * BEGINS_WITHIN_S, False, 0),
+        (0.6 * LEASE_S, True, 1),
+        (0.6 * LEASE_S, False, 0),
+    ],
+)
+def test_a_step_begins_while_its_claim_is_fresh_or_else_asks_first(
+    delay_s: float, is_held: bool, begins: int
+) -> None:
+    store: Any = Store(delay_s, is_held)
     begun: list[str] = []
     spec = spec_of(node_that(lambda ctx: begun.append(ctx.node_id)))
     assert spec is not None

@@ -6,8 +6,18 @@ from datetime import UTC, datetime
 
 from app.errors import StoreUnavailable
 from app.events.types import Event, EventType
-from app.executions.writer import BACKOFF_LAST_S, GATHER_LIVE_S, Writer
-from app.store.records import Boundary, CheckpointRow, Ending, Fence, Progress, Void, Written
+from app.executions.writer import BACKOFF_LAST_S, GATHER_LIVE_S, Outcome, Writer
+from app.store.records import (
+    Boundary,
+    CheckpointRow,
+    Ending,
+    Fence,
+    Progress,
+    Recalled,
+    Request,
+    Void,
+    Written,
+)
 
 FENCE = Fence("EX1", 3)
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -31,16 +41,18 @@ class Store:
     """Answers as it is told to: an outcome, or StoreUnavailable for None. Each takes 1 s."""
 
     clock: Clock
-    answers: list[Written | Void | None]
+    answers: list[Written | Void | Recalled | None]
     asked: list[tuple[str, int, Boundary]] = field(default_factory=list)
 
-    def write(self, fence: Fence, writes: int, boundary: Boundary) -> Written | Void:
+    def write(self, fence: Fence, writes: int, boundary: Boundary) -> Written | Void | Recalled:
         return self._answer("write", writes, boundary)
 
-    def settle_unknown(self, fence: Fence, writes: int, boundary: Boundary) -> Written | Void:
+    def settle_unknown(
+        self, fence: Fence, writes: int, boundary: Boundary
+    ) -> Written | Void | Recalled:
         return self._answer("settle", writes, boundary)
 
-    def _answer(self, what: str, writes: int, boundary: Boundary) -> Written | Void:
+    def _answer(self, what: str, writes: int, boundary: Boundary) -> Written | Void | Recalled:
         self.asked.append((what, writes, boundary))
         self.clock.now += 1
         answer = self.answers.pop(0)
@@ -51,7 +63,7 @@ class Store:
 
 @dataclass
 class Setting:
-    answers: list[Written | Void | None]
+    answers: list[Written | Void | Recalled | None]
     clock: Clock = field(default_factory=Clock)
     published: list[tuple[int, list[bytes]]] = field(default_factory=list)
 
@@ -70,8 +82,8 @@ class Setting:
         assert execution_id == "EX1"
         self.published.append((first, list(lines)))
 
-    def commit(self) -> bool:
-        return self.writer.commit("{}", Progress())
+    def commit(self, mark: int | None = None) -> Outcome:
+        return self.writer.commit("{}", Progress(), mark=mark)
 
 
 def test_what_is_gathered_is_written_at_once_and_then_told() -> None:
@@ -79,7 +91,7 @@ def test_what_is_gathered_is_written_at_once_and_then_told() -> None:
     setting.writer.gather([LOG, LOG], GATHER_LIVE_S)
     setting.writer.add(CHECKPOINT)
 
-    assert setting.commit()
+    assert setting.commit() is Outcome.HELD
 
     [(what, writes, boundary)] = setting.store.asked
     assert (what, writes) == ("write", 7)
@@ -108,16 +120,41 @@ def test_a_zombie_tells_nothing() -> None:
     setting = Setting([Void()])
     setting.writer.gather([LOG], 0)
 
-    assert not setting.commit()
+    assert setting.commit() is Outcome.LOST
 
     assert setting.published == []
+
+
+def test_what_is_sure_is_written_under_the_command_that_came() -> None:
+    setting = Setting([Recalled(Request("pause", "why")), Written(4, AT)])
+    setting.writer.gather([LOG], 0)
+
+    assert setting.commit(setting.writer.mark) is Outcome.HELD
+
+    assert [boundary.known for _, _, boundary in setting.store.asked] == [None, "pause"]
+    assert setting.writer.request == Request("pause", "why")
+    assert len(setting.published) == 1
+
+
+def test_what_is_tentative_is_dropped_when_a_command_comes() -> None:
+    setting = Setting([Recalled(Request("pause", "why")), Written(4, AT)])
+    setting.writer.gather([LOG], 0)
+    mark = setting.writer.mark
+    setting.writer.gather([LOG, LOG], 0)
+
+    assert setting.commit(mark) is Outcome.AGAIN
+    assert setting.published == []
+    assert setting.commit() is Outcome.HELD
+
+    [(_, lines)] = setting.published
+    assert len(lines) == 1
 
 
 def test_of_a_lost_reply_the_store_is_asked_until_it_answers() -> None:
     setting = Setting([None, None, None, Written(4, AT)])
     setting.writer.gather([LOG], 0)
 
-    assert setting.commit()
+    assert setting.commit() is Outcome.HELD
 
     assert [what for what, _, _ in setting.store.asked] == ["write", "settle", "settle", "settle"]
     assert {writes for _, writes, _ in setting.store.asked} == {7}
@@ -131,7 +168,7 @@ def test_a_store_that_is_away_for_long_is_asked_ever_more_seldom() -> None:
     waits: list[float] = []
     setting.writer._pause = waits.append
 
-    assert not setting.commit()
+    assert setting.commit() is Outcome.LOST
 
     assert waits == sorted(waits)
     assert waits[0] < 0.1

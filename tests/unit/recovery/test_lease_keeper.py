@@ -26,6 +26,7 @@ class Clock:
 class Store:
     clock: Clock
     held: set[Fence] = field(default_factory=set)
+    requested: str | None = None
     is_away: bool = False
     calls: list[tuple[str, list[Fence]]] = field(default_factory=list)
 
@@ -37,7 +38,7 @@ class Store:
     def renew(self, fences: Sequence[Fence]) -> list[Renewed]:
         self.clock.now += 0.5
         self.calls.append(("renew", list(fences)))
-        return [Renewed(fence, None) for fence in fences if fence in self.held]
+        return [Renewed(fence, self.requested) for fence in fences if fence in self.held]
 
     def release_strays(self, fences: Sequence[Fence]) -> None:
         self.calls.append(("release_strays", list(fences)))
@@ -47,10 +48,12 @@ class Store:
 class Held:
     fence: Fence
     confirmed: list[float] = field(default_factory=list)
+    requested: list[str | None] = field(default_factory=list)
     disowned: int = 0
 
-    def confirm(self, sent_at: float) -> None:
+    def confirm(self, sent_at: float, requested: str | None) -> None:
         self.confirmed.append(sent_at)
+        self.requested.append(requested)
 
     def disown(self) -> None:
         self.disowned += 1
@@ -82,12 +85,12 @@ class Setting:
 def test_what_held_is_confirmed_as_of_when_the_renewal_was_sent() -> None:
     kept, lost = Held(Fence("EX1", 1)), Held(Fence("EX2", 4))
     setting = Setting([kept, lost])
-    setting.store.held = {kept.fence}
+    setting.store.held, setting.store.requested = {kept.fence}, "pause"
     sent_at = setting.clock.now
 
     setting.keeper.renew()
 
-    assert (kept.confirmed, kept.disowned) == ([sent_at], 0)
+    assert (kept.confirmed, kept.requested, kept.disowned) == ([sent_at], ["pause"], 0)
     assert (lost.confirmed, lost.disowned) == ([], 1)
 
 
