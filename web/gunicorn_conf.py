@@ -63,8 +63,9 @@ def worker_exit(_server: Any, worker: Any) -> None:
     """End what runs beside the requests."""
     from web.composition import end
 
-    if worker.wsgi is not None:
-        end(worker.wsgi)
+    # One that did not start has none.
+    if (app := getattr(worker, "wsgi", None)) is not None:
+        end(app)
 
 
 def post_worker_init(worker: Any) -> None:

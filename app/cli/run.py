@@ -15,6 +15,7 @@ from app.cli.event_lines import printable
 from app.cli.flow_file import FlowFile, FlowFileError, read_flow_file
 from app.cli.following import print_events, print_events_as_json
 from app.cli.inputs import InputError, Inputs, read_inputs
+from app.cli.local_server import local_server
 from app.cli.output import AsJson, print_json
 from app.client import ApiProblem, Client, Execution, Flow
 from app.config import load_settings
@@ -40,6 +41,9 @@ Given = Annotated[
     ),
 ]
 Follow = Annotated[bool, typer.Option("--follow", help="Print events as they happen.")]
+Local = Annotated[
+    bool, typer.Option("--local", help="In a process of its own, without any server.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,17 @@ class Job:
     file: FlowFile
     inputs: Inputs
     follow: bool
+    local: bool
     as_json: bool
 
 
 def run(
-    path: FlowPath, *, inputs: Given = None, follow: Follow = False, as_json: AsJson = False
+    path: FlowPath,
+    *,
+    inputs: Given = None,
+    follow: Follow = False,
+    local: Local = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run a flow and wait for its end.
 
@@ -61,25 +71,34 @@ def run(
     the execution completed, 1 if it failed or was stopped, 2 if there is something to mend in
     what was given, 3 if no server is there.
     """
-    job = _read_job(path, inputs or [], follow=follow, as_json=as_json)
+    job = _read_job(path, inputs or [], follow=follow, local=local, as_json=as_json)
+    if local:
+        with local_server() as url:
+            _run(job, Client(url))
+        return
     settings = load_settings()
-    with Client(settings.chaingraph_url, settings.chaingraph_token) as client:
+    _run(job, Client(settings.chaingraph_url, settings.chaingraph_token))
+
+
+def _run(job: Job, caller: Client) -> None:
+    with caller as client:
         flow = _store(client, job.file)
         execution = _create(client, flow, job.inputs)
         try:
             execution = _see_through(client, job, flow, execution)
         except KeyboardInterrupt:
-            _tell_where_it_goes_on(client, execution)
+            if not job.local:
+                _tell_where_it_goes_on(client, execution)
             raise typer.Exit(INTERRUPTED) from None
     _print_end(job, execution)
     if execution.status != "completed":
         raise typer.Exit(FAILED)
 
 
-def _read_job(path: Path, inputs: list[str], *, follow: bool, as_json: bool) -> Job:
+def _read_job(path: Path, inputs: list[str], *, follow: bool, local: bool, as_json: bool) -> Job:
     try:
         file = read_flow_file(path)
-        return Job(file, read_inputs(inputs, file.document), follow, as_json)
+        return Job(file, read_inputs(inputs, file.document), follow, local, as_json)
     except (FlowFileError, InputError) as error:
         _say(error.message)
         raise typer.Exit(USAGE) from error

@@ -24,16 +24,20 @@ from app.engine import (
 )
 from app.engine.retries import retry_delay_ms
 from app.engine.state import SETTLED, as_node_failure
+from app.errors import NodeTimeout
 from app.events.types import Event, EventType
 from app.events.wire import timestamp
 from app.flows import overlay_inputs, prepare
 from app.flows.plan import Plan
-from app.local.context import EXECUTION_ID, OWNER_ID, AttemptTime, LocalContext
-from app.nodes.invoke import run_node_function
+from app.local.steps import OWNER_ID, AttemptTime, facts_of, run_step
 from app.nodes.spec import Catalogue
 from app.nodes.timer import Sleeping
 from app.values.copying import copy_value
 from app.values.ports import Value
+
+#: The only execution of its world; ids are "EX" and 24 characters everywhere.
+EXECUTION_ID = "EX" + "2" * 24
+_FACTS = facts_of(EXECUTION_ID, {})
 
 #: When every run begins.
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -135,25 +139,22 @@ class _LocalRun:
     def _end_one(self) -> None:
         step = self._steps.pop(self._order(tuple(self._steps)))
         node = step.start.node
-        time = AttemptTime(node.timeout_ms or NODE_TIMEOUT_MS)
-        context = LocalContext(step.start, time, self._events.append)
-        outputs: Mapping[str, Value] = {}
-        failure: BaseException | None = None
-        try:
-            outputs = run_node_function(node.spec, step.inputs, context, node.ports)
-            # A node that ran past its time was given up; what it hands in counts no more.
-            context.check()
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - nodes are the users' code
-            failure = error
+        limit_ms = node.timeout_ms or NODE_TIMEOUT_MS
+        time = AttemptTime(limit_ms)
+        ended = run_step(step.start, step.inputs, _FACTS, tell=self._events.append, time=time)
+        failure = ended.error
+        if time.is_set():
+            # It was given up; what it hands in counts no more.
+            failure = NodeTimeout(f"not done within {limit_ms} ms")
         self._now_ms = max(self._now_ms, step.started_ms + time.elapsed_ms)
         if isinstance(failure, Sleeping):
             self._engine.suspend(node.index)
             self._sleeps[node.index] = failure
             heappush(self._timers, (self._now_ms + failure.delay_ms, node.index))
         elif failure is None:
-            self._engine.complete(node.index, outputs, round(time.elapsed_ms))
+            self._engine.complete(node.index, ended.outputs or {}, ended.execution_ms)
         else:
-            self._settle_failed(step.start, failure, round(time.elapsed_ms))
+            self._settle_failed(step.start, failure, ended.execution_ms)
 
     def _settle_failed(self, start: Start, failure: BaseException, execution_ms: int) -> None:
         node = start.node.index

@@ -49,6 +49,7 @@ class LocalProcess:
         )
         self.table = MemoryExecutionTable(self.database)
         self.log = EventLog(self.database)
+        self.catalogue = catalogue
         self.plans = PlanCache(catalogue)
         self.hub = Hub(self.log, self.streams, MemoryReader(self.streams))
         self._settings = settings

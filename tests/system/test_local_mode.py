@@ -87,6 +87,31 @@ def test_one_process_serves_and_runs(
     assert [each for each in programs if "celery" in each or "postgres" in each] == []
 
 
+def run_locally(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "app", "run", *arguments, "--local"],
+        capture_output=True,
+        text=True,
+        env=environ,
+        timeout=ENDS_WITHIN_S,
+        check=False,
+    )
+
+
+def test_a_flow_runs_without_a_server(environ: dict[str, str]) -> None:
+    ran = run_locally(environ, str(SAMPLES / "greeting.json"), "--input", "who.text=Grace")
+    assert (ran.returncode, ran.stdout) == (0, "greeting = Hello Grace!\n"), ran.stderr
+
+
+def test_what_keeps_it_from_starting_is_said_in_a_line(environ: dict[str, str]) -> None:
+    ran = run_locally(environ | {"NODE_MODULES": "nowhere"}, str(SAMPLES / "greeting.json"))
+    assert ran.returncode == 1
+    assert ran.stderr == (
+        "chaingraph: the local API did not start: the module nowhere can't be imported:"
+        " ModuleNotFoundError: No module named 'nowhere'\n"
+    )
+
+
 def test_a_second_process_is_refused(environ: dict[str, str]) -> None:
     gunicorn = ("gunicorn", "-c", "python:web.gunicorn_conf", "-w", "2", "web:create_app()")
     assert "EXECUTION_MODE=local is one process" in refusal(environ, *gunicorn)

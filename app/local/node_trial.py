@@ -1,0 +1,100 @@
+"""Trying a node from Python: one run in the calling thread, its inputs checked as a flow's are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from random import SystemRandom
+from typing import Any
+
+from app.engine import Engine, RunOptions, Start, Wiring
+from app.errors import Fault, NodeTimeout, ValidationFailed
+from app.events.types import Event, EventType
+from app.flows import prepare
+from app.ids import EXECUTION_PREFIX, FLOW_PREFIX, id_source
+from app.local.steps import AttemptTime, facts_of, run_step
+from app.local.trial import NodeFunction, catalogue_with, local_settings, naming_faults, spec_for
+from app.nodes.spec import Catalogue
+from app.nodes.timer import Sleeping
+from app.values.ports import Value
+
+NODE_ID = "node"
+#: How long (ms) a node may wait in all, unless it says so itself.
+TIMEOUT_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRun:
+    """What a node gave by port, and what it said meanwhile."""
+
+    outputs: Mapping[str, Value]
+    logs: Sequence[str]
+    progress: Sequence[float]
+
+
+def run_node(
+    target: NodeFunction | str,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    integration: Mapping[str, Value] | None = None,
+    attempt: int = 1,
+) -> NodeRun:
+    """Run one node once.
+
+    `target` is a decorated function or class, or the name of a node type; `inputs` are `{port
+    id or path: value}`. What the node raises is raised. Time that it lets pass is not waited
+    for: `ctx.sleep` comes back at once, and SleepNode gives what it will give then. Raises
+    ValidationFailed, which names each fault, for inputs that can't be.
+    """
+    own = () if isinstance(target, str) else (target,)
+    type_ = target if isinstance(target, str) else spec_for(target).type
+    start, given = _start(type_, inputs or {}, catalogue_with(local_settings(), own))
+    said: list[Event] = []
+    time = AttemptTime(start.node.timeout_ms or TIMEOUT_MS)
+    execution_id = id_source(SystemRandom())(EXECUTION_PREFIX)
+    ended = run_step(
+        replace(start, attempt=attempt),
+        given,
+        facts_of(execution_id, integration or {}),
+        tell=said.append,
+        time=time,
+    )
+    if time.is_set():
+        raise NodeTimeout(f"not done within {time.limit_ms:g} ms")
+    return NodeRun(
+        _outputs(ended.outputs, ended.error),
+        [str(each.data["log"]) for each in said if each.type is EventType.NODE_DEBUG_LOG],
+        [each.data["progress"] for each in said if each.type is EventType.NODE_PROGRESS],
+    )
+
+
+def _start(
+    type_: str, inputs: Mapping[str, Any], catalogue: Catalogue
+) -> tuple[Start, Mapping[str, Value]]:
+    """The start of a flow of this node alone, and what it is given then."""
+    document = {
+        "id": f"{FLOW_PREFIX}trial",
+        "metadata": {"name": type_},
+        "nodes": [{"id": NODE_ID, "type": type_, "values": dict(inputs)}],
+        "edges": [],
+    }
+    try:
+        plan = prepare(document, catalogue).plan
+    except ValidationFailed as error:
+        raise naming_faults(error) from None
+    engine = Engine(Wiring(plan), RunOptions(), {})
+    engine.begin()
+    start = engine.start_next()
+    if start is None:
+        raise naming_faults(ValidationFailed([Fault("/nodes/0", "does not run by itself")]))
+    return start, engine.inputs(start.node.index)
+
+
+def _outputs(
+    outputs: Mapping[str, Value] | None, error: BaseException | None
+) -> Mapping[str, Value]:
+    if isinstance(error, Sleeping):
+        return {error.port: error.delay_ms}
+    if error is not None:
+        raise error
+    return outputs or {}

@@ -1,0 +1,179 @@
+"""Trying a flow from Python: it runs in threads of this process, and nothing is kept."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from random import SystemRandom
+from types import MappingProxyType
+from typing import Any
+
+import orjson
+
+from app.client.shapes import FINAL, Event, Execution, Node
+from app.config import Settings, child_environ, load_settings
+from app.errors import NodeDefinitionError, ValidationFailed
+from app.events.wire import FIRST_INDEX
+from app.executions.flows import FlowService
+from app.executions.inspection import Inspection
+from app.executions.options import complete
+from app.executions.service import ExecutionService, NewExecution
+from app.executions.views import execution_json
+from app.ids import id_source
+from app.local.process import LocalProcess
+from app.local.steps import OWNER_ID
+from app.nodes.registry import load_catalogue
+from app.nodes.sdk import spec_of
+from app.nodes.spec import Catalogue, NodeSpec
+from app.store.flows import FlowStore
+from app.values.ports import Value
+
+#: Timers are looked for so often (ms): a short one should not be waited for long.
+SCAN_INTERVAL_MS = 50
+#: A wait for news of an execution ends so often (s).
+LOOK_EVERY_S = 0.5
+
+#: A node as its author has it: the decorated function or class.
+NodeFunction = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRun:
+    """What became of a flow: the execution at its end, its nodes by id, and all events."""
+
+    execution: Execution
+    nodes: Mapping[str, Node]
+    events: Sequence[Event]
+
+    @property
+    def status(self) -> str:
+        """`completed`, `failed` or `stopped`."""
+        return self.execution.status
+
+    @property
+    def outputs(self) -> Mapping[str, Any]:
+        """`{node: {port: value}}`, or by the names that the flow gives; empty unless completed."""
+        return self.execution.outputs or {}
+
+    @property
+    def error_message(self) -> str | None:
+        """Why it did not complete."""
+        return self.execution.error_message
+
+
+def run_flow(
+    flow: Mapping[str, Any],
+    inputs: Mapping[str, Mapping[str, Any]] | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    integration: Value = None,
+    nodes: Iterable[NodeFunction] = (),
+    timeout_s: float = 60.0,
+) -> FlowRun:
+    """Run a flow and wait for its end.
+
+    `flow` is a document, `inputs` are `{node id: {port id or path: value}}`, `options` as in
+    `POST /executions`, `nodes` functions of one's own beside those of NODE_MODULES. Raises
+    ValidationFailed, which names each fault, for what can't be run, and TimeoutError.
+    """
+    settings = replace(local_settings(), recovery_scan_interval_ms=SCAN_INTERVAL_MS)
+    process = LocalProcess(settings, catalogue_with(settings, nodes))
+    process.start()
+    try:
+        execution_id = _create(process, settings, flow, inputs, options or {}, integration)
+        _await_end(process, execution_id, timeout_s)
+        return _read(process, execution_id)
+    except ValidationFailed as error:
+        raise naming_faults(error) from None
+    finally:
+        process.end()
+
+
+def local_settings() -> Settings:
+    """The settings of the environment, in local mode."""
+    return load_settings(child_environ(EXECUTION_MODE="local"))
+
+
+def catalogue_with(settings: Settings, nodes: Iterable[NodeFunction]) -> Catalogue:
+    """The node types that the settings name, and these."""
+    own = [spec_for(target) for target in nodes]
+    known = load_catalogue(settings.node_modules, settings.http_node_allow)
+    return {**known, **{spec.type: spec for spec in own}}
+
+
+def spec_for(target: NodeFunction) -> NodeSpec:
+    """The node type of a decorated function or class. Raises NodeDefinitionError."""
+    spec = spec_of(target)
+    if spec is None:
+        raise NodeDefinitionError(f"{target!r} is no node: decorate it with @node")
+    return spec
+
+
+def naming_faults(error: ValidationFailed) -> ValidationFailed:
+    """The same, its faults in the message: there is no body of an answer to hold them."""
+    told = "; ".join(f"{fault.pointer}: {fault.message}" for fault in error.faults)
+    return ValidationFailed(error.faults, told)
+
+
+def _create(
+    process: LocalProcess,
+    settings: Settings,
+    flow: Mapping[str, Any],
+    inputs: Mapping[str, Mapping[str, Any]] | None,
+    options: Mapping[str, Any],
+    integration: Value,
+) -> str:
+    """Store the flow and start an execution of it; gives its id."""
+    fresh_id = id_source(SystemRandom())
+    flows = FlowService(FlowStore(process.database), process.catalogue, fresh_id)
+    executions = ExecutionService(
+        process.table,
+        process.log,
+        process.plans,
+        process.streams,
+        process.streams,
+        process.dispatcher,
+        fresh_id,
+        start_ttl_ms=settings.start_signal_timeout_ms,
+    )
+    stored = flows.store(dict(flow), OWNER_ID)
+    wanted = NewExecution(
+        flow_id=stored["id"],
+        flow_version=stored["version"],
+        inputs={node: dict(values) for node, values in (inputs or {}).items()},
+        options=complete(options),
+        integration=integration,
+        events=None,
+        autostart=True,
+    )
+    [created] = executions.create([wanted], OWNER_ID, lambda _: "")
+    return str(created["id"])
+
+
+def _await_end(process: LocalProcess, execution_id: str, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    seen = 0
+    while (status := process.table.one(execution_id).status) not in FINAL:
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError(f"the execution is {status} after {timeout_s:g} s")
+        seen = process.streams.await_news(seen, min(left_s, LOOK_EVERY_S))
+
+
+def _read(process: LocalProcess, execution_id: str) -> FlowRun:
+    row = process.table.one(execution_id)
+    wiring = process.plans.get(row.flow_id, row.flow_version, _known)
+    inspection = Inspection(wiring, row, process.table.checkpoints(execution_id))
+    outputs = inspection.outputs() if row.status == "completed" else None
+    nodes = [inspection.node(index, {}) for index in range(inspection.size())]
+    events = process.log.read(execution_id, FIRST_INDEX, row.last_event_index + 2)
+    return FlowRun(
+        Execution.from_json(execution_json(row, outputs)),
+        MappingProxyType({node["id"]: Node.from_json(node) for node in nodes}),
+        [Event.from_json(orjson.loads(each.envelope)) for each in events],
+    )
+
+
+def _known(_flow_id: str, _version: int) -> str:
+    raise AssertionError("the plan of what just ran is known")

@@ -1,0 +1,189 @@
+"""Trying flows and nodes from Python."""
+
+from __future__ import annotations
+
+import threading
+from typing import Annotated, Any
+
+import pytest
+
+from app.errors import NodeDefinitionError, NodeTimeout, ValidationFailed
+from app.executions import options
+from chaingraph import NodeContext, Port, node, run_flow, run_node
+from tests.waiting import wait_until
+from web.schemas import ExecutionOptions
+
+
+@node("ShoutNode", category="text", effects=False)
+def shout(
+    ctx: NodeContext, text: str = "", times: Annotated[int, Port(min=1, max=3)] = 1
+) -> Annotated[str, Port("shouted")]:
+    """Repeats a text in capitals."""
+    ctx.log(f"attempt {ctx.attempt} for {ctx.integrations.get('who')}")
+    ctx.progress(0.5)
+    if not text:
+        raise LookupError("nothing to shout")
+    return " ".join([text.upper()] * times)
+
+
+@node("SleepyNode", category="test", timeout_ms=2000)
+def sleepy(ctx: NodeContext, naps: int = 1) -> Annotated[int, Port("slept")]:
+    """Sleeps a second at a time."""
+    for _ in range(naps):
+        ctx.sleep(1000)
+    return naps
+
+
+def flow(**values: str) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "Shout"},
+        "nodes": [
+            {"id": "who", "type": "TextNode", "values": {"text": "Ada"} | values},
+            {"id": "shout", "type": "ShoutNode", "values": {"times": 2}},
+        ],
+        "edges": [{"source": "who.text", "target": "shout.text"}],
+    }
+
+
+# -- a flow
+
+
+def test_a_flow_runs_to_its_end() -> None:
+    run = run_flow(flow(), {"who": {"text": "Grace"}}, nodes=[shout], integration={"who": "me"})
+
+    assert run.status == "completed"
+    assert run.outputs == {"shout": {"shouted": "GRACE GRACE"}}
+    assert run.nodes["who"].outputs == {"text": "Grace"}
+    assert [event.index for event in run.events] == list(range(-1, len(run.events) - 1))
+    assert run.events[-1].type == "execution:completed"
+    [log] = [event.data["log"] for event in run.events if event.type == "node:debug-log-string"]
+    assert log == "attempt 1 for me"
+
+
+def test_a_flow_that_fails_says_why() -> None:
+    run = run_flow(flow(text=""), nodes=[shout])
+
+    assert (run.status, run.error_message, run.outputs) == ("failed", "nothing to shout", {})
+    assert run.execution.error_node_id == "shout"
+    assert run.nodes["shout"].error == {"type": "LookupError", "message": "nothing to shout"}
+
+
+def test_a_flow_runs_with_options() -> None:
+    lenient = {"debug": True, "execution": {"onNodeError": "continue"}}
+    run = run_flow(flow(text=""), options=lenient, nodes=[shout])
+
+    assert run.status == "completed"
+    assert "node:status-changed" in {event.type for event in run.events}
+
+
+def test_a_timer_and_a_retry_fire() -> None:
+    tries: list[int] = []
+
+    @node("FirstFailsNode", category="test")
+    def first_fails(ctx: NodeContext) -> Annotated[int, Port("attempt")]:
+        """Fails once."""
+        tries.append(ctx.attempt)
+        if ctx.attempt == 1:
+            raise LookupError
+        return ctx.attempt
+
+    document = {
+        "metadata": {"name": "Later"},
+        "nodes": [
+            {"id": "sleep", "type": "SleepNode", "values": {"duration": 150}},
+            {
+                "id": "again",
+                "type": "FirstFailsNode",
+                "retry": {"maxAttempts": 2, "backoffMs": 150},
+            },
+        ],
+        "edges": [],
+    }
+    run = run_flow(document, nodes=[first_fails])
+
+    assert run.status == "completed"
+    assert tries == [1, 2]
+    assert run.outputs["sleep"]["actualDuration"] >= 150
+
+
+@pytest.mark.parametrize(
+    ("wrong", "fault"),
+    [
+        ({"inputs": {"nobody": {"text": "x"}}}, "/inputs/nobody: there is no node 'nobody'"),
+        ({"options": {"speed": 3}}, "/options/speed: is unknown"),
+        ({"options": {"execution": {"speed": 3}}}, "/options/execution/speed: is unknown"),
+        ({"nodes": []}, "/nodes/1/type"),
+    ],
+)
+def test_what_can_not_be_run_is_named(wrong: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ValidationFailed, match=fault):
+        run_flow(flow(), **{"nodes": [shout]} | wrong)
+
+
+def test_a_flow_that_takes_too_long_is_left() -> None:
+    release = threading.Event()
+
+    @node("StuckNode", category="test")
+    def stuck(ctx: NodeContext) -> Annotated[bool, Port("done")]:
+        """Waits for the test."""
+        return release.wait(60)
+
+    nodes = [{"id": "n", "type": "StuckNode"}]
+    document = {"metadata": {"name": "Stuck"}, "nodes": nodes, "edges": []}
+    with pytest.raises(TimeoutError, match=r"is (created|running) after 0\.3 s"):
+        run_flow(document, nodes=[stuck], timeout_s=0.3)
+    release.set()
+
+
+def test_nothing_is_left_running() -> None:
+    before = set(threading.enumerate())
+
+    run_flow(flow(), nodes=[shout])
+
+    def left() -> list[str]:
+        threads = set(threading.enumerate()) - before
+        # Threads of nodes that have ended wait for more work; they hold nothing.
+        return [thread.name for thread in threads if thread.name != "node"]
+
+    wait_until(lambda: not left(), "its threads have ended")
+
+
+def test_options_are_completed_as_the_api_does() -> None:
+    assert options.complete({}) == ExecutionOptions().model_dump(by_alias=True)
+
+
+# -- a node
+
+
+def test_a_node_runs_with_checked_inputs() -> None:
+    run = run_node(shout, {"text": "hi", "times": 2}, integration={"who": "me"}, attempt=3)
+
+    assert run.outputs == {"shouted": "HI HI"}
+    assert (run.logs, run.progress) == (["attempt 3 for me"], [0.5])
+
+
+def test_a_built_in_node_runs_by_its_name() -> None:
+    inputs = {"template": "Hello {{name}}", "variables": {"name": "Ada"}}
+    assert run_node("HandlebarsTemplateNode", inputs).outputs == {"renderedText": "Hello Ada"}
+
+
+def test_what_a_node_raises_is_raised() -> None:
+    with pytest.raises(LookupError, match="nothing to shout"):
+        run_node(shout)
+
+
+def test_inputs_out_of_bounds_are_named() -> None:
+    with pytest.raises(ValidationFailed, match="/nodes/0/values/times: must be at most 3"):
+        run_node(shout, {"times": 4})
+
+
+def test_time_that_a_node_lets_pass_is_not_waited_for() -> None:
+    assert run_node(sleepy, {"naps": 1}).outputs == {"slept": 1}
+    assert run_node("SleepNode", {"duration": 3_600_000}).outputs == {"actualDuration": 3_600_000}
+    with pytest.raises(NodeTimeout, match="not done within 2000 ms"):
+        run_node(sleepy, {"naps": 3})
+
+
+def test_what_is_no_node_is_refused() -> None:
+    with pytest.raises(NodeDefinitionError, match="decorate it with @node"):
+        run_node(len)
