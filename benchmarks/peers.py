@@ -59,13 +59,16 @@ class Peer:
         began = float(_ask(self.client, str(count)))
         return Round(count, self._wait(began, count) - began)
 
+    def programs(self) -> list[psutil.Process]:
+        """Its workers."""
+        return [psutil.Process(worker.pid) for worker in self.workers]
+
     def kinds(self) -> dict[str, list[psutil.Process]]:
         """Its processes, and the server's."""
-        processes = [psutil.Process(worker.pid) for worker in self.workers]
         listed = [each for server in self.servers for each in server.children(recursive=True)]
         return {
             LOAD: [psutil.Process(self.client.pid)],
-            "workers": processes,
+            "workers": self.programs(),
             "postgres": [*self.servers, *listed],
         }
 

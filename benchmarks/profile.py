@@ -33,7 +33,11 @@ SHOWN = 12
 
 _FRAME = re.compile(r"^(?P<function>.+) \((?P<file>[^()]+?)(:\d+)?\)$")
 _OURS = re.compile(r"\((app|tasks|web)/")
-_DURATION = re.compile(r"duration: (?P<ms>[\d.]+) ms  statement: (?P<statement>.{1,60})")
+#: A text, or a step of the extended protocol with the name of what was prepared.
+_DURATION = re.compile(
+    r"duration: (?P<ms>[\d.]+) ms  "
+    r"(?:statement: (?P<statement>.{1,60})|(?P<step>parse|bind|execute) (?P<name>\w+))"
+)
 _PREPARED = re.compile(r"EXECUTE (\w+)")
 
 
@@ -106,12 +110,12 @@ def read_statements(log: str) -> list[Statement]:
     spent: defaultdict[str, float] = defaultdict(float)
     count: Counter[str] = Counter()
     for match in _DURATION.finditer(log):
-        what = _kind(match["statement"])
+        what = match["name"] or _kind(match["statement"])
         spent[what] += float(match["ms"])
-        count[what] += 1
+        count[what] += match["step"] in (None, "execute")
     everything = sum(spent.values()) or 1.0
     return [
-        Statement(what, 100 * ms / everything, ms / count[what])
+        Statement(what, 100 * ms / everything, ms / max(1, count[what]))
         for what, ms in sorted(spent.items(), key=lambda each: -each[1])[:SHOWN]
     ]
 

@@ -8,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +77,21 @@ class Stack:
             kind = kind_of(process.cmdline())
             found.setdefault(kind, []).extend([process, *process.children(recursive=True)])
         return found
+
+    def programs(self) -> list[psutil.Process]:
+        """The API's and the workers' processes."""
+        kinds = self.kinds()
+        return [*kinds.get("web", ()), *kinds.get("workers", ())]
+
+
+@contextmanager
+def frozen(processes: Sequence[psutil.Process]) -> Iterator[None]:
+    """Stop processes for a while, as SIGSTOP does."""
+    with ExitStack() as opened:
+        for process in processes:
+            process.suspend()
+            opened.callback(process.resume)
+        yield
 
 
 def kind_of(command: list[str]) -> str:

@@ -5,17 +5,20 @@ Ours and the peer's alternate, so that whatever else the machine does meets both
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from statistics import median
+
+from psutil import Process
 
 from benchmarks import flows, w5_batch, w5_pure, w5_single
 from benchmarks.figures import Costs, Figure, Results, spread
 from benchmarks.metering import Meter, Turn, observe_background
 from benchmarks.options import Options
 from benchmarks.peers import Peer, run_peer
-from benchmarks.stack import Stack
+from benchmarks.rounds import Round
+from benchmarks.stack import Stack, frozen
 
 BATCH, SINGLE, PURE, PEER = "W5, batch", "W5, single requests", "pure nodes, batch", "DBOS"
 
@@ -29,13 +32,24 @@ def measure(stack: Stack, options: Options, results: Results) -> None:
         turns = _ours(stack, options)
         peer = opened.enter_context(run_peer(stack)) if options.peers else None
         if peer is not None:
-            turns[PEER] = partial(peer.run, options.peer_count)
+            turns = {name: _alone(turn, peer.programs) for name, turn in turns.items()}
+            turns[PEER] = _alone(partial(peer.run, options.peer_count), stack.programs)
         meters = {name: _meter(stack, peer, name) for name in turns}
         rates = _rounds(turns, meters, options.rounds)
         results.figures += _figures(rates)
         results.costs += _costs(stack, turns, meters)
         if peer is not None:
             results.notes += compare_cpu(results.costs, PEER)
+
+
+def _alone(turn: Turn, others: Callable[[], Sequence[Process]]) -> Turn:
+    """A turn with the machine to itself: who polls all the time costs the other nothing."""
+
+    def work() -> Round:
+        with frozen(others()):
+            return turn()
+
+    return work
 
 
 def warm_up(stack: Stack) -> None:

@@ -327,7 +327,7 @@ class PgWorld:
     def cut_off(self, leases: PgLeaseStore) -> None:
         session: Any = leases._session
         assert session is not None
-        backend = session.connection.info.backend_pid
+        backend = session.backend_pid
         self.execute("SELECT pg_terminate_backend(%s)", backend)
         wait_until(
             lambda: not self.one("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", backend),

@@ -28,7 +28,7 @@ from app.local import (
 from app.local.guards import Guards
 from app.local.rows import Tables
 from app.local.turn import Handler, Turn
-from app.store.database import Statement
+from app.store.session import Statement
 
 T = TypeVar("T")
 

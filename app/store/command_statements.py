@@ -6,8 +6,8 @@ stays; where nobody owns, the status changes here. Each statement is void in any
 
 from __future__ import annotations
 
-from app.store.database import Statement
 from app.store.run_statements import waiting_from_now
+from app.store.session import Statement
 
 #: Nobody writes for the execution, and no node of it runs. (What is left of a sent step once
 #: its checkpoint is written is granted no more.)

@@ -10,9 +10,9 @@ from app.store.command_statements import (
     STANDING,
     WITHDRAW_PAUSE,
 )
-from app.store.database import Statement
 from app.store.endings import OuterEnding, end_tree
 from app.store.records import Effect, Told
+from app.store.session import Statement
 from app.store.sessions import Sessions, StatementSession
 
 

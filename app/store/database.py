@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, the prepared statements on them, and what becomes of lost ones.
+"""Connections to PostgreSQL: a pool for requests, and some of one's own.
 
 Hot statements run in autocommit: the server commits without the client, so a process that
 freezes holds no row.
@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import psycopg2
 import psycopg2.errors
@@ -22,6 +21,8 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.errors import StoreUnavailable
+from app.store.line import Line
+from app.store.session import LockedOut, Row, Session, Statement
 
 if TYPE_CHECKING:
     from sqlalchemy.pool import ConnectionPoolEntry
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
 PING_AFTER_IDLE_S = 2.0
 #: How long (s) a request waits for a connection of the pool.
 POOL_WAIT_S = 5
-#: How often a statement is tried again that another one's lock held up or deadlocked.
-LOCK_TRIES = 5
-
-T = TypeVar("T")
 
 #: What every session sets. A generic plan from the first call on: planning is most of the
 #: cost of these statements. The check interval lets the server notice a dead client while it
@@ -51,114 +48,57 @@ SESSION_OPTIONS = " ".join(
     }.items()
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """A statement that is prepared once per connection.
-
-    `name` is unique, `types` lists the parameters' PostgreSQL types, `sql` uses $1, $2, ….
-    """
-
-    name: str
-    types: str
-    sql: str
-    prepare: str = field(init=False)
-    execute: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        marks = ", ".join(["%s"] * len(self.types.split(","))) if self.types else ""
-        signature = f"({self.types})" if self.types else ""
-        object.__setattr__(self, "prepare", f"PREPARE {self.name} {signature} AS {self.sql}")
-        call = f"EXECUTE {self.name} ({marks})" if marks else f"EXECUTE {self.name}"
-        object.__setattr__(self, "execute", call)
+#: What every connection is opened with.
+CONNECTION: dict[str, Any] = {
+    "options": SESSION_OPTIONS,
+    "connect_timeout": 5,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
 
 
-class Session:
-    """One connection in autocommit, with the statements prepared on it."""
+class PooledSession(Session):
+    """A connection of the pool, through psycopg2."""
 
     def __init__(self, connection: psycopg2.extensions.connection, prepared: set[str]) -> None:
         self.connection = connection
         self._prepared = prepared
-        self._is_in_transaction = False
         self._cursor = connection.cursor()
 
-    def execute(self, statement: Statement, *args: object) -> list[tuple[Any, ...]]:
-        """Run a statement in a transaction of its own and give its rows.
-
-        A statement that a lock kept waiting for `lock_timeout`, or that deadlocked, has
-        changed nothing and is tried again. Raises StoreUnavailable where the connection is
-        lost, which leaves open whether the statement was done. Inside `transact` it is a part
-        of that, and tried again with it.
-        """
-        if self._is_in_transaction:
-            return self._execute(statement, args)
-        for left in reversed(range(LOCK_TRIES)):
-            try:
-                return self._execute(statement, args)
-            except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected):
-                if not left:
-                    raise StoreUnavailable(f"{statement.name}: a row stays locked") from None
-            except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-                raise StoreUnavailable(str(error).strip()) from error
-        raise AssertionError("the last try returns or raises")
-
-    def _execute(self, statement: Statement, args: Sequence[object]) -> list[tuple[Any, ...]]:
+    def _execute(self, statement: Statement, args: Sequence[object]) -> list[Row]:
         if statement.name not in self._prepared:
-            self._cursor.execute(statement.prepare)
+            types = f"({statement.types})" if statement.types else ""
+            self._run(f"PREPARE {statement.name} {types} AS {statement.sql}")
             self._prepared.add(statement.name)
-        self._cursor.execute(statement.execute, args)
+        marks = f"({', '.join(['%s'] * len(args))})" if args else ""
+        self._run(f"EXECUTE {statement.name} {marks}", args)
         return self._cursor.fetchall() if self._cursor.description else []
 
-    def transact(self, work: Callable[[], T]) -> T:
-        """Run `work` with its statements in one transaction at READ COMMITTED.
+    def _command(self, text: str) -> None:
+        self._run(text)
 
-        Where a lock kept it waiting for `lock_timeout`, or it deadlocked, nothing has changed
-        and all of it is tried again. Raises StoreUnavailable.
-        """
-        for left in reversed(range(LOCK_TRIES)):
-            try:
-                with self.transaction():
-                    return work()
-            except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected):
-                if not left:
-                    raise StoreUnavailable("a row stays locked") from None
-        raise AssertionError("the last try returns or raises")
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Run the statements of the block in one transaction at READ COMMITTED."""
+    def _run(self, text: str, args: Sequence[object] | None = None) -> None:
         try:
-            self._cursor.execute("BEGIN")
-            self._is_in_transaction = True
-            yield
-            self._cursor.execute("COMMIT")
-        except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected):
-            self._roll_back()
-            raise
+            self._cursor.execute(text, args)
+        except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected) as error:
+            raise LockedOut(str(error).strip()) from error
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            self._roll_back()
             raise StoreUnavailable(str(error).strip()) from error
-        except BaseException:
-            self._roll_back()
-            raise
-        finally:
-            self._is_in_transaction = False
-
-    def _roll_back(self) -> None:
-        if not self.connection.closed:
-            try:
-                self._cursor.execute("ROLLBACK")
-            except (psycopg2.OperationalError, psycopg2.InterfaceError):
-                self.connection.close()
 
     @property
     def lost(self) -> bool:
         """Whether the connection is known to be gone."""
         return bool(self.connection.closed)
 
-    def fileno(self) -> int | None:
+    @property
+    def backend_pid(self) -> int:
+        """The process that serves the connection."""
+        return int(self.connection.info.backend_pid)
+
+    def fileno(self) -> int:
         """The connection's file descriptor."""
-        return None if self.lost else self.connection.fileno()
+        return int(self.connection.fileno())
 
     def close(self) -> None:
         """Close the connection."""
@@ -195,24 +135,18 @@ class Database:
 
     def connect(self) -> psycopg2.extensions.connection:
         """Open a connection in autocommit. Raises psycopg2.OperationalError."""
-        connection = psycopg2.connect(
-            self.url,
-            options=SESSION_OPTIONS,
-            application_name=self.application_name,
-            connect_timeout=5,
-            keepalives_idle=30,
-            keepalives_interval=10,
-            keepalives_count=3,
+        connection: psycopg2.extensions.connection = psycopg2.connect(
+            self.url, **self._parameters()
         )
         connection.autocommit = True
         return connection
 
     def open(self) -> Session:
         """Open a session of one's own, outside the pool. Raises StoreUnavailable."""
-        try:
-            return Session(self.connect(), set())
-        except psycopg2.OperationalError as error:
-            raise StoreUnavailable(str(error).strip()) from error
+        return Line(self.url, **self._parameters())
+
+    def _parameters(self) -> dict[str, Any]:
+        return {**CONNECTION, "application_name": self.application_name}
 
     @contextmanager
     def session(self) -> Iterator[Session]:
@@ -223,7 +157,7 @@ class Database:
             raise StoreUnavailable(str(error).strip()) from error
         try:
             driver: Any = lent.driver_connection
-            session = Session(driver, lent.info.setdefault("prepared", set()))
+            session = PooledSession(driver, lent.info.setdefault("prepared", set()))
             driver.autocommit = True
             yield session
         except StoreUnavailable:

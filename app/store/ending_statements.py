@@ -6,7 +6,7 @@ has locked its own row first, so the statement after the one that locked a paren
 
 from __future__ import annotations
 
-from app.store.database import Statement
+from app.store.session import Statement
 
 
 def _end(name: str, which: str) -> Statement:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from app.events.log import Head, StoredEvent
 from app.events.wire import envelope, timestamp
-from app.store.database import Statement
+from app.store.session import Statement
 from app.store.sessions import Sessions
 
 #: The largest index there can be.

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import psycopg2.errors
 from sqlalchemy import Row, select
 
-from app.store.database import Database, Statement
+from app.store.database import Database
 from app.store.records import NewExecution
 from app.store.run_statements import DOCUMENT
+from app.store.session import Statement
 from app.store.sessions import Sessions
 from app.store.sweep_statements import SLOTS
 from app.store.tables import checkpoints, claims, executions, workers

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from app.store.database import Statement
+from app.store.session import Statement
 from app.store.sessions import Sessions
 
 #: Before every flow there is: where a list that is newest first begins.

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.store.database import Statement
 from app.store.executions import columns_of, create_statement
 from app.store.records import NewExecution
+from app.store.session import Statement
 from app.store.sessions import Sessions
 
 #: How long a key is kept, as PostgreSQL writes it.

@@ -10,8 +10,8 @@ import orjson
 from app.errors import StoreUnavailable
 from app.store import run_statements, step_statements
 from app.store import sweep_statements as sql
-from app.store.database import Statement
 from app.store.records import Fence, Renewed, WorkerRow
+from app.store.session import Statement
 from app.store.sessions import Sessions, StatementSession
 
 

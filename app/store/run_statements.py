@@ -6,7 +6,7 @@ can deadlock.
 
 from __future__ import annotations
 
-from app.store.database import Statement
+from app.store.session import Statement
 
 
 def waiting_from_now(what: str, detail: str) -> str:

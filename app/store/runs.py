@@ -11,7 +11,6 @@ from app.events.wire import data_text
 from app.store import run_statements as sql
 from app.store import step_statements as steps
 from app.store import sweep_statements as sweeps
-from app.store.database import Statement
 from app.store.records import (
     Boundary,
     CheckpointRow,
@@ -28,6 +27,7 @@ from app.store.records import (
     Woken,
     Written,
 )
+from app.store.session import Statement
 from app.store.sessions import Sessions, StatementSession
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar
 
-from app.store.database import Statement
+from app.store.session import Statement
 
 T = TypeVar("T")
 

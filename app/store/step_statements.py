@@ -8,7 +8,7 @@ stays with one writer.
 
 from __future__ import annotations
 
-from app.store.database import Statement
+from app.store.session import Statement
 
 #: (execution, epoch, nodes, attempts): note the steps that are about to be sent.
 POST_STEPS = Statement(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.store.database import Statement
+from app.store.session import Statement
 
 #: (worker, parent, hostname, pid, pool, concurrency, queues, lease ms, lock key)
 REGISTER = Statement(

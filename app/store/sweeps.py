@@ -9,8 +9,8 @@ from app.errors import StoreUnavailable
 from app.store import keys
 from app.store import step_statements as steps
 from app.store import sweep_statements as sql
-from app.store.database import Statement
 from app.store.records import Recovered
+from app.store.session import Statement
 from app.store.sessions import Sessions, StatementSession
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.store.database import Statement
 from app.store.records import Effect, Told
+from app.store.session import Statement
 from app.store.sessions import Sessions
 
 #: Whether it is to move: neither before its start nor while it is paused.

@@ -105,8 +105,11 @@ def test_stacks_are_counted_by_function_wherever_it_is_installed() -> None:
 def test_statements_are_added_up_by_name() -> None:
     log = """
 LOG:  duration: 0.500 ms  statement: EXECUTE claim_next ('a', 'b', 1)
-LOG:  duration: 2.500 ms  statement: EXECUTE write_boundary ('a',
-LOG:  duration: 1.000 ms  statement: EXECUTE write_boundary ('b',
+LOG:  duration: 0.500 ms  bind write_boundary:
+	WITH guard AS (
+LOG:  duration: 2.000 ms  execute write_boundary:
+	WITH guard AS (
+LOG:  duration: 1.000 ms  execute write_boundary:
 LOG:  checkpoint starting: time
 """
     first, second = profile.read_statements(log)

@@ -68,10 +68,10 @@ def test_a_lost_write_is_done_once_wherever_it_is_lost(
 
     def break_next(ctx: NodeContext) -> None:
         if "abc".index(ctx.node_id) + 1 == int(number):
-            getattr(cable, loss)("EXECUTE write_")
+            getattr(cable, loss)("\0write_")
 
     if number == "0":
-        getattr(cable, loss)("EXECUTE write_")
+        getattr(cable, loss)("\0write_")
 
     assert process.run(execution, node_that(break_next, "BreakNode")) is RunEnd.FINISHED
 
@@ -89,7 +89,7 @@ def test_a_claim_whose_reply_is_lost_is_run(world: PgWorld, proxy: tuple[Proxy, 
     process = Process(world, url=url)
     execution = execution_of(world, flow(node("a")))
     executor = process.executor(process.around())
-    cable.lose_reply_to("EXECUTE claim_one")
+    cable.lose_reply_to("\0claim_one")
 
     assert executor.work(execution) == 1
 

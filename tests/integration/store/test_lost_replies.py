@@ -46,7 +46,7 @@ def claimed(pg: PgWorld, far: PgRunStore) -> Claimed:
 def test_a_write_without_a_reply_is_done_once(
     pg: PgWorld, cable: Proxy, far: PgRunStore, claimed: Claimed, lost: Boundary, loss: str
 ) -> None:
-    getattr(cable, loss)("EXECUTE write_")
+    getattr(cable, loss)("\0write_")
     with pytest.raises(StoreUnavailable):
         far.write(claimed.fence, 1, lost)
     was_done = pg.row(claimed.fence.execution_id).writes == 2
@@ -219,7 +219,7 @@ def test_a_writer_commits_once_and_tells_once_what_is_lost_on_its_way(
     writer = make_writer(far, claimed, told)
     writer.gather([Event(EventType.NODE_STARTED, {"nodeId": "a"})] * 2, 0)
     writer.add(checkpoint())
-    getattr(cable, loss)("EXECUTE write_")
+    getattr(cable, loss)("\0write_")
 
     assert writer.commit("{}", Progress(completed=1), ending) is Outcome.HELD
 

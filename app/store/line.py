@@ -1,0 +1,155 @@
+"""A connection of one's own on libpq's extended protocol.
+
+What the API asks goes through SQLAlchemy's pool and psycopg2, which knows simple queries alone:
+each EXECUTE is a text to be quoted here and parsed there. The statements of a run are most of
+what a worker and PostgreSQL do, and as prepared statements of the protocol they cost both half
+of that, so those connections are psycopg's bare libpq.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import errors
+from psycopg.adapt import Transformer
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
+from psycopg.pq.abc import PGresult
+
+from app.errors import StoreUnavailable
+from app.store.session import LockedOut, Row, Session, Statement
+
+Encoder = Callable[[Any], bytes]
+
+_DONE = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
+
+
+def _text(value: str) -> bytes:
+    encoded = value.encode()
+    if b"\0" in encoded:
+        # libpq would end the text there.
+        raise ValueError("a text can't hold a NUL")
+    return encoded
+
+
+def _number(value: int) -> bytes:
+    return b"%d" % value
+
+
+def _flag(value: bool) -> bytes:
+    return b"t" if value else b"f"
+
+
+def _time(value: datetime) -> bytes:
+    return value.isoformat().encode()
+
+
+def _array(encode: Encoder) -> Encoder:
+    def encode_all(values: Sequence[Any]) -> bytes:
+        return b"{%b}" % b",".join([_item(encode, value) for value in values])
+
+    return encode_all
+
+
+def _item(encode: Encoder, value: Any) -> bytes:
+    if value is None:
+        return b"NULL"
+    return b'"%b"' % encode(value).replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+
+
+#: The object identifiers of parameters' types, and how their values are written.
+_PARAMETERS: Mapping[str, tuple[int, Encoder]] = {
+    "boolean": (16, _flag),
+    "bigint": (20, _number),
+    "int": (23, _number),
+    "text": (25, _text),
+    "json": (114, _text),
+    "timestamptz": (1184, _time),
+    "int[]": (1007, _array(_number)),
+    "text[]": (1009, _array(_text)),
+    "timestamptz[]": (1185, _array(_time)),
+}
+
+
+class Line(Session):
+    """One connection; the statements on it stay prepared as long as it is open."""
+
+    def __init__(self, url: str, **parameters: Any) -> None:
+        """Open it. `parameters` are libpq's. Raises StoreUnavailable."""
+        try:
+            self._opened = psycopg.connect(
+                url, autocommit=True, client_encoding="UTF8", **parameters
+            )
+        except psycopg.OperationalError as error:
+            raise StoreUnavailable(str(error).strip()) from error
+        self._connection = self._opened.pgconn
+        self._pid = os.getpid()
+        self._prepared: dict[str, tuple[bytes, Sequence[Encoder]]] = {}
+        self._reader = Transformer(self._opened)
+
+    def __del__(self) -> None:
+        # Dropped, it is closed, as psycopg2's are. A copy that came through a fork is the
+        # parent's: to close that would say good-bye for it.
+        if hasattr(self, "_pid") and self._pid == os.getpid():
+            self.close()
+
+    def _execute(self, statement: Statement, args: Sequence[object]) -> list[Row]:
+        prepared = self._prepared.get(statement.name) or self._prepare(statement)
+        name, encoders = prepared
+        values: list[Any] = [
+            None if value is None else encode(value)
+            for encode, value in zip(encoders, args, strict=True)
+        ]
+        result = self._checked(self._connection.exec_prepared(name, values))
+        self._reader.set_pgresult(result)
+        return self._reader.load_rows(0, result.ntuples, tuple)
+
+    def _prepare(self, statement: Statement) -> tuple[bytes, Sequence[Encoder]]:
+        types = [_PARAMETERS[name] for name in statement.type_names]
+        name = statement.name.encode()
+        oids = [oid for oid, _ in types]
+        self._checked(self._connection.prepare(name, statement.sql.encode(), oids))
+        prepared = name, [encode for _, encode in types]
+        self._prepared[statement.name] = prepared
+        return prepared
+
+    def _command(self, text: str) -> None:
+        self._checked(self._connection.exec_(text.encode()))
+
+    def _checked(self, result: PGresult) -> PGresult:
+        """The result of what was done. Raises LockedOut, StoreUnavailable, psycopg's errors."""
+        if result.status in _DONE:
+            return result
+        message = result.get_error_message()
+        state = result.error_field(DiagnosticField.SQLSTATE)
+        if state is None:
+            self.close()
+            raise StoreUnavailable(message)
+        error = errors.lookup(state.decode())(message)
+        if isinstance(error, errors.LockNotAvailable | errors.DeadlockDetected):
+            raise LockedOut(message) from error
+        if isinstance(error, errors.OperationalError):
+            self.close()
+            raise StoreUnavailable(message) from error
+        raise error
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection is known to be gone."""
+        return bool(self._connection.status != ConnStatus.OK)
+
+    @property
+    def backend_pid(self) -> int:
+        """The process that serves the connection."""
+        return int(self._connection.backend_pid)
+
+    def fileno(self) -> int:
+        """The connection's file descriptor."""
+        return int(self._connection.socket)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._opened.close()
