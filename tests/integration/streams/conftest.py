@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,7 +20,10 @@ from websockets.sync.client import ClientConnection
 from websockets.sync.client import connect as connect_websocket
 from werkzeug.serving import make_server
 
-from app.events.wire import data_text, envelope, timestamp
+from app.events.wire import data_text, envelope, envelopes, timestamp
+from app.local.database import MemoryDatabase
+from app.local.rows import EventBatchRow, ExecutionRow
+from app.local.streams import MemoryReader, MemoryStreams
 from app.store.database import Database
 from app.store.events import EventLog
 from app.streams import keys
@@ -115,6 +120,15 @@ class History:
         """Delete the Redis stream."""
         self.redis.delete(keys.events(execution_id))
 
+    def lose_streams(self) -> None:
+        """Do as a Redis that starts anew."""
+        self.redis.flushall()
+
+    def delete(self, execution_id: str) -> None:
+        """Do as retention does."""
+        self.execute("DELETE FROM chaingraph_executions WHERE id = %s", execution_id)
+        self.execute("DELETE FROM chaingraph_event_batches WHERE execution_id = %s", execution_id)
+
     def close(self) -> None:
         self.publisher.close()
         self.redis.close()
@@ -162,11 +176,112 @@ class Served:
         return connect_websocket(url, **{"ping_interval": None, "max_size": None} | options)
 
 
+class LocalHistory:
+    """The same in local mode, where a process has its own tables and streams."""
+
+    def __init__(self) -> None:
+        self.database = MemoryDatabase(lambda: datetime.now(UTC))
+        self.streams = MemoryStreams(time.monotonic)
+
+    def create(self, execution_id: str = "EX1", *, publish: bool = True) -> str:
+        """Insert an execution with its first event, whose index is -1."""
+        at = _whole_ms(self.database.now())
+        tables = self.database.tables
+        tables.executions[execution_id] = ExecutionRow(
+            id=execution_id,
+            flow_id="V2",
+            flow_version=1,
+            owner_id="local",
+            root_execution_id=execution_id,
+            created_at=at,
+            updated_at=at,
+            options="{}",
+            status="running",
+            last_event_index=-2,
+        )
+        first, lines = self.commit(execution_id, ("execution:created", {}))
+        if publish:
+            self.publish(execution_id, first, lines)
+        return execution_id
+
+    def commit(self, execution_id: str, *events: tuple[str, Any]) -> tuple[int, list[bytes]]:
+        """Append events in one step, the end of the execution among them."""
+        encoded = [(event_type, json.dumps(data)) for event_type, data in events]
+        end = encoded[-1][0].removeprefix("execution:")
+        at = _whole_ms(self.database.now())
+        with self.database.reading() as tables:
+            row = tables.executions[execution_id]
+            first = row.last_event_index + 1
+            row.last_event_index += len(encoded)
+            if end in {"completed", "failed", "stopped"}:
+                row.status, row.completed_at = end, at
+            batch = EventBatchRow(
+                execution_id=execution_id,
+                first_index=first,
+                written_at=at,
+                types=[event_type for event_type, _ in encoded],
+                data=data_text(encoded),
+            )
+            tables.event_batches.setdefault(execution_id, []).append(batch)
+        return first, envelopes(execution_id, first, at, encoded)
+
+    def tell(self, execution_id: str, *events: tuple[str, Any]) -> None:
+        """Append events and publish them."""
+        first, lines = self.commit(execution_id, *events)
+        self.publish(execution_id, first, lines)
+
+    def publish(self, execution_id: str, first: int, lines: list[bytes]) -> None:
+        assert self.streams.publish(execution_id, first, lines)
+
+    def forget(self, execution_id: str) -> None:
+        """Lose the streams; there is one."""
+        self.streams.clear()
+
+    def lose_streams(self) -> None:
+        """Lose them all."""
+        self.streams.clear()
+
+    def delete(self, execution_id: str) -> None:
+        """Do as retention does."""
+        with self.database.reading() as tables:
+            del tables.executions[execution_id]
+            del tables.event_batches[execution_id]
+
+
+def _whole_ms(at: datetime) -> datetime:
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+MODES = ("celery", "local")
+#: What the tests of these modules hold, they hold in both modes…
+IN_BOTH = frozenset({"test_relay", "test_log"})
+#: … but those that look at servers.
+SERVERS = frozenset({"redis", "database_url", "serve"})
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the relay's tests in both modes."""
+    if "mode" in metafunc.fixturenames:
+        name = metafunc.module.__name__.rpartition(".")[2]
+        is_in_both = name in IN_BOTH and not SERVERS & set(metafunc.fixturenames)
+        metafunc.parametrize("mode", MODES if is_in_both else MODES[:1], scope="function")
+
+
 @pytest.fixture
-def history(database_url: str, redis_url: str) -> Iterator[History]:
-    history = History(database_url, redis_url)
+def history(mode: str, request: pytest.FixtureRequest) -> Iterator[History | LocalHistory]:
+    if mode == "local":
+        yield LocalHistory()
+        return
+    urls = request.getfixturevalue("database_url"), request.getfixturevalue("redis_url")
+    history = History(*urls)
     yield history
     history.close()
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    with Redis.from_url(redis_url, protocol=2) as client:
+        yield client
 
 
 class Serve:
@@ -178,6 +293,10 @@ class Serve:
     def __call__(self, database_url: str, redis_url: str) -> Served:
         database = Database(database_url, application_name="cg-web")
         hub = redis_hub(redis_url, EventLog(database))
+        return self.over(hub, database.engine.dispose)
+
+    def over(self, hub: Hub, *ends: Callable[[], object]) -> Served:
+        """Serve what a hub has."""
         app = Flask("relay")
         register_security(app)
         register_problems(app)
@@ -197,7 +316,7 @@ class Serve:
             thread.join,
             server.server_close,
             hub.close,
-            database.engine.dispose,
+            *ends,
         ]
         return Served(server.port, relay, hub)
 
@@ -214,5 +333,10 @@ def serve() -> Iterator[Serve]:
 
 
 @pytest.fixture
-def served(serve: Serve, database_url: str, redis_url: str) -> Served:
-    return serve(database_url, redis_url)
+def served(mode: str, history: History | LocalHistory, request: pytest.FixtureRequest) -> Served:
+    # Asked for so that a test which does not ask for it itself runs in both modes.
+    serve: Serve = request.getfixturevalue("serve")
+    if isinstance(history, LocalHistory):
+        log = EventLog(history.database)
+        return serve.over(Hub(log, history.streams, MemoryReader(history.streams)))
+    return serve(request.getfixturevalue("database_url"), request.getfixturevalue("redis_url"))

@@ -9,13 +9,16 @@ from app.errors import StoreUnavailable
 from app.events.log import Head
 from app.store.database import Database
 from app.store.events import EventLog
-from tests.integration.streams.conftest import History
+from tests.integration.streams.conftest import History, LocalHistory
 from tests.integration.streams.test_relay import DONE, ENDED, STARTED
 
 
 @pytest.fixture
-def log(database_url: str) -> Iterator[EventLog]:
-    database = Database(database_url)
+def log(history: History | LocalHistory, request: pytest.FixtureRequest) -> Iterator[EventLog]:
+    if isinstance(history, LocalHistory):
+        yield EventLog(history.database)
+        return
+    database = Database(request.getfixturevalue("database_url"))
     yield EventLog(database)
     database.engine.dispose()
 
@@ -57,7 +60,9 @@ def test_heads_tell_how_far_logs_reach(log: EventLog, history: History) -> None:
     assert Head(1, "completed", "local").is_final
 
 
-def test_a_connection_that_was_lost_is_replaced_unnoticed(log: EventLog, history: History) -> None:
+def test_a_connection_that_was_lost_is_replaced_unnoticed(
+    log: EventLog, history: History, database_url: str
+) -> None:
     history.create()
     assert log.head("EX1")
     history.execute(

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from redis import Redis
 from websockets.sync.client import ClientConnection
 
 from app.streams import keys
@@ -95,23 +96,23 @@ def test_redis_flushed_in_between_costs_nothing(served: Served, history: History
     execution = history.create()
     with served.connect(batchTimeoutMs=0) as socket:
         assert next_frame(socket)["nextIndex"] == 0
-        history.redis.flushall()
+        history.lose_streams()
         history.tell(execution, STARTED)
         assert next_frame(socket)["nextIndex"] == 1
         history.commit(execution, DONE)
-        history.redis.flushall()
+        history.lose_streams()
         history.tell(execution, ENDED)
         assert receive_all(socket).indexes == [1, 2]
 
 
 @pytest.mark.parametrize("entry_id", ["*", "2-0"])
 def test_what_others_write_into_the_stream_is_passed_over(
-    served: Served, history: History, entry_id: str
+    served: Served, history: History, redis: Redis, entry_id: str
 ) -> None:
     execution = history.create()
     with served.connect() as socket:
         assert next_frame(socket)["nextIndex"] == 0
-        history.redis.xadd(keys.events(execution), {"foreign": "entry"}, id=entry_id)
+        redis.xadd(keys.events(execution), {"foreign": "entry"}, id=entry_id)
         history.tell(execution, STARTED)
         history.tell(execution, DONE, ENDED)
         assert receive_all(socket).indexes == [0, 1, 2]
@@ -241,12 +242,11 @@ def test_a_deleted_execution_closes_its_sockets(served: Served, history: History
     execution = history.create()
     with served.connect() as socket:
         assert next_frame(socket)["nextIndex"] == 0
-        history.execute("DELETE FROM chaingraph_executions WHERE id = %s", execution)
-        history.execute("DELETE FROM chaingraph_event_batches WHERE execution_id = %s", execution)
+        history.delete(execution)
         assert receive_all(socket).code == 1008
 
 
-def test_a_thousand_batches_go_out_in_one_call(served: Served, history: History) -> None:
+def test_a_thousand_batches_go_out_in_one_call(history: History, redis: Redis) -> None:
     batches = [Batch(f"EX{number}", -1, [b'{"index":-1}']) for number in range(1000)]
     wait_until(lambda: history.publisher.publish_many(batches), "they are published")
-    wait_until(lambda: history.redis.dbsize() >= 1000, "all streams are there")
+    wait_until(lambda: redis.dbsize() >= 1000, "all streams are there")
