@@ -66,6 +66,7 @@ def new_execution(
         "inputs": None,
         "integration": None,
         "start_requested": start,
+        "start_timeout_ms": None if start else 300_000,
         "nodes_total": 5,
         "created_event": '{"flowId":"V2flow"}',
     }

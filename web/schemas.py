@@ -16,7 +16,6 @@ from app.events.types import EventType
 MAX_ID_LENGTH = 255
 #: Versions and event indexes are PostgreSQL integers.
 MAX_INTEGER = 2**31 - 1
-DEFAULT_FLOW_TIMEOUT_MS = 10_800_000
 MAX_INTEGRATION_BYTES = 64 * 1024
 MAX_BATCH = 1000
 
@@ -28,12 +27,6 @@ Status = Literal["created", "running", "paused", "completed", "failed", "stopped
 def _reject_unbuilt(value: Any) -> Any:
     if value:
         raise PydanticCustomError("not_built", "is not built yet")
-    return value
-
-
-def _default_timeout(value: int) -> int:
-    if value != DEFAULT_FLOW_TIMEOUT_MS:
-        raise PydanticCustomError("not_built", "another than the default is not built yet")
     return value
 
 
@@ -151,9 +144,7 @@ class ExecutionLimits(Body):
 
     max_concurrency: Annotated[int, Field(ge=1, le=1000)] = 50
     node_timeout_ms: Annotated[int, Field(ge=1, le=86_400_000)] = 3_600_000
-    flow_timeout_ms: Annotated[
-        int, Field(ge=0, le=31_536_000_000), AfterValidator(_default_timeout)
-    ] = DEFAULT_FLOW_TIMEOUT_MS
+    flow_timeout_ms: Annotated[int, Field(ge=0, le=31_536_000_000)] = 10_800_000
     on_node_error: Literal["fail", "continue"] = "fail"
 
 

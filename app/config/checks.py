@@ -28,7 +28,6 @@ NOT_BUILT = frozenset(
         "QUEUE_CONCURRENCY",
         "RATE_LIMIT",
         "RETENTION_DAYS",
-        "START_SIGNAL_TIMEOUT_MS",
         "WORKER_METRICS_PORT",
     }
 )

@@ -87,9 +87,12 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A node failed, nothing handled it, and the run may not go on."""
+    """A node failed and nothing handled it, or the time is up: the run may not go on.
 
-    node_id: str
+    `node_id` is None where no node is to blame.
+    """
+
+    node_id: str | None
     error: NodeFailure
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from app.engine import Checkpoint, Engine, NodeFailure, NodeStatus, RunOptions, Wiring
+from app.engine import Checkpoint, Engine, Failure, NodeFailure, NodeStatus, RunOptions, Wiring
 from app.errors import ValidationFailed
 from app.events.types import Event, EventType
 from app.events.wire import from_json
@@ -60,6 +60,12 @@ def limit_ms(timeout_ms: int | None, options: Mapping[str, Any]) -> int:
     """How long an attempt of a node may take."""
     default: int = options["execution"]["nodeTimeoutMs"]
     return timeout_ms or default
+
+
+def overdue(options: Mapping[str, Any]) -> Failure:
+    """How a run ends whose `flowTimeoutMs` have passed."""
+    timeout_ms = options["execution"]["flowTimeoutMs"]
+    return Failure(None, NodeFailure("FlowTimeout", f"flow not done within {timeout_ms} ms"))
 
 
 def refusal(error: ValidationFailed, execution_ms: int) -> tuple[str, list[Event]]:

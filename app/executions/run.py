@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
+from math import inf
 from queue import Empty
 from typing import Any
 
 import orjson
 
-from app.engine import Start
+from app.engine import Start, Verdict
 from app.errors import NodeTimeout, ValidationFailed
 from app.events.wire import to_json
 from app.executions import waiting
 from app.executions.commands import Commands
-from app.executions.ledger import Ledger
-from app.executions.opening import facts_of, limit_ms, refusal
+from app.executions.flow_time import FlowTime
+from app.executions.opening import facts_of, limit_ms, overdue, refusal
 from app.executions.resuming import Resumption
 from app.executions.sent import SentSteps
 from app.executions.settlement import Settlement
@@ -63,8 +64,8 @@ class Run:
         self._claimed = claimed
         self._around = around
         self._clock = around.clock
-        self._opened_at = around.clock()
         self._options: dict[str, Any] = orjson.loads(claimed.options)
+        self._time = FlowTime(claimed, self._options, around.clock)
         self._writer = Writer(
             around.store,
             around.publish,
@@ -87,7 +88,9 @@ class Run:
     def drive(self) -> RunEnd:
         """Run until the execution ends, waits, or is lost to this process."""
         try:
-            self._ledger = self._resume()
+            self._ledger = Resumption(
+                self._claimed, self._around, self._writer, self._timers, self._sent
+            ).open(self._options)
         except ValidationFailed as error:
             return self._refuse(error)
         self._settlement = Settlement(self._ledger, self._timers, self._around)
@@ -100,10 +103,6 @@ class Run:
                 self._cancel_all()
                 return end
             self._receive()
-
-    def _resume(self) -> Ledger:
-        resumption = Resumption(self._claimed, self._around, self._writer, self._timers, self._sent)
-        return resumption.open(self._options)
 
     def disown(self) -> None:
         """Say, from any thread, that the lease was not renewed."""
@@ -122,7 +121,7 @@ class Run:
 
     def _refuse(self, error: ValidationFailed) -> RunEnd:
         """Fail an execution whose flow can't run here any more."""
-        message, events = refusal(error, self._elapsed_ms())
+        message, events = refusal(error, self._time.elapsed_ms())
         self._writer.gather(events, 0)
         outcome = self._writer.commit("{}", Progress(), Ending("failed", message))
         return RunEnd.FINISHED if outcome is Outcome.HELD else RunEnd.LOST
@@ -138,6 +137,8 @@ class Run:
         """Cross one boundary; AGAIN where it is to be decided anew."""
         if self._is_lost:
             return RunEnd.LOST
+        if self._time.is_up:
+            return self._end_overdue()
         ledger = self._ledger
         ledger.gather()
         mark = self._writer.mark
@@ -154,6 +155,15 @@ class Run:
             self._launch(start)
         return None if self._steps else self._settle_down()
 
+    def _end_overdue(self) -> RunEnd | Outcome:
+        """The flow's time is up: it fails, whatever its nodes do and whatever is requested."""
+        self._cancel_all()
+        return self._end(overdue(self._options))
+
+    def _end(self, verdict: Verdict) -> RunEnd | Outcome:
+        outcome = self._settle_sent(self._ledger.conclude(verdict, self._time.elapsed_ms()))
+        return RunEnd.FINISHED if outcome is Outcome.HELD else outcome
+
     def _take_starts(self) -> list[Start]:
         if self._around.is_draining():
             return []
@@ -164,8 +174,7 @@ class Run:
         ledger = self._ledger
         verdict = None if self._commands.pauses_first else ledger.engine.verdict()
         if verdict is not None:
-            outcome = self._settle_sent(ledger.conclude(verdict, self._elapsed_ms()))
-            return RunEnd.FINISHED if outcome is Outcome.HELD else outcome
+            return self._end(verdict)
         halt = self._commands.halt(ledger.engine)
         if halt is None:
             return None
@@ -179,7 +188,10 @@ class Run:
         return self._ledger.is_due(self._clock())
 
     def _commit(self, mark: int | None = None) -> Outcome:
-        return self._settle_sent(self._ledger.commit(mark))
+        outcome = self._settle_sent(self._ledger.commit(mark))
+        if outcome is Outcome.HELD:
+            self._time.begin()
+        return outcome
 
     def _settle_sent(self, outcome: Outcome) -> Outcome:
         """Forget the sent steps whose results were just committed, if they were."""
@@ -307,8 +319,8 @@ class Run:
             return None
 
     def _next_due(self) -> float:
-        timer = self._timers.next_due()
-        return timer if self._writer.due_at is None else min(timer, self._writer.due_at)
+        write = inf if self._writer.due_at is None else self._writer.due_at
+        return min(self._timers.next_due(), self._time.deadline, write)
 
     def _take(self, arrival: Arrival) -> None:
         match arrival:
@@ -375,6 +387,3 @@ class Run:
 
     def _insist(self, ask: Callable[[], Any]) -> Any:
         return insist(ask, self._around.pause)
-
-    def _elapsed_ms(self) -> int:
-        return self._claimed.running_ms + round((self._clock() - self._opened_at) * 1000)

@@ -121,7 +121,7 @@ class ExecutionService:
             wiring = self._wiring(wanted, version, owner, versions)
             found = _faults(wanted, wiring)
             faults += [Fault(pointer(place) + fault.pointer, fault.message) for fault in found]
-            rows.append(_new_row(execution_id, wanted, version, owner, wiring))
+            rows.append(_new_row(execution_id, wanted, version, owner, wiring, self._start_ttl_ms))
         if faults:
             raise ValidationFailed(faults)
         return rows
@@ -277,7 +277,12 @@ def _faults(wanted: NewExecution, wiring: Wiring) -> list[Fault]:
 
 
 def _new_row(
-    execution_id: str, wanted: NewExecution, version: int, owner: str, wiring: Wiring
+    execution_id: str,
+    wanted: NewExecution,
+    version: int,
+    owner: str,
+    wiring: Wiring,
+    start_timeout_ms: int,
 ) -> records.NewExecution:
     created = Event(
         EventType.EXECUTION_CREATED,
@@ -301,6 +306,7 @@ def _new_row(
         inputs=_optional_json(wanted.inputs),
         integration=_optional_json(wanted.integration),
         start_requested=wanted.autostart,
+        start_timeout_ms=None if wanted.autostart else start_timeout_ms,
         nodes_total=len(wiring.plan.nodes),
         created_event=fit_event(execution_id, created)[0][1],
     )

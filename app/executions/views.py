@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -74,9 +74,16 @@ def created_row(new: NewExecution, at: datetime) -> SimpleNamespace:
         updated_at=at,
         start_requested_at=requested_at,
         runnable_at=requested_at,
+        wake_at=_start_deadline(new, at),
         options=new.options,
         integration=new.integration,
     )
+
+
+def _start_deadline(new: NewExecution, at: datetime) -> datetime | None:
+    if new.start_timeout_ms is None:
+        return None
+    return at + timedelta(milliseconds=new.start_timeout_ms)
 
 
 #: What the table's defaults give a row.
@@ -118,14 +125,19 @@ def _waiting(row: Row[Any] | SimpleNamespace) -> Value:
     if row.waiting is not None:
         return loaded(row.waiting)
     if row.start_requested_at is None:
-        return _waits("start-signal", row.created_at, {})
+        return _waits("start-signal", row.created_at, {}, until=row.wake_at)
     if row.runnable_at is not None:
         return _waits("worker", row.runnable_at, {"queue": "default"})
     return None
 
 
-def _waits(what: str, since: datetime, detail: Value) -> Value:
-    return {"for": what, "since": timestamp(since), "until": None, "detail": detail}
+def _waits(what: str, since: datetime, detail: Value, until: datetime | None = None) -> Value:
+    return {
+        "for": what,
+        "since": timestamp(since),
+        "until": optional_time(until),
+        "detail": detail,
+    }
 
 
 def optional_time(at: datetime | None) -> str | None:

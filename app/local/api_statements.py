@@ -39,11 +39,13 @@ def _create(
     inputs: str | None,
     integration: str | None,
     start_requested: bool,
+    start_timeout_ms: int | None,
     nodes_total: int,
     created_event: str,
 ) -> None:
     at = turn.at
     started = at if start_requested else None
+    waits = start_timeout_ms is not None and not start_requested
     turn.tables.executions[id_] = ExecutionRow(
         id=id_,
         flow_id=flow_id,
@@ -57,6 +59,7 @@ def _create(
         integration=integration,
         start_requested_at=started,
         runnable_at=started,
+        wake_at=turn.after(start_timeout_ms or 0) if waits else None,
         nodes_total=nodes_total,
         updated_at=at,
     )
@@ -78,7 +81,7 @@ def request_start(turn: Turn, execution: str) -> Rows:
         return []
     row.start_requested_at = row.runnable_at = turn.at
     row.wake += 1
-    row.waiting = None
+    row.wake_at = row.waiting = None
     return [(execution,)]
 
 

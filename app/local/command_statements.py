@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.local.rows import ExecutionRow
-from app.local.run_statements import waiting_from
+from app.local.run_statements import hold_deadline, waiting_from
 from app.local.turn import Handler, Rows, Turn, built, whole_ms
 from app.store import command_statements as sql
 from app.store import ending_statements as endings
@@ -48,6 +48,7 @@ def pause(turn: Turn, execution: str, reason: str) -> Rows:
     row.writes += 1
     row.requested_seq += 1
     row.runnable_at = row.wake_at = None
+    hold_deadline(row, turn.at)
     row.waiting = waiting_from(turn.at_ms, "resume", {})
     row.updated_at = turn.at_ms
     return [_tell(turn, row, ("flow:paused", {"reason": reason}))]
@@ -89,6 +90,9 @@ def _go_on(turn: Turn, row: ExecutionRow, requested: str | None) -> Rows:
     row.wake += 1
     row.requested_seq += 1
     row.runnable_at, row.updated_at = turn.at, turn.at_ms
+    if row.deadline_left_ms is not None:
+        row.deadline_at = row.wake_at = turn.after(row.deadline_left_ms)
+    row.deadline_left_ms = None
     return [_tell(turn, row, ("flow:resumed", {}))]
 
 

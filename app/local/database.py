@@ -19,6 +19,7 @@ from app.errors import StoreUnavailable
 from app.local import (
     api_statements,
     command_statements,
+    deadline_statements,
     key_statements,
     run_statements,
     step_statements,
@@ -43,6 +44,7 @@ HANDLERS: Mapping[str, Handler] = {
     **run_statements.HANDLERS,
     **step_statements.HANDLERS,
     **sweep_statements.HANDLERS,
+    **deadline_statements.HANDLERS,
     **api_statements.HANDLERS,
     **key_statements.HANDLERS,
     **command_statements.HANDLERS,

@@ -71,4 +71,10 @@ class Guards:
 
     def is_due(self, row: ExecutionRow, at: datetime) -> bool:
         """The execution waits for a time that has come."""
-        return row.wake_at is not None and row.wake_at <= at
+        if row.wake_at is None or row.start_requested_at is None:
+            return False
+        return row.wake_at <= at
+
+    def is_overdue(self, row: ExecutionRow, at: datetime) -> bool:
+        """The flow should have been over by then."""
+        return row.deadline_at is not None and row.deadline_at <= at

@@ -40,6 +40,8 @@ class ExecutionRow:
     start_requested_at: datetime | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None
+    deadline_at: datetime | None = None
+    deadline_left_ms: int | None = None
     error_message: str | None = None
     error_node_id: str | None = None
     failure_count: int = 0

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import orjson
 from psycopg2.errors import UniqueViolation
 
 from app.events.wire import timestamp
 from app.local.rows import CheckpointRow, ClaimRow, ExecutionRow
-from app.local.turn import Handler, Rows, Turn, built, whole_ms
+from app.local.turn import Handler, Rows, Turn, built, earlier, whole_ms
 from app.store import run_statements as sql
 
 #: What a process claimed so lately is no stray yet: its run may not have begun.
@@ -58,6 +59,7 @@ def _own(turn: Turn, row: ExecutionRow, worker: str, token: str, lease_ms: int) 
 
 def _claimed(turn: Turn, row: ExecutionRow) -> tuple[Any, ...]:
     running_ms = whole_ms(turn.at - row.started_at) if row.started_at else 0
+    deadline_in_ms = whole_ms(row.deadline_at - turn.at) if row.deadline_at else None
     return (
         row.id,
         row.epoch,
@@ -74,6 +76,7 @@ def _claimed(turn: Turn, row: ExecutionRow) -> tuple[Any, ...]:
         row.integration,
         row.grants,
         running_ms,
+        deadline_in_ms,
         row.requested,
         row.requested_reason,
         row.breakpoints_hit,
@@ -155,12 +158,20 @@ def write_commanded(turn: Turn, execution: str, epoch: int, writes: int, *what: 
         row.completed_at = at
         return written
     row.epoch += 1
+    hold_deadline(row, at)
     row.processing_worker_id = row.processing_started_at = None
     detail = {} if breakpoint_ is None else {"nodeId": breakpoint_}
     row.waiting = waiting_from(at, waits_for, detail)
     if breakpoint_ is not None:
         row.breakpoints_hit = [*(row.breakpoints_hit or ()), breakpoint_]
     return written
+
+
+def hold_deadline(row: ExecutionRow, at: datetime) -> None:
+    """A pause begins: what is left of the flow's time is kept."""
+    left = whole_ms(row.deadline_at - at) if row.deadline_at else None
+    row.deadline_left_ms = None if left is None else max(0, left)
+    row.deadline_at = None
 
 
 def waiting_from(at: datetime, what: str, detail: Mapping[str, str]) -> str:
@@ -195,7 +206,8 @@ def _write(
     checkpoints = [_checkpoint(row, at, *values) for values in zip(*columns, strict=True)]
     row.writes += 1
     row.updated_at, row.status = at, "running"
-    row.started_at = row.started_at or at
+    if row.started_at is None:
+        row.started_at, row.deadline_at = at, _deadline(row, at)
     row.grants = grants
     row.nodes_completed, row.nodes_failed, row.nodes_skipped = completed, failed, skipped
     if checkpoints:
@@ -205,6 +217,12 @@ def _write(
     if types:
         turn.tell(row, types, data, at)
     return [(row.last_event_index - len(types) + 1, at)]
+
+
+def _deadline(row: ExecutionRow, started_at: datetime) -> datetime | None:
+    """`flowTimeoutMs` after the start; none where that is 0."""
+    timeout_ms: int = orjson.loads(row.options).get("execution", {}).get("flowTimeoutMs", 0)
+    return started_at + timedelta(milliseconds=timeout_ms) if timeout_ms else None
 
 
 def _checkpoint(
@@ -262,7 +280,7 @@ def park(
     if row is None or not turn.guards.may_park(row, epoch, writes, wake):
         return []
     row.writes += 1
-    row.waiting, row.wake_at = waiting, wake_at
+    row.waiting, row.wake_at = waiting, earlier(wake_at, row.deadline_at)
     row.processing_worker_id = row.processing_started_at = None
     row.updated_at = turn.at_ms
     turn.release_claim(execution)
@@ -275,7 +293,7 @@ def release(turn: Turn, execution: str, epoch: int) -> Rows:
     if row is None or not turn.guards.may_release(row, epoch):
         return []
     row.epoch += 1
-    row.runnable_at = turn.at
+    row.runnable_at, row.wake_at = turn.at, row.deadline_at
     row.processing_worker_id = row.processing_started_at = None
     turn.release_claim(execution)
     return [(execution,)]

@@ -157,7 +157,7 @@ def recover(
     if row.crashes + _is_crash(reason) >= most:
         return []
     _take(turn, row, reason, by, previous)
-    row.runnable_at = turn.at
+    row.runnable_at, row.wake_at = turn.at, row.deadline_at
     told = {"reason": reason, "previousWorkerId": previous, "workerId": by}
     return _told(turn.tell(row, ["execution:recovered"], f"[{built(told)}]", turn.at_ms))
 
@@ -205,7 +205,8 @@ def fire_timers(turn: Turn, limit: int) -> Rows:
     due.sort(key=lambda row: row.wake_at or turn.at)
     fired = [row for row in due[:limit] if row.completed_at is None]
     for row in fired:
-        row.wake_at, row.runnable_at, row.waiting = None, turn.at, None
+        row.wake_at, row.waiting = row.deadline_at, None
+        row.runnable_at = row.runnable_at or turn.at
         row.wake += 1
     return [(row.id,) for row in fired]
 

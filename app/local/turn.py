@@ -87,6 +87,11 @@ def whole_ms(duration: timedelta) -> int:
     return round(duration / _MS)
 
 
+def earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    """The earlier of two times, as least() gives it: one alone if the other is none."""
+    return min((each for each in (one, other) if each is not None), default=None)
+
+
 def ms_left(until: datetime, at: datetime) -> int:
     """How long it is until a time, in milliseconds; 0 once it has come."""
     return max(0, whole_ms(until - at))

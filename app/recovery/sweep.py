@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.events.wire import envelopes
-from app.store.records import Recovered
+from app.store.records import Effect, Recovered, Told
 from app.store.sweeps import LostClaim, PgSweepStore
 
 #: Between the two looks at a lock that seems lost, in seconds.
@@ -19,6 +19,8 @@ BATCH = 500
 LYING_STEP_MS = 2000
 #: Work that lies for so long (ms) gets a hint: a message for it may be lost.
 LYING_MS = 300
+#: A flow whose time is up is left to its owner for so long (ms): it keeps the time itself.
+OWNERS_GRACE_MS = 2000
 #: Timers are looked at again after so long (ms) at the soonest: one that is due may be held.
 FINEST_MS = 10
 
@@ -89,6 +91,7 @@ class Sweep:
                 self._messages.send_steps(execution_id, [node_id])
         self._messages.hint(self._store.left_lying(LYING_MS, BATCH))
         self._store.forget_keys(BATCH)
+        self._end_all(lambda: self._store.end_overrun(BATCH, OWNERS_GRACE_MS))
         self._fire_timers()
 
     def _recover_dead(self) -> None:
@@ -137,15 +140,27 @@ class Sweep:
             recovered.previous_worker_id,
             recovered.reason,
         )
-        first = recovered.events[0][0]
         events = [(type_, data) for _, type_, data in recovered.events]
-        lines = envelopes(recovered.execution_id, first, recovered.at, events)
-        self._publish(recovered.execution_id, first, lines)
+        told = Told(recovered.events[0][0], recovered.at, events)
+        self._publish_events(recovered.execution_id, told)
+
+    def _publish_events(self, execution_id: str, told: Told) -> None:
+        lines = envelopes(execution_id, told.first_index, told.at, told.events)
+        self._publish(execution_id, told.first_index, lines)
+
+    def _end_all(self, end: Callable[[], Sequence[Effect]]) -> None:
+        """End what is too late, batch by batch."""
+        while effects := end():
+            for effect in effects:
+                if effect.told is not None:
+                    self._publish_events(effect.execution_id, effect.told)
 
     def _fire_timers(self) -> None:
         """Fire what is due, and, each at its time, what is due before the next beat."""
         left_ms = self._options.interval_ms
         while left_ms > 0:
+            self._end_all(lambda: self._store.end_unstarted(BATCH))
+            self._end_all(lambda: self._store.end_overdue(BATCH))
             self._messages.hint(self._store.fire_timers(BATCH))
             due_ms = self._store.next_timer_ms(left_ms)
             if due_ms is None:

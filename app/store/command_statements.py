@@ -6,7 +6,7 @@ stays; where nobody owns, the status changes here. Each statement is void in any
 
 from __future__ import annotations
 
-from app.store.run_statements import waiting_from_now
+from app.store.run_statements import ms_until, waiting_from_now
 from app.store.session import Statement
 
 #: Nobody writes for the execution, and no node of it runs. (What is left of a sent step once
@@ -47,6 +47,7 @@ PAUSE = Statement(
         UPDATE chaingraph_executions
         SET status = 'paused', epoch = epoch + 1, writes = writes + 1,
             requested_seq = requested_seq + 1, runnable_at = NULL, wake_at = NULL,
+            deadline_at = NULL, deadline_left_ms = {ms_until("deadline_at")},
             waiting = {waiting_from_now("'resume'", "'{}'::json")},
             updated_at = date_trunc('milliseconds', statement_timestamp()),
             last_event_index = last_event_index + 1
@@ -82,7 +83,9 @@ def _go_on(name: str, types: str, requested: str, which: str) -> Statement:
         UPDATE chaingraph_executions
         SET status = 'running', epoch = epoch + 1, writes = writes + 1, wake = wake + 1,
             requested = {requested}, requested_seq = requested_seq + 1,
-            waiting = NULL, runnable_at = clock_timestamp(),
+            waiting = NULL, runnable_at = clock_timestamp(), deadline_left_ms = NULL,
+            deadline_at = statement_timestamp() + deadline_left_ms * interval '1 ms',
+            wake_at = statement_timestamp() + deadline_left_ms * interval '1 ms',
             updated_at = date_trunc('milliseconds', statement_timestamp()),
             last_event_index = last_event_index + 1
         WHERE id = $1 AND status = 'paused' {which}

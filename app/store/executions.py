@@ -18,7 +18,7 @@ from app.store.sweep_statements import SLOTS
 from app.store.tables import checkpoints, claims, executions, workers
 
 _CREATE_TYPES = (
-    "text[], text[], int[], text[], int[], text[], text[], text[], bool[], int[], text[]"
+    "text[], text[], int[], text[], int[], text[], text[], text[], bool[], bigint[], int[], text[]"
 )
 
 
@@ -26,7 +26,7 @@ def create_statement(name: str, more_types: str, at: str) -> Statement:
     """A statement that creates executions, each with its first event, at the time `at`.
 
     `at` is a query that gives the time, or no row where nothing is to be created; it may use
-    the parameters of `more_types`, from $12 on.
+    the parameters of `more_types`, from $13 on.
     """
     return Statement(
         name,
@@ -34,17 +34,18 @@ def create_statement(name: str, more_types: str, at: str) -> Statement:
         f"""
     WITH t AS MATERIALIZED ({at}), rows AS MATERIALIZED (
         SELECT u.*, t.at
-        FROM t, unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        FROM t, unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
             AS u(id, flow_id, flow_version, owner_id, priority, options, inputs, integration,
-                 start_requested, nodes_total, created_event)
+                 start_requested, start_timeout_ms, nodes_total, created_event)
     ), created AS (
         INSERT INTO chaingraph_executions
             (id, flow_id, flow_version, owner_id, root_execution_id, priority, created_at,
-             options, inputs, integration, start_requested_at, runnable_at, nodes_total,
+             options, inputs, integration, start_requested_at, runnable_at, wake_at, nodes_total,
              updated_at)
         SELECT id, flow_id, flow_version, owner_id, id, priority, at, options::json,
             inputs::json, integration::json,
             CASE WHEN start_requested THEN at END, CASE WHEN start_requested THEN at END,
+            CASE WHEN NOT start_requested THEN at + start_timeout_ms * interval '1 ms' END,
             nodes_total, at
         FROM rows
     )
@@ -65,7 +66,7 @@ REQUEST_START = Statement(
     """
     UPDATE chaingraph_executions
     SET start_requested_at = clock_timestamp(), runnable_at = clock_timestamp(),
-        wake = wake + 1, waiting = NULL
+        wake_at = NULL, wake = wake + 1, waiting = NULL
     WHERE id = $1 AND status = 'created' AND start_requested_at IS NULL
     RETURNING id
     """,
@@ -119,6 +120,7 @@ def columns_of(rows: Sequence[NewExecution]) -> tuple[list[object], ...]:
         [row.inputs for row in rows],
         [row.integration for row in rows],
         [row.start_requested for row in rows],
+        [row.start_timeout_ms for row in rows],
         [row.nodes_total for row in rows],
         [row.created_event for row in rows],
     )

@@ -9,7 +9,10 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class NewExecution:
-    """A row to create. JSON columns are texts; `created_event` the data of execution:created."""
+    """A row to create. JSON columns are texts; `created_event` the data of execution:created.
+
+    `start_timeout_ms` is how long it waits for its start, None for ever.
+    """
 
     id: str
     flow_id: str
@@ -20,6 +23,7 @@ class NewExecution:
     inputs: str | None
     integration: str | None
     start_requested: bool
+    start_timeout_ms: int | None
     nodes_total: int
     created_event: str
 
@@ -43,7 +47,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """An execution that this process owns from now on, as its row was at the claim."""
+    """An execution that this process owns from now on, as its row was at the claim.
+
+    `deadline_in_ms` is what is left until its deadline, below zero once that has passed; None
+    where it has none, or has not begun.
+    """
 
     fence: Fence
     writes: int
@@ -59,6 +67,7 @@ class Claimed:
     integration: str | None
     grants: str | None
     running_ms: int
+    deadline_in_ms: int | None
     requested: str | None = None
     requested_reason: str | None = None
     breakpoints_hit: Sequence[str] | None = None

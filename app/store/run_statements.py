@@ -21,6 +21,7 @@ _CLAIMED = """
     e.root_execution_id, e.parent_execution_id, e.started_at IS NOT NULL,
     e.options::text, e.inputs::text, e.integration::text, e.grants::text,
     coalesce(1000 * extract(epoch FROM clock_timestamp() - e.started_at), 0)::bigint,
+    (1000 * extract(epoch FROM e.deadline_at - clock_timestamp()))::bigint,
     e.requested, e.requested_reason, e.breakpoints_hit
 """
 
@@ -80,6 +81,20 @@ FIND_CLAIM = Statement(
     """,
 )
 
+#: `flowTimeoutMs` after the start; none where that is 0.
+_DEADLINE = """CASE WHEN started_at IS NULL
+                THEN date_trunc('milliseconds', statement_timestamp())
+                    + nullif((options #>> '{execution,flowTimeoutMs}')::bigint, 0)
+                        * interval '1 ms'
+                ELSE deadline_at END"""
+
+
+def ms_until(time: str) -> str:
+    """SQL for how long it is until a time, in milliseconds: 0 once it has come, NULL for none."""
+    left = f"1000 * extract(epoch FROM {time} - statement_timestamp())"
+    return f"CASE WHEN {time} IS NOT NULL THEN greatest(0, {left})::bigint END"
+
+
 #: One time for all that a statement writes: the end of a run is its last event's, and so on.
 _WRITE = """
     WITH guard AS (
@@ -89,6 +104,7 @@ _WRITE = """
             updated_at = date_trunc('milliseconds', statement_timestamp()),
             status = {status},
             started_at = coalesce(started_at, date_trunc('milliseconds', statement_timestamp())),
+            deadline_at = {deadline},
             grants = $6::json,
             nodes_completed = $7, nodes_failed = $8, nodes_skipped = $9,
             crashes = CASE WHEN cardinality($10) > 0 THEN 0 ELSE crashes END
@@ -137,7 +153,14 @@ _NO_REQUEST = {"request": "requested IS NULL", "worker": "processing_worker_id"}
 
 
 def _write(name: str, conflict: str) -> Statement:
-    text = _WRITE.format(status="'running'", more="", release="", conflict=conflict, **_NO_REQUEST)
+    text = _WRITE.format(
+        status="'running'",
+        more="",
+        release="",
+        conflict=conflict,
+        deadline=_DEADLINE,
+        **_NO_REQUEST,
+    )
     return Statement(name, _WRITE_TYPES, text)
 
 
@@ -145,6 +168,7 @@ def _finish(name: str, conflict: str) -> Statement:
     text = _WRITE.format(
         **_NO_REQUEST,
         conflict=conflict,
+        deadline=_DEADLINE,
         status="$20",
         more=""", completed_at = date_trunc('milliseconds', statement_timestamp()),
             error_message = $21, error_node_id = $22""",
@@ -178,12 +202,14 @@ COMMANDED = Statement(
     _WRITE_TYPES + ", text, text, text, text, text, text",
     _WRITE.format(
         conflict=_REPLACE,
+        deadline=f"CASE WHEN $21 <> 'paused' THEN {_DEADLINE} END",
         status="$21",
         request="requested IS NOT DISTINCT FROM $20",
         # The guard has cleared the owner where it pauses.
         worker="""(SELECT worker_id FROM chaingraph_execution_claims
                 WHERE execution_id = $1 AND node_id = '')""",
         more=f""", epoch = CASE WHEN $21 = 'paused' THEN epoch + 1 ELSE epoch END,
+            deadline_left_ms = CASE WHEN $21 = 'paused' THEN {ms_until(f"({_DEADLINE})")} END,
             completed_at = CASE WHEN $21 IN ('completed', 'failed')
                 THEN date_trunc('milliseconds', statement_timestamp()) END,
             error_message = $22, error_node_id = $23,
@@ -234,14 +260,15 @@ _RELEASE_CLAIM = """
     )
 """
 
-#: (execution, epoch, writes, wake, waiting, wake_at): give up until something arrives.
+#: (execution, epoch, writes, wake, waiting, wake_at): give up until something arrives, that time
+#: comes or the deadline does.
 PARK = Statement(
     "park",
     "text, int, int, int, text, timestamptz",
     f"""
     WITH guard AS (
         UPDATE chaingraph_executions
-        SET writes = writes + 1, waiting = $5::json, wake_at = $6,
+        SET writes = writes + 1, waiting = $5::json, wake_at = least($6, deadline_at),
             processing_worker_id = NULL, processing_started_at = NULL,
             updated_at = date_trunc('milliseconds', clock_timestamp())
         WHERE id = $1 AND epoch = $2 AND writes = $3 AND wake = $4 AND completed_at IS NULL
@@ -258,7 +285,7 @@ RELEASE = Statement(
     f"""
     WITH guard AS (
         UPDATE chaingraph_executions
-        SET epoch = epoch + 1, runnable_at = clock_timestamp(),
+        SET epoch = epoch + 1, runnable_at = clock_timestamp(), wake_at = deadline_at,
             processing_worker_id = NULL, processing_started_at = NULL
         WHERE id = $1 AND epoch = $2 AND status IN ('created', 'running')
             AND claim_token IS NOT NULL

@@ -146,7 +146,8 @@ RECOVER = Statement(
     f"""
     WITH guard AS (
         UPDATE chaingraph_executions
-        SET {_TAKEN}, runnable_at = clock_timestamp(), last_event_index = last_event_index + 1
+        SET {_TAKEN}, runnable_at = clock_timestamp(), wake_at = deadline_at,
+            last_event_index = last_event_index + 1
         WHERE id = $1 AND epoch = $2 AND status IN ('created', 'running') AND crashes + {_COUNTS} < $6
         RETURNING id, last_event_index, updated_at
     ), {_AUDIT}, told AS (
@@ -198,11 +199,12 @@ FIRE_TIMERS = Statement(
     """
     WITH due AS MATERIALIZED (
         SELECT id FROM chaingraph_executions
-        WHERE wake_at <= clock_timestamp()
+        WHERE wake_at <= clock_timestamp() AND start_requested_at IS NOT NULL
         ORDER BY wake_at LIMIT $1 FOR UPDATE SKIP LOCKED
     )
     UPDATE chaingraph_executions AS e
-    SET wake_at = NULL, runnable_at = clock_timestamp(), wake = e.wake + 1, waiting = NULL
+    SET wake_at = e.deadline_at, runnable_at = coalesce(e.runnable_at, clock_timestamp()),
+        wake = e.wake + 1, waiting = NULL
     FROM due WHERE e.id = due.id AND e.completed_at IS NULL
     RETURNING e.id
     """,

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from app.errors import StoreUnavailable
+from app.store import deadline_statements as deadlines
 from app.store import keys
 from app.store import step_statements as steps
 from app.store import sweep_statements as sql
-from app.store.records import Recovered
+from app.store.endings import OuterEnding, end_tree
+from app.store.records import Effect, Recovered
 from app.store.session import Statement
 from app.store.sessions import Sessions, StatementSession
 
@@ -35,13 +37,17 @@ class PgSweepStore:
         self._session: StatementSession | None = None
 
     def _run(self, statement: Statement, *args: object) -> list[tuple[Any, ...]]:
-        if self._session is None or self._session.lost:
-            self._session = self._database.open()
+        session = self._open()
         try:
-            return self._session.execute(statement, *args)
+            return session.execute(statement, *args)
         except StoreUnavailable:
             self.close()
             raise
+
+    def _open(self) -> StatementSession:
+        if self._session is None or self._session.lost:
+            self._session = self._database.open()
+        return self._session
 
     def close(self) -> None:
         """Close the connection."""
@@ -116,6 +122,37 @@ class PgSweepStore:
     def resend_steps(self, older_than_ms: int, limit: int) -> list[tuple[str, str]]:
         """Steps (execution, node) to send again: a worker should have taken them by now."""
         return [(row[0], row[1]) for row in self._run(steps.RESEND_STEPS, older_than_ms, limit)]
+
+    def end_unstarted(self, limit: int) -> list[Effect]:
+        """Fail what nobody started in time; gives what was ended."""
+        return self._end(deadlines.UNSTARTED, "StartTimeout", limit)
+
+    def end_overdue(self, limit: int) -> list[Effect]:
+        """Fail flows whose time is up while nobody owns them, and end what descends from them."""
+        return self._end(deadlines.OVERDUE, "FlowTimeout", limit)
+
+    def end_overrun(self, limit: int, grace_ms: int) -> list[Effect]:
+        """The same for those that an owner has let run on for so long."""
+        return self._end(deadlines.OVERRUN, "FlowTimeout", limit, grace_ms)
+
+    def _end(self, find: Statement, error_type: str, *args: object) -> list[Effect]:
+        session = self._open()
+
+        def end() -> list[Effect]:
+            found: dict[str, list[str]] = {}
+            for execution_id, message in session.execute(find, *args):
+                found.setdefault(message, []).append(execution_id)
+            effects: list[Effect] = []
+            for message, ids in found.items():
+                ending = OuterEnding("failed", message, error_type, descendants="parent failed")
+                effects += end_tree(session, ids, ending)
+            return effects
+
+        try:
+            return session.transact(end)
+        except StoreUnavailable:
+            self.close()
+            raise
 
     def fire_timers(self, limit: int) -> list[str]:
         """Make runnable what waits for a time that has come; gives the executions."""

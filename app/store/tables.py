@@ -5,7 +5,9 @@ requested), claimed by a worker process (`epoch` + 1, `runnable_at` cleared, a r
 claims), written once per node boundary under that epoch (`writes`, `last_event_index`), and
 either parked (`waiting` says for what, `wake_at` until when), paused (neither runnable nor with
 a timer, until it is resumed) or finished. What is asked of its owner stands in `requested`. A
-row is never claimed and runnable at once, and a final status never changes.
+row is never claimed and runnable at once, and a final status never changes. A row
+that nobody owns has in `wake_at` the first time at which something comes to it by itself; one
+that is owned, none.
 
 Columns that change with every node come last and stand in no index, so that those updates
 are heap-only and their log records short.
@@ -89,6 +91,9 @@ executions = Table(
     Column("start_requested_at", _at),
     Column("started_at", _at),
     Column("completed_at", _at),
+    #: When a run must be over; while it is paused, how much of its time is left instead.
+    Column("deadline_at", _at),
+    Column("deadline_left_ms", BigInteger),
     Column("error_message", Text),
     Column("error_node_id", Text),
     Column("failure_count", Integer, nullable=False, server_default=_zero),
@@ -155,7 +160,8 @@ Index(
     executions.c.id,
     postgresql_where=executions.c.runnable_at.is_not(None),
 )
-#: The timers of those that are parked.
+#: What comes by itself to those that nobody owns: timers, deadlines, the end of the wait for
+#: a start. An owner keeps its own times, and its row stands in here not once.
 Index(
     "ix_chaingraph_executions_timers",
     executions.c.wake_at,

@@ -143,6 +143,8 @@ def upgrade() -> None:
         sa.Column("start_requested_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("completed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("deadline_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("deadline_left_ms", sa.BigInteger(), nullable=True),
         sa.Column("error_message", sa.Text(), nullable=True),
         sa.Column("error_node_id", sa.Text(), nullable=True),
         sa.Column("failure_count", sa.Integer(), server_default=sa.text("0"), nullable=False),

@@ -227,6 +227,7 @@ def test_an_execution_is_told_as_it_is() -> None:
         inputs=None,
         integration=None,
         start_requested=False,
+        start_timeout_ms=300_000,
         nodes_total=0,
         created_event="{}",
     )

@@ -18,7 +18,12 @@ from app.store.records import Boundary, Claimed, Ending, Fence, Void, Written
 
 OPTIONS = json.dumps(
     {
-        "execution": {"maxConcurrency": 1, "nodeTimeoutMs": 1000, "onNodeError": "fail"},
+        "execution": {
+            "maxConcurrency": 1,
+            "nodeTimeoutMs": 1000,
+            "flowTimeoutMs": 0,
+            "onNodeError": "fail",
+        },
         "breakpoints": [],
         "debug": False,
     }
@@ -44,6 +49,7 @@ def claimed(execution_id: str) -> Claimed:
         integration=None,
         grants=None,
         running_ms=0,
+        deadline_in_ms=None,
     )
 
 

@@ -7,10 +7,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.recovery.sweep import BATCH, SECOND_LOOK_S, Sweep, SweepOptions
-from app.store.records import Recovered
+from app.store.records import Effect, Recovered, Told
 from app.store.sweeps import LostClaim
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+def ended(execution_id: str) -> Effect:
+    """What comes of an execution that is failed from outside."""
+    return Effect(execution_id, Told(3, AT, [("flow:failed", "{}"), ("execution:failed", "{}")]))
 
 
 @dataclass
@@ -24,6 +29,9 @@ class Store:
     untakable: set[str] = field(default_factory=set)
     giving_up: set[str] = field(default_factory=set)
     timers: list[int] = field(default_factory=list)
+    deadlines: list[int] = field(default_factory=list)
+    unstarted: list[list[Effect]] = field(default_factory=list)
+    overrun: list[list[Effect]] = field(default_factory=list)
     lying: list[str] = field(default_factory=list)
     is_due: bool = True
     unregistered: list[str] = field(default_factory=list)
@@ -63,13 +71,27 @@ class Store:
         type_ = "execution:failed" if ended else "execution:recovered"
         return Recovered(claim.execution_id, reason, claim.worker_id, AT, ended, [(7, type_, "{}")])
 
+    def end_unstarted(self, limit: int) -> list[Effect]:
+        self.limits.add(limit)
+        return self.unstarted.pop(0) if self.unstarted else []
+
+    def end_overdue(self, limit: int) -> list[Effect]:
+        self.limits.add(limit)
+        due = [at for at in self.deadlines if at <= self.now * 1000]
+        self.deadlines = [at for at in self.deadlines if at not in due]
+        return [ended(f"EX due {at}") for at in due]
+
+    def end_overrun(self, limit: int, grace_ms: int) -> list[Effect]:
+        self.limits.add(limit)
+        return self.overrun.pop(0) if self.overrun else []
+
     def fire_timers(self, limit: int) -> list[str]:
         due = [at for at in self.timers if at <= self.now * 1000]
         self.timers = [at for at in self.timers if at not in due]
         return [f"EX at {at}" for at in due]
 
     def next_timer_ms(self, within_ms: int) -> int | None:
-        left = [at - round(self.now * 1000) for at in self.timers]
+        left = [at - round(self.now * 1000) for at in self.timers + self.deadlines]
         return min((each for each in left if each <= within_ms), default=None)
 
     def left_lying(self, older_than_ms: int, limit: int) -> list[str]:
@@ -230,6 +252,39 @@ def test_without_timers_nothing_is_waited_for() -> None:
     setting.turn()
 
     assert setting.pauses == []
+
+
+def told(setting: Setting, execution_id: str) -> list[tuple[int, str]]:
+    return [
+        (each["index"], each["type"])
+        for each in setting.published
+        if each["executionId"] == execution_id
+    ]
+
+
+def test_what_is_too_late_is_ended_in_batches_and_told() -> None:
+    store = Store(
+        unstarted=[[ended("EX1"), ended("EX2")], [ended("EX3")]],
+        overrun=[[Effect("EX4"), ended("EX5")]],
+    )
+    setting = Setting(store)
+
+    setting.turn()
+
+    for each in ("EX1", "EX2", "EX3", "EX5"):
+        assert told(setting, each) == [(3, "flow:failed"), (4, "execution:failed")]
+    assert told(setting, "EX4") == []
+    assert store.limits == {BATCH}
+    assert (store.unstarted, store.overrun) == ([], [])
+
+
+def test_deadlines_before_the_next_beat_are_kept_each_at_its_time() -> None:
+    setting = Setting(Store(timers=[200], deadlines=[100, 300, 900]))
+
+    setting.turn()
+
+    assert [told(setting, f"EX due {at}") != [] for at in (100, 300, 900)] == [True, True, False]
+    assert [round(pause, 3) for pause in setting.pauses] == [0.1, 0.1, 0.1]
 
 
 def test_a_timer_that_is_due_and_held_is_not_asked_for_without_pause() -> None:
