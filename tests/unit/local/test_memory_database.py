@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import pkgutil
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+import app.store
 from app.errors import StoreUnavailable
 from app.local import rows
-from app.local.database import MemoryDatabase
+from app.local.database import HANDLERS, MemoryDatabase
 from app.local.executions import MemoryExecutionTable
 from app.local.guards import Guards
+from app.local.listings import MemoryListingTable
 from app.local.rows import ExecutionRow
 from app.store import tables
+from app.store.executions import ExecutionTable
 from app.store.leases import PgLeaseStore
+from app.store.listings import ListingTable
 from app.store.records import Claimed, Void, WorkerRow, Written
 from app.store.runs import PgRunStore
+from app.store.session import Statement
 from app.store.sweeps import PgSweepStore
 from tests.integration.store.boundaries import DONE, boundary, claim
 from tests.world import new_execution
@@ -139,3 +147,34 @@ def test_a_server_that_starts_anew_keeps_rows_and_forgets_sessions() -> None:
     with pytest.raises(StoreUnavailable):
         store.holds(claimed.fence)
     assert store.holds(claimed.fence)
+
+
+# -- nothing of the store is left out
+
+
+def test_every_statement_of_the_store_is_answered() -> None:
+    modules = [
+        importlib.import_module(f"app.store.{module.name}")
+        for module in pkgutil.iter_modules(app.store.__path__)
+    ]
+    named = {
+        value.name
+        for module in modules
+        for value in vars(module).values()
+        if isinstance(value, Statement)
+    }
+
+    assert named == set(HANDLERS)
+
+
+@pytest.mark.parametrize(
+    ("table", "twin"), [(ExecutionTable, MemoryExecutionTable), (ListingTable, MemoryListingTable)]
+)
+def test_what_postgresql_is_asked_by_sqlalchemy_is_answered(table: type, twin: type) -> None:
+    asking = {
+        name
+        for name, method in vars(table).items()
+        if inspect.isfunction(method) and "_database.reading()" in inspect.getsource(method)
+    }
+
+    assert asking == asking & vars(twin).keys()
