@@ -22,6 +22,7 @@ from app.config import Settings, urls
 from app.errors import StoreUnavailable
 from app.executions.executor import Executor
 from app.executions.lanes import Lanes
+from app.executions.listener import CommandListener
 from app.executions.plans import PlanCache
 from app.executions.steps import Step
 from app.executions.surroundings import Surroundings
@@ -33,6 +34,7 @@ from app.store.leases import PgLeaseStore
 from app.store.records import WorkerRow
 from app.store.runs import PgRunStore
 from app.streams.client import connect
+from app.streams.control import ControlInbox
 from app.streams.lingering import Lingerer
 from app.streams.publisher import EventPublisher
 from app.streams.signals import Signals
@@ -109,6 +111,9 @@ class WorkerProcess:
             is_draining=self._is_draining,
         )
 
+        self._listener = CommandListener(
+            ControlInbox(settings.redis_url, row.worker_id), self._signals, self._executor.running
+        )
         self.standby = Standby(
             connect(urls.for_redis(settings.broker_url), role="worker"),
             lambda: len(self._executor.running()) < row.concurrency,
@@ -117,14 +122,16 @@ class WorkerProcess:
         )
 
     def start(self, *, runs_nodes: bool = True) -> None:
-        """Register, renew leases, and, where nodes run, stand by while the broker is away."""
+        """Register, renew leases, and, where nodes run, listen to commands and stand by."""
         self.leases.start()
         if runs_nodes:
+            self._listener.start()
             self.standby.start()
 
     def end(self) -> None:
         """Nothing runs any more: forget the process."""
         self.standby.stop()
+        self._listener.stop()
         self.leases.stop(unregister=True)
         self.announcer.close()
 
@@ -172,6 +179,7 @@ class WorkerProcess:
             lease_s=self.row.lease_ms / 1000,
             max_value_bytes=self._settings.max_value_bytes,
             is_draining=self._is_draining,
+            let_go=self._signals.tell_let_go,
             send=self.dispatcher.send_steps if self._sends_steps else None,
         )
 

@@ -16,6 +16,7 @@ from web.description import gives
 from web.idempotency import REPLAYED, read_key
 from web.inputs import takes
 from web.schemas import (
+    Command,
     CreateExecution,
     CreateExecutions,
     EventsQuery,
@@ -62,6 +63,54 @@ def create_batch(body: CreateExecutions) -> Response:
 def start(execution_id: str) -> Response:
     """Send the start signal."""
     return answer(services().executions.start(execution_id, owner()), 202)
+
+
+@blueprint.post("/<execution_id>/pause")
+@takes(body=Command)
+@gives(shapes.Execution, 202)
+def pause(execution_id: str, body: Command) -> Response:
+    """Pause at the next node boundary: what runs finishes, nothing starts.
+
+    Until then `requested` says so. Again while it is requested: no change. It acts on this
+    execution alone. 409 unless it is running.
+    """
+    return answer(services().control.pause(execution_id, owner(), body.reason), 202)
+
+
+@blueprint.post("/<execution_id>/resume")
+@takes(body=Command)
+@gives(shapes.Execution, 202)
+def resume(execution_id: str, body: Command) -> Response:  # noqa: ARG001 — nothing tells the reason
+    """Have a paused execution go on, or withdraw a pause that is not effective yet.
+
+    409 where there is neither.
+    """
+    return answer(services().control.resume(execution_id, owner()), 202)
+
+
+@blueprint.post("/<execution_id>/step")
+@takes(body=Command)
+@gives(shapes.Execution, 202)
+def step(execution_id: str, body: Command) -> Response:  # noqa: ARG001 — nothing tells the reason
+    """Have a paused execution run one node, then pause again.
+
+    The node is the first ready one in document order; after the last one the execution
+    completes. A node that fails and is to be tried again has had its step. 409 unless it is
+    paused and a node is ready.
+    """
+    return answer(services().control.step(execution_id, owner()), 202)
+
+
+@blueprint.post("/<execution_id>/stop")
+@takes(body=Command)
+@gives(shapes.Execution, 202)
+def stop(execution_id: str, body: Command) -> Response:
+    """Stop an execution and all that descends from it, for good.
+
+    It is stopped when this answers: no node starts any more, and one in the middle of its work
+    is told to end, or its result is dropped. 409 if it is final.
+    """
+    return answer(services().control.stop(execution_id, owner(), body.reason), 202)
 
 
 @blueprint.post("/<execution_id>/recover")

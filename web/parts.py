@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +11,7 @@ from random import SystemRandom
 from redis import Redis, RedisError
 
 from app.config import Settings
+from app.executions.control import Control
 from app.executions.creation import KeyedCreation
 from app.executions.effects import Effects
 from app.executions.flows import FlowService
@@ -23,6 +25,7 @@ from app.local.listings import MemoryListingTable
 from app.local.process import LocalProcess
 from app.nodes.registry import load_catalogue
 from app.nodes.spec import Catalogue
+from app.store.commands import PgCommandStore
 from app.store.database import Database
 from app.store.events import EventLog
 from app.store.executions import ExecutionTable
@@ -75,6 +78,14 @@ class Parts:
             flows=FlowService(FlowStore(self.sessions), self.catalogue, fresh_id),
             executions=executions,
             creation=KeyedCreation(executions, KeyTable(self.sessions)),
+            control=Control(
+                executions,
+                PgCommandStore(self.sessions),
+                self.signals,
+                effects,
+                clock=time.monotonic,
+                pause=time.sleep,
+            ),
             takeover=Takeover(executions, TakeoverTable(self.sessions), effects),
             listings=Listings(self.table, self.listings),
             workers=WorkerDirectory(self.table),

@@ -18,6 +18,7 @@ MAX_ID_LENGTH = 255
 MAX_INTEGER = 2**31 - 1
 MAX_INTEGRATION_BYTES = 64 * 1024
 MAX_BATCH = 1000
+MAX_REASON_LENGTH = 1000
 
 EVENT_TYPES = frozenset(str(each) for each in EventType)
 
@@ -89,6 +90,12 @@ class NoBody(Body):
     """Takes no members."""
 
 
+class Command(Body):
+    """What a command takes: why it is given."""
+
+    reason: Annotated[str | None, Field(max_length=MAX_REASON_LENGTH)] = None
+
+
 class PageQuery(Query):
     """One page of a list."""
 
@@ -153,7 +160,7 @@ class ExecutionOptions(Body):
 
     execution: ExecutionLimits = Field(default_factory=ExecutionLimits)
     debug: bool = False
-    breakpoints: Annotated[list[str], AfterValidator(_reject_unbuilt)] = Field(default_factory=list)
+    breakpoints: list[str] = Field(default_factory=list)
     priority: Annotated[int, Field(ge=0, le=9)] = 5
 
 

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from flask import Flask, current_app
 
 from app.errors import StoreUnavailable
+from app.executions.control import Control
 from app.executions.creation import KeyedCreation
 from app.executions.flows import FlowService
 from app.executions.listings import Listings
@@ -76,6 +77,7 @@ class Services:
     executions: ExecutionService
     creation: KeyedCreation
     takeover: Takeover
+    control: Control
     listings: Listings
     workers: WorkerDirectory
     catalogue: Catalogue

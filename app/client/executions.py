@@ -65,6 +65,26 @@ class Executions:
         """Start an execution that was created without `autostart`."""
         return Execution.from_json(self._transport.post(f"{_path(execution_id)}/start", {}))
 
+    def pause(self, execution_id: str, reason: str | None = None) -> Execution:
+        """Pause an execution at its next node boundary."""
+        return self._command(execution_id, "pause", reason)
+
+    def resume(self, execution_id: str, reason: str | None = None) -> Execution:
+        """Have a paused execution go on, or withdraw a pause that is not effective yet."""
+        return self._command(execution_id, "resume", reason)
+
+    def step(self, execution_id: str, reason: str | None = None) -> Execution:
+        """Have a paused execution run one node, then pause again."""
+        return self._command(execution_id, "step", reason)
+
+    def stop(self, execution_id: str, reason: str | None = None) -> Execution:
+        """Stop an execution and all that descends from it, for good."""
+        return self._command(execution_id, "stop", reason)
+
+    def _command(self, execution_id: str, command: str, reason: str | None) -> Execution:
+        body = {} if reason is None else {"reason": reason}
+        return Execution.from_json(self._transport.post(f"{_path(execution_id)}/{command}", body))
+
     def recover(self, execution_id: str) -> Execution:
         """Take an execution from its owner; another process goes on from the last checkpoint."""
         return Execution.from_json(self._transport.post(f"{_path(execution_id)}/recover", {}))

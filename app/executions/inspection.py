@@ -6,7 +6,7 @@ decided it decides it again.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,8 +25,8 @@ class Inspection:
 
     def __init__(self, wiring: Wiring, row: Row[Any], checkpoints: Sequence[Row[Any]]) -> None:
         options = loaded(row.options)
+        self.row = row
         self._plan = wiring.plan
-        self._row = row
         self._checkpoints = {checkpoint.node_id: checkpoint for checkpoint in checkpoints}
         self._granted: dict[str, int] = loaded(row.grants) or {}
         self._engine = Engine(
@@ -42,7 +42,16 @@ class Inspection:
     @property
     def has_running_nodes(self) -> bool:
         """Whether some node was started and is not settled."""
-        return bool(self._granted) and self._row.status not in FINAL
+        return bool(self._granted) and self.row.status not in {"paused", *FINAL}
+
+    def has_ready(self, now: Callable[[], datetime]) -> bool:
+        """Whether a node could start: it is ready, or has waited until a time that has come."""
+        engine = self._engine
+        if engine.next_start() is not None or engine.unhandled:
+            return engine.unhandled is None
+        waiting = (self._checkpoints[self._plan.nodes[node].id] for node in engine.waiting)
+        due = [checkpoint.retry_at for checkpoint in waiting if checkpoint.retry_at]
+        return bool(due) and min(due) <= now()
 
     def node(self, index: int, started_at: Mapping[str, datetime]) -> dict[str, Value]:
         """Show a node. `started_at` gives when those began that still run."""
@@ -66,7 +75,7 @@ class Inspection:
             "error": None,
         }
         if status is NodeStatus.EXECUTING:
-            shown["workerId"] = self._row.processing_worker_id
+            shown["workerId"] = self.row.processing_worker_id
             shown["startedAt"] = optional_time(started_at.get(node.id))
         elif checkpoint is not None:
             shown |= _from_checkpoint(checkpoint)
@@ -103,9 +112,10 @@ class Inspection:
     def _status(self, index: int) -> NodeStatus:
         status = self._engine.status[index]
         settled = status in (NodeStatus.COMPLETED, NodeStatus.SKIPPED, NodeStatus.ERROR)
-        if not settled and self._row.status in FINAL:
+        if not settled and self.row.status in FINAL:
             return NodeStatus.CANCELLED
-        if self._plan.nodes[index].id in self._granted and not settled:
+        is_running = self._plan.nodes[index].id in self._granted and self.row.status != "paused"
+        if is_running and not settled:
             return NodeStatus.EXECUTING
         return status
 

@@ -163,6 +163,10 @@ class ExecutionService:
         outputs = self._inspect(row).outputs() if row.status == "completed" else None
         return execution_json(row, outputs)
 
+    def inspect(self, execution_id: str, owner: str) -> Inspection:
+        """Look into an execution. Raises NotFound."""
+        return self._inspect(self._own(execution_id, owner))
+
     def many(self, execution_ids: Sequence[str], owner: str) -> list[dict[str, Value]]:
         """Show executions, without their outputs, in this order. Raises NotFound."""
         rows = {row.id: row for row in self._table.many(execution_ids) if row.owner_id == owner}
@@ -271,6 +275,11 @@ def _faults(wanted: NewExecution, wiring: Wiring) -> list[Fault]:
         overlay_inputs(wiring.plan, wanted.inputs or {})
     except ValidationFailed as error:
         faults += error.faults
+    faults += [
+        Fault(f"/options/breakpoints/{place}", f"the flow has no node '{node_id}'")
+        for place, node_id in enumerate(wanted.options["breakpoints"])
+        if node_id not in wiring.plan.index_of
+    ]
     if wanted.integration is not None and len(to_json(wanted.integration)) > MAX_INTEGRATION_BYTES:
         faults.append(Fault("/integration", f"must be at most {MAX_INTEGRATION_BYTES} bytes"))
     return faults

@@ -18,12 +18,13 @@ from queue import SimpleQueue
 from app.config import Settings
 from app.executions.executor import Executor
 from app.executions.lanes import Lanes
+from app.executions.listener import CommandListener
 from app.executions.plans import PlanCache
 from app.executions.steps import Step
 from app.executions.surroundings import Surroundings
 from app.local.database import MemoryDatabase
 from app.local.executions import MemoryExecutionTable
-from app.local.streams import MemoryReader, MemoryStreams
+from app.local.streams import MemoryInbox, MemoryReader, MemoryStreams
 from app.nodes.spec import Catalogue
 from app.recovery.leases import LeaseKeeper
 from app.recovery.sweep import SweepOptions
@@ -73,6 +74,9 @@ class LocalProcess:
             lease_s=self._row.lease_ms / 1000,
             is_draining=self._is_ending.is_set,
         )
+        self._listener = CommandListener(
+            MemoryInbox(self.streams, self._row.worker_id), self.streams, self._executor.running
+        )
         self._sweeper = Sweeper(
             PgSweepStore(self.database, self._row.worker_id),
             SweepOptions(
@@ -88,6 +92,7 @@ class LocalProcess:
     def start(self) -> None:
         """Take what is to be run, from now on."""
         self._leases.start()
+        self._listener.start()
         self._sweeper.start()
 
     def end(self) -> None:
@@ -95,6 +100,7 @@ class LocalProcess:
         self._is_ending.set()
         self._sweeper.stop()
         self.dispatcher.close()
+        self._listener.stop()
         self._leases.stop(unregister=True)
         self.hub.close()
 
@@ -109,6 +115,7 @@ class LocalProcess:
             lease_s=self._row.lease_ms / 1000,
             max_value_bytes=self._settings.max_value_bytes,
             is_draining=self._is_ending.is_set,
+            let_go=self.streams.tell_let_go,
         )
 
     def _launch(self, step: Step) -> None:

@@ -182,6 +182,19 @@ class MemoryStreams:
         self._before("wake_worker")
         return self._push(keys.control(worker_id), execution_id)
 
+    def tell_let_go(self, execution_id: str) -> bool:
+        """Say that this process has let an execution go that was stopped; whether that is told."""
+        self._before("tell_let_go")
+        return self._push(keys.let_go(execution_id), "1")
+
+    def await_let_go(self, execution_id: str, processes: int, within_s: float) -> bool:
+        """Wait until so many processes have let an execution go; whether they have."""
+        self._before("await_let_go")
+        key = keys.let_go(execution_id)
+        with self._changed:
+            self._changed.wait_for(lambda: len(self._lists.get(key, ())) >= processes, within_s)
+            return len(self._lists.pop(key, ())) >= processes
+
     def _push(self, key: str, value: str) -> bool:
         with self._changed:
             if not self.is_away:

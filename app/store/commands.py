@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from app.store.command_statements import (
     PAUSE,
     REQUEST_PAUSE,
@@ -12,6 +14,7 @@ from app.store.command_statements import (
 )
 from app.store.endings import OuterEnding, end_tree
 from app.store.records import Effect, Told
+from app.store.run_statements import NOW
 from app.store.session import Statement
 from app.store.sessions import Sessions, StatementSession
 
@@ -56,6 +59,12 @@ class PgCommandStore:
         """Have a paused execution run one node, if `writes` is its count of writes."""
         with self._database.session() as session:
             return _told(session, REQUEST_STEP, execution_id, writes)
+
+    def now(self) -> datetime:
+        """The store's time, in milliseconds."""
+        with self._database.session() as session:
+            at: datetime = session.execute(NOW)[0][0]
+        return at
 
     def stop(self, execution_id: str, reason: str) -> list[Effect]:
         """Stop an execution and all that descends from it; gives what was stopped, it first."""

@@ -135,6 +135,10 @@ class CommandStore(Protocol):
         """Have a paused execution run one node, if `writes` is its count of writes."""
         ...
 
+    def now(self) -> datetime:
+        """The store's time."""
+        ...
+
     def stop(self, execution_id: str, reason: str) -> Sequence[Effect]:
         """Stop an execution and all that descends from it; gives what was stopped, it first.
 

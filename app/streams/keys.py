@@ -12,6 +12,8 @@
                                                       on its way: no second one is needed
     cg:{execution}:commands list    60 s              pause, step, stop for its owner, oldest
                                                       first
+    cg:{execution}:let-go   list    5 s               an entry for each process that has let a
+                                                      stopped execution go
     cg:control:{worker}     list    60 s              ids of executions that have commands:
                                                       the worker process waits here
     cg:work                 list    1 s               executions for worker processes that
@@ -37,6 +39,8 @@ _ID_OFFSET = 1 - FIRST_INDEX
 MESSAGE_TTL_MS = 1000
 #: How long (s) commands and wake-ups wait for a worker. Past this PostgreSQL has told it.
 COMMANDS_TTL_S = 60
+#: How long (s) it is told that a process has let go: nobody waits for so long.
+LET_GO_TTL_S = 5
 
 #: Where worker processes linger.
 WORK = "cg:work"
@@ -68,6 +72,11 @@ def message(execution_id: str) -> str:
 def commands(execution_id: str) -> str:
     """The commands for an execution's owner."""
     return f"cg:{{{execution_id}}}:commands"
+
+
+def let_go(execution_id: str) -> str:
+    """Where processes say that they have let an execution go."""
+    return f"cg:{{{execution_id}}}:let-go"
 
 
 def control(worker_id: str) -> str:

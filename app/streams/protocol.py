@@ -61,6 +61,14 @@ class SignalBox(Protocol):
         """Wake a worker process because the execution has commands; whether it was told."""
         ...
 
+    def tell_let_go(self, execution_id: str) -> bool:
+        """Say that this process has let an execution go that was stopped; whether that is told."""
+        ...
+
+    def await_let_go(self, execution_id: str, processes: int, within_s: float) -> bool:
+        """Wait until so many processes have let an execution go; whether they have."""
+        ...
+
 
 class Inbox(Protocol):
     """Where one worker process is woken. For one thread; `close` may come from another."""

@@ -5,6 +5,7 @@ With Redis away every method returns at once: False, or nothing.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -83,10 +84,23 @@ class Signals:
         """Wake a worker process because the execution has commands; whether it was told."""
         return self._append(keys.control(worker_id), execution_id)
 
-    def _append(self, key: str, value: str) -> bool:
+    def tell_let_go(self, execution_id: str) -> bool:
+        """Say that this process has let an execution go that was stopped; whether that is told."""
+        return self._append(keys.let_go(execution_id), "1", keys.LET_GO_TTL_S)
+
+    def await_let_go(self, execution_id: str, processes: int, within_s: float) -> bool:
+        """Wait until so many processes have let an execution go; whether they have."""
+        until = time.monotonic() + within_s
+        for _ in range(processes):
+            left_s = until - time.monotonic()
+            if left_s <= 0 or not self._ask(_pop(keys.let_go(execution_id), left_s)):
+                return False
+        return True
+
+    def _append(self, key: str, value: str, ttl_s: int = keys.COMMANDS_TTL_S) -> bool:
         def append(redis: Redis) -> bool:
             with redis.pipeline(transaction=False) as pipe:
-                _append_bounded(pipe, key, value)
+                _append_bounded(pipe, key, value, ttl_s)
                 pipe.execute()
             return True
 
@@ -102,7 +116,11 @@ class Signals:
             return False
 
 
-def _append_bounded(pipe: Pipeline, key: str, value: str) -> None:
+def _pop(key: str, within_s: float) -> Callable[[Redis], Any]:
+    return lambda redis: redis.blpop([key], timeout=within_s)
+
+
+def _append_bounded(pipe: Pipeline, key: str, value: str, ttl_s: int) -> None:
     pipe.rpush(key, value)
     pipe.ltrim(key, -MAX_WAITING, -1)
-    pipe.expire(key, keys.COMMANDS_TTL_S)
+    pipe.expire(key, ttl_s)

@@ -10,6 +10,7 @@ def test_the_braces_are_part_of_the_name() -> None:
     assert keys.start("EX1") == "cg:{EX1}:start"
     assert keys.message("EX1") == "cg:{EX1}:message"
     assert keys.commands("EX1") == "cg:{EX1}:commands"
+    assert keys.let_go("EX1") == "cg:{EX1}:let-go"
     assert keys.control("w1") == "cg:control:{w1}"
 
 

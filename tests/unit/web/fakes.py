@@ -127,6 +127,7 @@ def fake_services(**replaced: Any) -> Services:
         "executions": FakeExecutions(),
         "creation": None,
         "takeover": None,
+        "control": None,
         "listings": FakeListings(),
         "workers": FakeWorkers(),
         "catalogue": {"TextNode": text_node()},

@@ -77,7 +77,7 @@ def test_a_path_without_a_route_is_a_404(client: FlaskClient, path: str) -> None
     assert problem_of(client.get(path))["code"] == "NOT_FOUND"
 
 
-@pytest.mark.parametrize("command", ["pause", "resume", "stop", "step", "fork"])
+@pytest.mark.parametrize("command", ["fork"])
 def test_what_is_not_built_is_a_404(client: FlaskClient, command: str) -> None:
     assert client.post(f"/api/v1/executions/EX1/{command}").status_code == 404
 

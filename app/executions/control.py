@@ -1,0 +1,106 @@
+"""Commanding executions: pause, resume, step, stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from app.errors import Conflict
+from app.executions.commands import PAUSED_BY_USER, STOPPED_BY_USER
+from app.executions.effects import Effects
+from app.executions.service import ExecutionService
+from app.store.protocol import CommandStore
+from app.store.records import Effect
+from app.streams.protocol import SignalBox
+from app.values.ports import Value
+
+#: How long (s) a stop waits for the owners to let go.
+LET_GO_WITHIN_S = 0.1
+
+
+class Control:
+    """The commands. Every method may raise StoreUnavailable, and raises NotFound.
+
+    `clock` is monotonic, in seconds; `pause` waits for so many.
+    """
+
+    def __init__(
+        self,
+        executions: ExecutionService,
+        commands: CommandStore,
+        signals: SignalBox,
+        effects: Effects,
+        *,
+        clock: Callable[[], float],
+        pause: Callable[[float], object],
+    ) -> None:
+        self._executions = executions
+        self._commands = commands
+        self._signals = signals
+        self._effects = effects
+        self._clock = clock
+        self._pause = pause
+
+    def pause(self, execution_id: str, owner: str, reason: str | None = None) -> dict[str, Value]:
+        """Pause at the next node boundary. Raises Conflict where it doesn't run."""
+        self._executions.inspect(execution_id, owner)
+        effect = self._commands.pause(execution_id, reason or PAUSED_BY_USER)
+        return self._answer("pause", execution_id, owner, effect)
+
+    def resume(self, execution_id: str, owner: str) -> dict[str, Value]:
+        """Go on, or withdraw a pause that is not effective yet. Raises Conflict elsewhere."""
+        self._executions.inspect(execution_id, owner)
+        effect = self._commands.resume(execution_id)
+        if effect is not None and not effect.owners:
+            self._effects.hint([execution_id])
+        return self._answer("resume", execution_id, owner, effect)
+
+    def step(self, execution_id: str, owner: str) -> dict[str, Value]:
+        """Run one node and pause again. Raises Conflict where it isn't paused, or none is ready."""
+        effect: Effect | None = None
+        while effect is None:
+            inspection = self._executions.inspect(execution_id, owner)
+            if inspection.row.status != "paused":
+                break
+            if not inspection.has_ready(self._commands.now):
+                raise Conflict("Cannot step execution: no node is ready")
+            # Void where another command came since it was looked at: then it is looked at anew.
+            effect = self._commands.step(execution_id, inspection.row.writes)
+        else:
+            self._effects.hint([execution_id])
+        return self._answer("step", execution_id, owner, effect)
+
+    def stop(self, execution_id: str, owner: str, reason: str | None = None) -> dict[str, Value]:
+        """Stop for good, with all that descends from it. Raises Conflict where it is final.
+
+        Answers once the owners have let go, or after 0.1 s.
+        """
+        self._executions.inspect(execution_id, owner)
+        effects = self._commands.stop(execution_id, reason or STOPPED_BY_USER)
+        until = self._clock() + LET_GO_WITHIN_S
+        for effect in effects[1:]:
+            self._effects.tell(effect, "stop")
+        shown = self._answer("stop", execution_id, owner, effects[0] if effects else None)
+        self._await_owners(effects, until)
+        return shown
+
+    def _answer(
+        self, command: str, execution_id: str, owner: str, effect: Effect | None
+    ) -> dict[str, Value]:
+        if effect is not None:
+            self._effects.tell(effect, command)
+        shown = self._executions.get(execution_id, owner)
+        if effect is None:
+            raise Conflict(f"Cannot {command} execution in status {shown['status']}")
+        return shown
+
+    def _await_owners(self, effects: Sequence[Effect], until: float) -> None:
+        """Wait until nothing begins any more in the processes that had these.
+
+        One that can't be asked may still begin what it was about to begin, for a moment.
+        """
+        for effect in effects:
+            owners = len(effect.owners)
+            left_s = until - self._clock()
+            if owners and not self._signals.await_let_go(effect.execution_id, owners, left_s):
+                self._pause(max(0.0, until - self._clock()))
+                return

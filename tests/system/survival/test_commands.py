@@ -1,0 +1,100 @@
+"""Commands to executions whose workers die, and to nodes in the middle of their work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.system.ledger import Ledger
+from tests.system.stack import Stack
+from tests.system.survival.conftest import MakeCrew
+from tests.system.traces import Trace
+from tests.waiting import wait_until
+
+KINDS = [("prefork", "inline"), ("threads", "message")]
+
+#: Long enough (s) to be commanded in the middle of an effect.
+LONG_EFFECT_S = 2.0
+
+
+def command(site: Stack, execution_id: str, name: str) -> dict[str, Any]:
+    answer = site.http.post(f"/api/v1/executions/{execution_id}/{name}", json={"reason": "why"})
+    assert answer.status_code == 202, answer.text
+    shown: dict[str, Any] = answer.json()
+    return shown
+
+
+def await_effect(ledger: Ledger, execution_id: str, node_id: str) -> None:
+    wait_until(lambda: ledger.count(execution_id, node_id), f"{node_id} has its effect", 30)
+
+
+@pytest.mark.parametrize(("pool", "dispatch"), KINDS)
+def test_nothing_runs_between_a_pause_and_the_resume_whoever_dies(
+    site: Stack, ledger: Ledger, make_crew: MakeCrew, pool: str, dispatch: str
+) -> None:
+    ledger.effect_s = LONG_EFFECT_S
+    crew = make_crew(pool=pool, concurrency=1, STEP_DISPATCH=dispatch)
+    crew.muster(1)
+    execution_id = site.run(site.store(ledger.chain(3)))
+    await_effect(ledger, execution_id, "n00")
+
+    assert command(site, execution_id, "pause")["requested"] == "pause"
+    crew.disband()
+    ledger.effect_s = 0.0
+    crew.muster(1)
+    paused = site.await_status(execution_id, "paused")
+    assert (paused["requested"], paused["waiting"]["for"]) == (None, "resume")
+    assert ledger.counts(execution_id) == {"n00": 1}
+
+    crew.disband()
+    crew.muster(1)
+    assert ledger.counts(execution_id) == {"n00": 1}
+    command(site, execution_id, "resume")
+    site.await_status(execution_id)
+
+    trace = Trace(site, execution_id)
+    trace.assert_completed_once()
+    assert ledger.counts(execution_id) == {"n00": 2, "n01": 1, "n02": 1}
+    assert len(trace.of_type("flow:paused")) == len(trace.of_type("flow:resumed")) == 1
+
+
+@pytest.mark.parametrize(("pool", "dispatch"), KINDS)
+def test_a_stop_reaches_the_worker_and_frees_it(
+    site: Stack, ledger: Ledger, make_crew: MakeCrew, pool: str, dispatch: str
+) -> None:
+    ledger.effect_s = LONG_EFFECT_S
+    make_crew(pool=pool, concurrency=1, STEP_DISPATCH=dispatch).muster(1)
+    flow_id = site.store(ledger.chain(2))
+    execution_id = site.run(flow_id)
+    await_effect(ledger, execution_id, "n00")
+
+    stopped = command(site, execution_id, "stop")
+    assert (stopped["status"], stopped["errorMessage"]) == ("stopped", "why")
+
+    ledger.effect_s = 0.0
+    site.await_status(site.run(flow_id), "completed")
+    wait_until(lambda: ledger.is_idle, "the effect in the middle is over")
+    assert site.execution(execution_id)["status"] == "stopped"
+    assert ledger.counts(execution_id) == {"n00": 1}
+    events = site.http.get(f"/api/v1/executions/{execution_id}/events").json()["events"]
+    assert [event["type"] for event in events][-2:] == ["flow:cancelled", "execution:stopped"]
+    [first, second] = site.http.get(f"/api/v1/executions/{execution_id}/nodes").json()["items"]
+    assert (first["status"], second["status"]) == ("cancelled", "cancelled")
+
+
+def test_steps_lead_through_a_flow(site: Stack, ledger: Ledger, make_crew: MakeCrew) -> None:
+    ledger.effect_s = 0.0
+    make_crew(concurrency=1).muster(1)
+    flow_id = site.store(ledger.chain(3))
+    execution_id = site.run(flow_id, options={"breakpoints": ["n00"]})
+    hit = site.await_status(execution_id, "paused")
+    assert (hit["waiting"]["for"], hit["waiting"]["detail"]) == ("breakpoint", {"nodeId": "n00"})
+
+    for done, status in ((1, "paused"), (2, "paused"), (3, "completed")):
+        assert command(site, execution_id, "step")["status"] == "running"
+        shown = site.await_status(execution_id, "paused", "completed")
+        assert (shown["status"], shown["progress"]["completed"]) == (status, done)
+
+    refused = site.http.post(f"/api/v1/executions/{execution_id}/step")
+    assert refused.status_code == 409
