@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from app.config import Settings
+from app.executions.effects import Effects
 from app.recovery.sweep import SweepOptions
 from app.recovery.sweeper import Sweeper
 from app.store.database import Database
 from app.store.sweeps import PgSweepStore
+from app.streams.client import connect
 from app.streams.publisher import EventPublisher
+from app.streams.signals import Signals
 from tasks.process import WorkerProcess
 
 
@@ -19,6 +22,7 @@ def make_sweeper(process: WorkerProcess, settings: Settings) -> Sweeper:
         ttl_s=settings.event_stream_ttl_s,
         maxlen=settings.event_stream_maxlen,
     )
+    signals = Signals(connect(settings.redis_url, role="worker"))
     return Sweeper(
         PgSweepStore(database, process.row.worker_id),
         SweepOptions(
@@ -29,4 +33,5 @@ def make_sweeper(process: WorkerProcess, settings: Settings) -> Sweeper:
         publish=publisher.publish,
         messages=process.dispatcher,
         may_judge=process.leases.may_judge,
+        tell=Effects(publisher, signals, process.dispatcher).tell,
     )

@@ -33,6 +33,7 @@ TABLES = (
     "chaingraph_checkpoints",
     "chaingraph_event_batches",
     "chaingraph_idempotency_keys",
+    "chaingraph_bulk_commands",
     "chaingraph_workers",
     "chaingraph_beat",
     "chaingraph_flow_versions",

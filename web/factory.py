@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from web import documentation, executions, flows, health, listings, nodes, workers
+from web import bulk, documentation, executions, flows, health, listings, nodes, workers
 from web.bodies import register_bodies
 from web.problems import register_problems
 from web.security import register_security
@@ -14,6 +14,7 @@ BLUEPRINTS = (
     flows.blueprint,
     nodes.blueprint,
     executions.blueprint,
+    bulk.blueprint,
     listings.blueprint,
     workers.blueprint,
     health.blueprint,

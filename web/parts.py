@@ -11,6 +11,7 @@ from random import SystemRandom
 from redis import Redis, RedisError
 
 from app.config import Settings
+from app.executions.bulk import BulkCommands
 from app.executions.control import Control
 from app.executions.creation import KeyedCreation
 from app.executions.effects import Effects
@@ -25,6 +26,7 @@ from app.local.listings import MemoryListingTable
 from app.local.process import LocalProcess
 from app.nodes.registry import load_catalogue
 from app.nodes.spec import Catalogue
+from app.store.bulk import BulkStore
 from app.store.commands import PgCommandStore
 from app.store.database import Database
 from app.store.events import EventLog
@@ -87,6 +89,7 @@ class Parts:
                 pause=time.sleep,
             ),
             takeover=Takeover(executions, TakeoverTable(self.sessions), effects),
+            bulk=BulkCommands(BulkStore(self.sessions), effects, time.monotonic),
             listings=Listings(self.table, self.listings),
             workers=WorkerDirectory(self.table),
             catalogue=self.catalogue,

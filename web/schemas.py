@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import orjson
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
@@ -19,6 +27,8 @@ MAX_INTEGER = 2**31 - 1
 MAX_INTEGRATION_BYTES = 64 * 1024
 MAX_BATCH = 1000
 MAX_REASON_LENGTH = 1000
+#: A list of statuses holds no more than there are, each once or not.
+MAX_STATUSES = 6
 
 EVENT_TYPES = frozenset(str(each) for each in EventType)
 
@@ -189,3 +199,24 @@ class CreateExecutions(Body):
     """What `POST /executions/batch` takes: all of them are created, or none."""
 
     items: Annotated[list[CreateExecution], Field(min_length=1, max_length=MAX_BATCH)]
+
+
+class BulkFilter(Body):
+    """Which executions a command is for: those that pass all that is named here."""
+
+    status: Annotated[list[Status], Field(min_length=1, max_length=MAX_STATUSES)] | None = None
+    flow_id: Id | None = None
+    ids: Annotated[list[Id], Field(min_length=1, max_length=MAX_BATCH)] | None = None
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if self.status is None and self.flow_id is None and self.ids is None:
+            raise PydanticCustomError("no_filter", "must name status, flowId or ids")
+        return self
+
+
+class BulkCommand(Body):
+    """What `POST /executions/bulk` takes."""
+
+    action: Literal["start", "pause", "resume", "stop"]
+    filter: BulkFilter

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from flask import Flask, current_app
 
 from app.errors import StoreUnavailable
+from app.executions.bulk import BulkCommands
 from app.executions.control import Control
 from app.executions.creation import KeyedCreation
 from app.executions.flows import FlowService
@@ -78,6 +79,7 @@ class Services:
     creation: KeyedCreation
     takeover: Takeover
     control: Control
+    bulk: BulkCommands
     listings: Listings
     workers: WorkerDirectory
     catalogue: Catalogue

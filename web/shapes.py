@@ -230,6 +230,13 @@ class ExecutionList(Items[Execution]):
     """Executions, all of them."""
 
 
+class Accepted(Shape):
+    """How many executions a filter matched, and how many of them take the command."""
+
+    matched: int
+    accepted: int
+
+
 class Root(Shape):
     """A root execution with the size of its tree: levels and executions, itself counted."""
 

@@ -12,6 +12,7 @@ from app.client.errors import (
 )
 from app.client.events import EventStream
 from app.client.shapes import (
+    Accepted,
     Event,
     Execution,
     Fault,
@@ -25,6 +26,7 @@ from app.client.shapes import (
 )
 
 __all__ = [
+    "Accepted",
     "ApiProblem",
     "Client",
     "ClientError",

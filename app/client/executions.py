@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
 from app.client.errors import WaitTimeout
 from app.client.events import EventStream
 from app.client.paging import pages
 from app.client.retrying import CALL, FOLLOW
-from app.client.shapes import Execution, Json, Member, Node, Recovery, Root
+from app.client.shapes import Accepted, Execution, Json, Member, Node, Recovery, Root
 from app.client.transport import Transport
 
 #: Pauses (s) between two looks at an execution that is waited for: they grow.
@@ -88,6 +88,20 @@ class Executions:
     def recover(self, execution_id: str) -> Execution:
         """Take an execution from its owner; another process goes on from the last checkpoint."""
         return Execution.from_json(self._transport.post(f"{_path(execution_id)}/recover", {}))
+
+    def bulk(
+        self,
+        action: Literal["start", "pause", "resume", "stop"],
+        *,
+        status: Sequence[str] | None = None,
+        flow_id: str | None = None,
+        ids: Sequence[str] | None = None,
+    ) -> Accepted:
+        """Command all executions that pass a filter, which names at least one thing."""
+        named = {"status": status, "flowId": flow_id, "ids": ids}
+        wanted = {name: value for name, value in named.items() if value is not None}
+        body = {"action": action, "filter": wanted}
+        return Accepted(**self._transport.post("/executions/bulk", body))
 
     def get(self, execution_id: str) -> Execution:
         """Look at an execution; its outputs are there once it is completed."""

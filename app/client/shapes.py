@@ -153,6 +153,14 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """How many executions a filter matched, and how many of them take the command."""
+
+    matched: int
+    accepted: int
+
+
+@dataclass(frozen=True, slots=True)
 class Root:
     """A root execution with the size of its tree: levels and executions, itself counted."""
 

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from app.errors import StoreUnavailable
 from app.local import (
     api_statements,
+    bulk_statements,
     command_statements,
     deadline_statements,
     key_statements,
@@ -47,6 +48,7 @@ HANDLERS: Mapping[str, Handler] = {
     **deadline_statements.HANDLERS,
     **api_statements.HANDLERS,
     **key_statements.HANDLERS,
+    **bulk_statements.HANDLERS,
     **command_statements.HANDLERS,
     **takeover_statements.HANDLERS,
 }

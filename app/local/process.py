@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from queue import SimpleQueue
 
 from app.config import Settings
+from app.executions.effects import Effects
 from app.executions.executor import Executor
 from app.executions.lanes import Lanes
 from app.executions.listener import CommandListener
@@ -87,6 +88,7 @@ class LocalProcess:
             publish=self.streams.publish,
             messages=self.dispatcher,
             may_judge=self._leases.may_judge,
+            tell=Effects(self.streams, self.streams, self.dispatcher).tell,
         )
 
     def start(self) -> None:

@@ -6,10 +6,11 @@ JSON columns hold text, as the statements give and take it; times are aware.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import count
 from json import JSONDecoder
 
 _decoder = JSONDecoder()
@@ -154,6 +155,16 @@ class KeyRow:
 
 
 @dataclass(slots=True, kw_only=True)
+class BulkRow:
+    """A row of chaingraph_bulk_commands."""
+
+    id: int
+    execution_id: str
+    action: str
+    recorded_at: datetime
+
+
+@dataclass(slots=True, kw_only=True)
 class WorkerRow:
     """A row of chaingraph_workers."""
 
@@ -216,5 +227,7 @@ class Tables:
     checkpoints: dict[str, dict[str, CheckpointRow]] = field(default_factory=dict)
     event_batches: dict[str, list[EventBatchRow]] = field(default_factory=dict)
     idempotency_keys: dict[tuple[str, str, str], KeyRow] = field(default_factory=dict)
+    bulk_commands: list[BulkRow] = field(default_factory=list)
+    bulk_ids: Iterator[int] = field(default_factory=lambda: count(1))
     workers: dict[str, WorkerRow] = field(default_factory=dict)
     beat: BeatRow | None = None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.events.wire import envelopes
+from app.store.bulk import COMMAND_BATCH, runnable_after
 from app.store.records import Effect, Recovered, Told
 from app.store.sweeps import LostClaim, PgSweepStore
 
@@ -15,6 +16,8 @@ from app.store.sweeps import LostClaim, PgSweepStore
 SECOND_LOOK_S = 0.2
 #: How many rows one statement of the sweep takes.
 BATCH = 500
+#: How many of those batches one turn carries out: recoveries must not wait for them.
+MOST_COMMAND_BATCHES = 5
 #: A sent step that lies for so long (ms) is sent again: nothing else leads a worker to it.
 LYING_STEP_MS = 2000
 #: Work that lies for so long (ms) gets a hint: a message for it may be lost.
@@ -26,6 +29,7 @@ FINEST_MS = 10
 
 _log = logging.getLogger(__name__)
 
+Tell = Callable[[Effect, str], object]
 Publish = Callable[[str, int, Sequence[bytes]], object]
 
 
@@ -58,7 +62,8 @@ class Sweep:
     """One process's part in sweeping. For one thread.
 
     `may_judge` says whether this process has renewed its own leases long enough without a
-    break to tell others' leases expired; `pause` waits for so many seconds.
+    break to tell others' leases expired; `pause` waits for so many seconds; `tell` tells what a
+    command did to whoever it concerns.
     """
 
     def __init__(
@@ -70,6 +75,7 @@ class Sweep:
         messages: Messages,
         may_judge: Callable[[], bool],
         pause: Callable[[float], object],
+        tell: Tell,
     ) -> None:
         self._store = store
         self._options = options
@@ -77,6 +83,7 @@ class Sweep:
         self._messages = messages
         self._may_judge = may_judge
         self._pause = pause
+        self._tell_effect = tell
 
     def turn(self) -> None:
         """Sweep if the beat is due and ours. Raises StoreUnavailable."""
@@ -90,9 +97,21 @@ class Sweep:
             for execution_id, node_id in self._store.resend_steps(LYING_STEP_MS, room):
                 self._messages.send_steps(execution_id, [node_id])
         self._messages.hint(self._store.left_lying(LYING_MS, BATCH))
+        self._carry_out_commands()
         self._store.forget_keys(BATCH)
         self._end_all(lambda: self._store.end_overrun(BATCH, OWNERS_GRACE_MS))
         self._fire_timers()
+
+    def _carry_out_commands(self) -> None:
+        """Carry on with commands to many executions, where their call ended before they did."""
+        for _ in range(MOST_COMMAND_BATCHES):
+            done = self._store.carry_out_commands(COMMAND_BATCH)
+            for each in done:
+                for effect in each.effects:
+                    self._tell_effect(effect, each.action)
+            self._messages.hint(runnable_after(done))
+            if len(done) < COMMAND_BATCH:
+                return
 
     def _recover_dead(self) -> None:
         """What processes own that hold no lock any more, at two looks."""

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from app.errors import StoreUnavailable
-from app.recovery.sweep import Messages, Publish, Sweep, SweepOptions
+from app.recovery.sweep import Messages, Publish, Sweep, SweepOptions, Tell
 from app.store.sweeps import PgSweepStore
 
 #: How long (s) stopping waits for a turn that is under way.
@@ -27,6 +27,7 @@ class Sweeper:
         publish: Publish,
         messages: Messages,
         may_judge: Callable[[], bool],
+        tell: Tell,
     ) -> None:
         self._store = store
         self._interval_s = options.interval_ms / 1000
@@ -38,6 +39,7 @@ class Sweeper:
             messages=messages,
             may_judge=may_judge,
             pause=self._stop.wait,
+            tell=tell,
         )
         self._thread = threading.Thread(target=self._loop, name="sweep", daemon=True)
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from app.errors import StoreUnavailable
 from app.store import deadline_statements as deadlines
 from app.store import keys
 from app.store import step_statements as steps
 from app.store import sweep_statements as sql
+from app.store.bulk import Done, carry_out
 from app.store.endings import OuterEnding, end_tree
 from app.store.records import Effect, Recovered
 from app.store.session import Statement
 from app.store.sessions import Sessions, StatementSession
+
+T = TypeVar("T")
 
 
 class LostClaim(NamedTuple):
@@ -37,17 +40,16 @@ class PgSweepStore:
         self._session: StatementSession | None = None
 
     def _run(self, statement: Statement, *args: object) -> list[tuple[Any, ...]]:
-        session = self._open()
+        return self._on_session(lambda session: session.execute(statement, *args))
+
+    def _on_session(self, work: Callable[[StatementSession], T]) -> T:
+        if self._session is None or self._session.lost:
+            self._session = self._database.open()
         try:
-            return session.execute(statement, *args)
+            return work(self._session)
         except StoreUnavailable:
             self.close()
             raise
-
-    def _open(self) -> StatementSession:
-        if self._session is None or self._session.lost:
-            self._session = self._database.open()
-        return self._session
 
     def close(self) -> None:
         """Close the connection."""
@@ -136,9 +138,7 @@ class PgSweepStore:
         return self._end(deadlines.OVERRUN, "FlowTimeout", limit, grace_ms)
 
     def _end(self, find: Statement, error_type: str, *args: object) -> list[Effect]:
-        session = self._open()
-
-        def end() -> list[Effect]:
+        def end(session: StatementSession) -> list[Effect]:
             found: dict[str, list[str]] = {}
             for execution_id, message in session.execute(find, *args):
                 found.setdefault(message, []).append(execution_id)
@@ -148,11 +148,7 @@ class PgSweepStore:
                 effects += end_tree(session, ids, ending)
             return effects
 
-        try:
-            return session.transact(end)
-        except StoreUnavailable:
-            self.close()
-            raise
+        return self._on_session(lambda session: session.transact(lambda: end(session)))
 
     def fire_timers(self, limit: int) -> list[str]:
         """Make runnable what waits for a time that has come; gives the executions."""
@@ -170,6 +166,10 @@ class PgSweepStore:
     def forget_keys(self, limit: int) -> None:
         """Forget idempotency keys whose time is over."""
         self._run(keys.FORGET_KEYS, limit)
+
+    def carry_out_commands(self, limit: int) -> Sequence[Done]:
+        """Carry out commands to many executions that whoever recorded them has left."""
+        return self._on_session(lambda session: carry_out(session, limit))
 
     def slots(self) -> int:
         """The slots of all workers that are alive."""

@@ -270,6 +270,18 @@ idempotency_keys = Table(
 )
 Index("ix_chaingraph_idempotency_keys_age", idempotency_keys.c.created_at)
 
+#: Commands to many executions that are yet to be carried out.
+bulk_commands = Table(
+    "chaingraph_bulk_commands",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("execution_id", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("recorded_at", _at, nullable=False, server_default=_now),
+    CheckConstraint("action IN ('start', 'pause', 'resume', 'stop')", name="action"),
+)
+Index("ix_chaingraph_bulk_commands_execution", bulk_commands.c.execution_id, bulk_commands.c.id)
+
 workers = Table(
     "chaingraph_workers",
     metadata,

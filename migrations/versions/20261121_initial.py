@@ -326,9 +326,34 @@ def upgrade() -> None:
         ["created_at"],
         unique=False,
     )
+    op.create_table(
+        "chaingraph_bulk_commands",
+        sa.Column("id", sa.BigInteger(), autoincrement=True, nullable=False),
+        sa.Column("execution_id", sa.Text(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column(
+            "recorded_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.CheckConstraint(
+            "action IN ('start', 'pause', 'resume', 'stop')",
+            name=op.f("ck_chaingraph_bulk_commands_action"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_chaingraph_bulk_commands")),
+    )
+    op.create_index(
+        "ix_chaingraph_bulk_commands_execution",
+        "chaingraph_bulk_commands",
+        ["execution_id", "id"],
+        unique=False,
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_chaingraph_bulk_commands_execution", table_name="chaingraph_bulk_commands")
+    op.drop_table("chaingraph_bulk_commands")
     op.drop_index("ix_chaingraph_idempotency_keys_age", table_name="chaingraph_idempotency_keys")
     op.drop_table("chaingraph_idempotency_keys")
     op.drop_table("chaingraph_flow_versions")

@@ -227,6 +227,13 @@ def test_trees_and_recoveries_are_read_with_types() -> None:
     assert (told.reason, told.previous_worker_id) == ("worker_died", "w1")
 
 
+def test_a_command_to_many_names_what_it_is_for() -> None:
+    server = Server(ok({"matched": 3, "accepted": 2}))
+    assert server.executions.bulk("stop", status=["running"], ids=["EX1"]).accepted == 2
+    body = {"action": "stop", "filter": {"status": ["running"], "ids": ["EX1"]}}
+    assert json.loads(server.requests[0].content) == body
+
+
 def test_waiting_ends_with_the_execution() -> None:
     server = Server(ok(), ok(), ok(EXECUTION | {"status": "failed"}))
     assert server.executions.wait("EX1").status == "failed"

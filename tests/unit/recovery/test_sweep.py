@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from app.recovery.sweep import BATCH, SECOND_LOOK_S, Sweep, SweepOptions
+from app.recovery.sweep import BATCH, MOST_COMMAND_BATCHES, SECOND_LOOK_S, Sweep, SweepOptions
+from app.store.bulk import COMMAND_BATCH, Action, Done
 from app.store.records import Effect, Recovered, Told
 from app.store.sweeps import LostClaim
 
@@ -33,6 +34,7 @@ class Store:
     unstarted: list[list[Effect]] = field(default_factory=list)
     overrun: list[list[Effect]] = field(default_factory=list)
     lying: list[str] = field(default_factory=list)
+    commands: list[Done] = field(default_factory=list)
     is_due: bool = True
     unregistered: list[str] = field(default_factory=list)
     recovered: list[tuple[str, str]] = field(default_factory=list)
@@ -100,6 +102,10 @@ class Store:
     def tell_untold(self, limit: int) -> list[str]:
         return []
 
+    def carry_out_commands(self, limit: int) -> list[Done]:
+        done, self.commands = self.commands[:limit], self.commands[limit:]
+        return done
+
     def forget_keys(self, limit: int) -> None:
         self.limits.add(limit)
 
@@ -115,6 +121,7 @@ class Setting:
     hinted: list[str] = field(default_factory=list)
     published: list[dict[str, Any]] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
+    told: list[tuple[str, str]] = field(default_factory=list)
 
     def turn(self) -> None:
         store: Any = self.store
@@ -126,6 +133,7 @@ class Setting:
             messages=messages,
             may_judge=lambda: self.may_judge,
             pause=self._pause,
+            tell=lambda effect, command: self.told.append((effect.execution_id, command)),
         ).turn()
 
     def _pause(self, seconds: float) -> None:
@@ -298,3 +306,27 @@ def test_a_timer_that_is_due_and_held_is_not_asked_for_without_pause() -> None:
 
     assert 0 < len(setting.pauses) <= 50
     assert sum(setting.pauses) < 0.6
+
+
+def commands(count: int, action: Action) -> list[Done]:
+    return [Done(f"EX{n}", action, [Effect(f"EX{n}")]) for n in range(count)]
+
+
+def test_commands_that_were_left_are_carried_out_and_told() -> None:
+    setting = Setting(Store(commands=[*commands(1, "start"), *commands(2, "stop")]))
+    setting.store.commands.append(Done("EX7", "resume", []))
+
+    setting.turn()
+
+    assert setting.told == [("EX0", "start"), ("EX0", "stop"), ("EX1", "stop")]
+    assert setting.hinted == ["EX0"]
+
+
+def test_a_turn_leaves_the_rest_of_many_commands_to_the_next() -> None:
+    most = COMMAND_BATCH * MOST_COMMAND_BATCHES
+    setting = Setting(Store(commands=commands(most + 3, "stop")))
+
+    setting.turn()
+    assert len(setting.told) == most
+    setting.turn()
+    assert len(setting.told) == most + 3

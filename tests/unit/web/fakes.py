@@ -11,6 +11,7 @@ from app.executions.flows import Changed, Checked, FlowPage, Stored
 from app.executions.listings import Page
 from app.executions.service import EventPage, NewExecution
 from app.nodes.spec import NodeSpec
+from app.store.bulk import BulkFilter, Recorded
 from app.values.ports import Direction, PortConfig, PortType
 from web.services import HealthCheck, Services
 
@@ -114,6 +115,15 @@ class FakeListings:
 
 
 @dataclass
+class FakeBulk:
+    asked: list[tuple[str, BulkFilter]] = field(default_factory=list)
+
+    def command(self, owner: str, action: str, wanted: BulkFilter) -> Recorded:
+        self.asked.append((action, wanted))
+        return Recorded(7, 5)
+
+
+@dataclass
 class FakeWorkers:
     alive: list[dict[str, Any]] = field(default_factory=list)
 
@@ -128,6 +138,7 @@ def fake_services(**replaced: Any) -> Services:
         "creation": None,
         "takeover": None,
         "control": None,
+        "bulk": FakeBulk(),
         "listings": FakeListings(),
         "workers": FakeWorkers(),
         "catalogue": {"TextNode": text_node()},

@@ -1,0 +1,57 @@
+"""Commands to many executions at once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+from app.errors import StoreUnavailable
+from app.executions.effects import Effects
+from app.store.bulk import (
+    COMMAND_BATCH,
+    Action,
+    BulkFilter,
+    BulkStore,
+    Done,
+    Recorded,
+    runnable_after,
+)
+
+#: How long (s) a call carries commands out before it answers; the sweep does the rest.
+WITHIN_S = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+class BulkCommands:
+    """Records commands, and carries out what it can before it answers."""
+
+    def __init__(self, store: BulkStore, effects: Effects, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._effects = effects
+        self._clock = clock
+
+    def command(self, owner: str, action: Action, wanted: BulkFilter) -> Recorded:
+        """Command all of an owner's executions that pass the filter, as they are now.
+
+        What is recorded is carried out, whatever dies next. Raises StoreUnavailable where
+        nothing was recorded, or that isn't known.
+        """
+        recorded = self._store.record(owner, action, wanted)
+        until = self._clock() + WITHIN_S
+        try:
+            while recorded.accepted and self._clock() < until:
+                done = self._store.carry_out(COMMAND_BATCH)
+                if not done:
+                    break
+                self._tell(done)
+        except StoreUnavailable as error:
+            _log.warning("left commands to the sweep: %s", error)
+        return recorded
+
+    def _tell(self, done: Sequence[Done]) -> None:
+        for each in done:
+            for effect in each.effects:
+                self._effects.tell(effect, each.action)
+        if runnable := runnable_after(done):
+            self._effects.hint(runnable)
