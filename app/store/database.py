@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -36,21 +36,25 @@ POOL_WAIT_S = 5
 #: What every session sets. A generic plan from the first call on: planning is most of the
 #: cost of these statements. The check interval lets the server notice a dead client while it
 #: waits for a lock, so that the client's own locks go at once.
-SESSION_OPTIONS = " ".join(
-    f"-c {name}={value}"
-    for name, value in {
-        "timezone": "UTC",
-        "lock_timeout": "2s",
-        "idle_in_transaction_session_timeout": "5s",
-        "client_connection_check_interval": "500ms",
-        "plan_cache_mode": "force_generic_plan",
-        "jit": "off",
-    }.items()
-)
+SESSION_SETTINGS = {
+    "timezone": "UTC",
+    "lock_timeout": "2s",
+    "idle_in_transaction_session_timeout": "5s",
+    "client_connection_check_interval": "500ms",
+    "plan_cache_mode": "force_generic_plan",
+    "jit": "off",
+}
+#: What a worker's statements are planned with: each of them looks rows up by an index. Without
+#: statistics, or for a LIMIT that a generic plan doesn't know, the planner would scan tables.
+WORKER_SETTINGS = {
+    **SESSION_SETTINGS,
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
 
 #: What every connection is opened with.
 CONNECTION: dict[str, Any] = {
-    "options": SESSION_OPTIONS,
     "connect_timeout": 5,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -136,17 +140,18 @@ class Database:
     def connect(self) -> psycopg2.extensions.connection:
         """Open a connection in autocommit. Raises psycopg2.OperationalError."""
         connection: psycopg2.extensions.connection = psycopg2.connect(
-            self.url, **self._parameters()
+            self.url, **self._parameters(SESSION_SETTINGS)
         )
         connection.autocommit = True
         return connection
 
     def open(self) -> Session:
         """Open a session of one's own, outside the pool. Raises StoreUnavailable."""
-        return Line(self.url, **self._parameters())
+        return Line(self.url, **self._parameters(WORKER_SETTINGS))
 
-    def _parameters(self) -> dict[str, Any]:
-        return {**CONNECTION, "application_name": self.application_name}
+    def _parameters(self, settings: Mapping[str, str]) -> dict[str, Any]:
+        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
+        return {**CONNECTION, "options": options, "application_name": self.application_name}
 
     @contextmanager
     def session(self) -> Iterator[Session]:

@@ -1,0 +1,52 @@
+"""However large the tables become, and before anything is known of them, nothing scans them."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+import pytest
+
+import app.store
+from app.store.database import Database
+from app.store.line import Line
+from app.store.session import Statement
+
+#: Tables that are as small as the cluster, or have one row.
+SMALL = {"chaingraph_workers", "chaingraph_beat", "chaingraph_slots", "pg_database"}
+
+
+def statements() -> Iterator[Statement]:
+    names = (f"app.store.{module.name}" for module in pkgutil.iter_modules(app.store.__path__))
+    found = (vars(importlib.import_module(name)).values() for name in names)
+    yield from {
+        each.name: each for values in found for each in values if isinstance(each, Statement)
+    }.values()
+
+
+@pytest.fixture
+def line(database_url: str) -> Iterator[Line]:
+    session = Database(database_url).open()
+    assert isinstance(session, Line)
+    yield session
+    session.close()
+
+
+def scanned(line: Line, statement: Statement) -> set[str]:
+    """The tables that the statement's plan reads from end to end."""
+    types = f"({statement.types})" if statement.types else ""
+    nothing = ", ".join(["NULL"] * len(statement.type_names))
+    name = f"shown_{statement.name}"
+    line.execute(Statement(f"prepare_{name}", "", f"PREPARE {name} {types} AS {statement.sql}"))
+    call = f"EXPLAIN EXECUTE {name}" + (f" ({nothing})" if nothing else "")
+    lines = [row[0] for row in line.execute(Statement(f"explain_{name}", "", call))]
+    return {
+        text.split("Seq Scan on ")[1].split()[0] for text in lines if "Seq Scan on " in text
+    } - SMALL
+
+
+def test_no_statement_scans_a_table_that_grows(line: Line) -> None:
+    plans = {statement.name: scanned(line, statement) for statement in statements()}
+    assert len(plans) > 30
+    assert {name: tables for name, tables in plans.items() if tables} == {}
