@@ -9,6 +9,7 @@ from subprocess import CalledProcessError
 
 from benchmarks import (
     chain_100,
+    commands,
     engine,
     footprint,
     machine,
@@ -89,6 +90,7 @@ def _on_the_stack(
     return {
         "latency": lambda: w5_latency.measure(stack, results),
         "start": lambda: start_latency.measure(stack, results),
+        "commands": lambda: commands.measure(stack, results),
         "chain": lambda: chain_100.measure(stack, results),
         "throughput": lambda: throughput.measure(stack, options, results),
         "profile": lambda: profiles.append(profile.measure(stack, options)),

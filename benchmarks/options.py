@@ -12,7 +12,7 @@ from benchmarks.stack import Shape
 #: The parts, in the order of running; each is named after what it measures.
 PARTS = (
     "engine",
-    *("latency", "start", "chain", "throughput", "profile", "queued"),
+    *("latency", "start", "commands", "chain", "throughput", "profile", "queued"),
     *("footprint", "recovery", "waiting"),
     "pools",
 )

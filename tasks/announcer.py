@@ -229,5 +229,5 @@ class _Pending:
         if note.ok:
             runtime = note.at - begun_at
             return [ended | {"type": "task-succeeded", "result": "None", "runtime": runtime}]
-        lost = "it belongs to another worker now, or an error ended it: see the worker's log"
+        lost = "it was stopped, is another worker's now, or an error ended it: see the worker's log"
         return [ended | {"type": "task-failed", "exception": lost, "traceback": ""}]

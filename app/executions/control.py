@@ -42,39 +42,31 @@ class Control:
 
     def pause(self, execution_id: str, owner: str, reason: str | None = None) -> dict[str, Value]:
         """Pause at the next node boundary. Raises Conflict where it doesn't run."""
-        self._executions.inspect(execution_id, owner)
+        self._executions.check(execution_id, owner)
         effect = self._commands.pause(execution_id, reason or PAUSED_BY_USER)
         return self._answer("pause", execution_id, owner, effect)
 
     def resume(self, execution_id: str, owner: str) -> dict[str, Value]:
         """Go on, or withdraw a pause that is not effective yet. Raises Conflict elsewhere."""
-        self._executions.inspect(execution_id, owner)
+        self._executions.check(execution_id, owner)
         effect = self._commands.resume(execution_id)
+        shown = self._answer("resume", execution_id, owner, effect)
         if effect is not None and not effect.owners:
             self._effects.hint([execution_id])
-        return self._answer("resume", execution_id, owner, effect)
+        return shown
 
     def step(self, execution_id: str, owner: str) -> dict[str, Value]:
         """Run one node and pause again. Raises Conflict where it isn't paused, or none is ready."""
-        effect: Effect | None = None
-        while effect is None:
-            inspection = self._executions.inspect(execution_id, owner)
-            if inspection.row.status != "paused":
-                break
-            if not inspection.has_ready(self._commands.now):
-                raise Conflict("Cannot step execution: no node is ready")
-            # Void where another command came since it was looked at: then it is looked at anew.
-            effect = self._commands.step(execution_id, inspection.row.writes)
-        else:
-            self._effects.hint([execution_id])
-        return self._answer("step", execution_id, owner, effect)
+        shown = self._answer("step", execution_id, owner, self._request_step(execution_id, owner))
+        self._effects.hint([execution_id])
+        return shown
 
     def stop(self, execution_id: str, owner: str, reason: str | None = None) -> dict[str, Value]:
         """Stop for good, with all that descends from it. Raises Conflict where it is final.
 
         Answers once the owners have let go, or after 0.1 s.
         """
-        self._executions.inspect(execution_id, owner)
+        self._executions.check(execution_id, owner)
         effects = self._commands.stop(execution_id, reason or STOPPED_BY_USER)
         until = self._clock() + LET_GO_WITHIN_S
         for effect in effects[1:]:
@@ -82,6 +74,16 @@ class Control:
         shown = self._answer("stop", execution_id, owner, effects[0] if effects else None)
         self._await_owners(effects, until)
         return shown
+
+    def _request_step(self, execution_id: str, owner: str) -> Effect | None:
+        """Look whether a node is ready, and request the step if nothing was written since."""
+        while (inspection := self._executions.inspect(execution_id, owner)).row.status == "paused":
+            if not inspection.has_ready(self._commands.now):
+                raise Conflict("Cannot step execution: no node is ready")
+            effect = self._commands.step(execution_id, inspection.row.writes)
+            if effect is not None:
+                return effect
+        return None
 
     def _answer(
         self, command: str, execution_id: str, owner: str, effect: Effect | None

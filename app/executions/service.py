@@ -163,6 +163,10 @@ class ExecutionService:
         outputs = self._inspect(row).outputs() if row.status == "completed" else None
         return execution_json(row, outputs)
 
+    def check(self, execution_id: str, owner: str) -> None:
+        """Raise NotFound unless there is such an execution of this owner."""
+        self._own(execution_id, owner)
+
     def inspect(self, execution_id: str, owner: str) -> Inspection:
         """Look into an execution. Raises NotFound."""
         return self._inspect(self._own(execution_id, owner))

@@ -172,7 +172,8 @@ def give_up(
     if row.crashes + _is_crash(reason) < most:
         return []
     _take(turn, row, reason, by, previous)
-    row.status, row.runnable_at, row.requested = "failed", None, None
+    row.status, row.runnable_at = "failed", None
+    row.requested = row.requested_reason = None
     row.started_at = row.started_at or turn.at_ms
     row.completed_at = turn.at_ms
     row.error_message = f"given up: its worker was lost {most} times since the last checkpoint"

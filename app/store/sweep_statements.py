@@ -148,7 +148,8 @@ RECOVER = Statement(
         UPDATE chaingraph_executions
         SET {_TAKEN}, runnable_at = clock_timestamp(), wake_at = deadline_at,
             last_event_index = last_event_index + 1
-        WHERE id = $1 AND epoch = $2 AND status IN ('created', 'running') AND crashes + {_COUNTS} < $6
+        WHERE id = $1 AND epoch = $2 AND status IN ('created', 'running')
+            AND crashes + {_COUNTS} < $6
         RETURNING id, last_event_index, updated_at
     ), {_AUDIT}, told AS (
         INSERT INTO chaingraph_event_batches (execution_id, first_index, written_at, types, data)
@@ -169,12 +170,14 @@ GIVE_UP = Statement(
     WITH guard AS (
         UPDATE chaingraph_executions
         SET {_TAKEN}, status = 'failed', runnable_at = NULL, requested = NULL,
+            requested_reason = NULL,
             started_at = coalesce(started_at, date_trunc('milliseconds', clock_timestamp())),
             completed_at = date_trunc('milliseconds', clock_timestamp()),
             error_message = format(
                 'given up: its worker was lost %s times since the last checkpoint', $6),
             last_event_index = last_event_index + 2
-        WHERE id = $1 AND epoch = $2 AND status IN ('created', 'running') AND crashes + {_COUNTS} >= $6
+        WHERE id = $1 AND epoch = $2 AND status IN ('created', 'running')
+            AND crashes + {_COUNTS} >= $6
         RETURNING id, last_event_index, updated_at, error_message,
             greatest(0, 1000 * extract(epoch FROM updated_at - started_at))::bigint AS ms
     ), {_AUDIT}, told AS (
