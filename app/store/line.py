@@ -8,7 +8,6 @@ of that, so those connections are psycopg's bare libpq.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -74,27 +73,27 @@ _PARAMETERS: Mapping[str, tuple[int, Encoder]] = {
 }
 
 
+class _Connection(psycopg.Connection[Any]):
+    """One that may be dropped: libpq's own handle closes it then, but not a parent's copy."""
+
+    def __del__(self, _warn: object = None, /) -> None:
+        """Without the warning that psycopg has for this."""
+
+
 class Line(Session):
     """One connection; the statements on it stay prepared as long as it is open."""
 
     def __init__(self, url: str, **parameters: Any) -> None:
         """Open it. `parameters` are libpq's. Raises StoreUnavailable."""
         try:
-            self._opened = psycopg.connect(
+            self._opened = _Connection.connect(
                 url, autocommit=True, client_encoding="UTF8", **parameters
             )
         except psycopg.OperationalError as error:
             raise StoreUnavailable(str(error).strip()) from error
         self._connection = self._opened.pgconn
-        self._pid = os.getpid()
         self._prepared: dict[str, tuple[bytes, Sequence[Encoder]]] = {}
         self._reader = Transformer(self._opened)
-
-    def __del__(self) -> None:
-        # Dropped, it is closed, as psycopg2's are. A copy that came through a fork is the
-        # parent's: to close that would say good-bye for it.
-        if hasattr(self, "_pid") and self._pid == os.getpid():
-            self.close()
 
     def _execute(self, statement: Statement, args: Sequence[object]) -> list[Row]:
         prepared = self._prepared.get(statement.name) or self._prepare(statement)
