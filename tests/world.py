@@ -23,6 +23,7 @@ from app.store.leases import PgLeaseStore
 from app.store.protocol import CommandStore, RunStore
 from app.store.records import NewExecution, WorkerRow
 from app.store.runs import PgRunStore
+from app.store.sessions import Sessions
 from app.store.sweeps import PgSweepStore
 from tests.waiting import wait_until
 
@@ -76,6 +77,11 @@ def new_execution(
 
 class World(Protocol):
     """A store from outside and from above: rows are named and made as in PostgreSQL."""
+
+    @property
+    def database(self) -> Sessions:
+        """What runs the statements."""
+        ...
 
     @property
     def table(self) -> ExecutionTable:

@@ -12,7 +12,7 @@ from psycopg2.errors import UniqueViolation
 from app.local.rows import EventBatchRow, ExecutionRow, FlowRow, FlowVersionRow
 from app.local.run_statements import backlog
 from app.local.turn import Handler, Rows, Turn
-from app.store import events, executions, flows
+from app.store import appending, events, executions, flows, run_statements
 
 # -- executions
 
@@ -140,6 +140,25 @@ def event_heads(turn: Turn, ids: Collection[str]) -> Rows:
     return [(row.id, row.last_event_index, row.status, row.owner_id) for row in rows if row]
 
 
+def find_batch(turn: Turn, execution: str, at: datetime, types: list[str], data: str) -> Rows:
+    """Where a write's events stand in the log."""
+    found = [
+        batch.first_index
+        for batch in turn.tables.event_batches.get(execution, ())
+        if (batch.written_at, list(batch.types), batch.data) == (at, types, data)
+    ]
+    return [(first,) for first in found[-1:]]
+
+
+def append_events(turn: Turn, execution: str, types: list[str], data: str) -> Rows:
+    """Events from outside of a run."""
+    row = turn.row(execution)
+    if row is None or row.completed_at is not None:
+        return []
+    batch = turn.tell(row, types, data, turn.at_ms)
+    return [(batch.first_index, batch.written_at)]
+
+
 # -- flows
 
 
@@ -234,6 +253,8 @@ HANDLERS: Mapping[str, Handler] = {
     events.READ.name: read_events,
     events.READ_TYPES.name: read_events,
     events.HEADS.name: event_heads,
+    appending.APPEND.name: append_events,
+    run_statements.FIND_BATCH.name: find_batch,
     flows.STORE.name: store_flow,
     flows.REPLACE.name: replace_flow,
     flows.READ.name: read_flow,

@@ -252,6 +252,18 @@ INSPECT = Statement(
     """,
 )
 
+#: (execution, time, types, data): where a write's events stand in the log. Others may have been
+#: appended since; what is equal in all of these is the same to a reader.
+FIND_BATCH = Statement(
+    "find_batch",
+    "text, timestamptz, text[], text",
+    """
+    SELECT first_index FROM chaingraph_event_batches
+    WHERE execution_id = $1 AND written_at = $2 AND types = $3 AND data::text = $4
+    ORDER BY first_index DESC LIMIT 1
+    """,
+)
+
 _RELEASE_CLAIM = """
     released AS (
         UPDATE chaingraph_execution_claims

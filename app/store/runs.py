@@ -127,7 +127,12 @@ class PgRunStore:
             is_done, epoch = is_done and status == "paused", epoch - 1
         if epoch != fence.epoch or not is_done:
             return Void()
-        return Written(last_index - len(boundary.events) + 1, at)
+        if not boundary.events:
+            return Written(last_index + 1, at)
+        types = [type_ for type_, _ in boundary.events]
+        data = data_text(boundary.events)
+        [(first,)] = self._run(sql.FIND_BATCH, fence.execution_id, at, types, data)
+        return Written(first, at)
 
     def park(
         self, fence: Fence, writes: int, wake: int, waiting: str, wake_at: datetime | None
