@@ -1,7 +1,8 @@
-"""What users import: the client, what a node is written with, and how both are tried."""
+"""What users import: the client, what a node is written with, and the engine in one process."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from app.client import Client
@@ -10,18 +11,38 @@ from app.nodes.sdk import NodeContext, Port, node
 if TYPE_CHECKING:
     from app.local.node_trial import run_node
     from app.local.trial import run_flow
+    from web.programming import (
+        get_event_bus,
+        get_execution_service,
+        get_execution_store,
+        get_task_queue,
+    )
 
-__all__ = ["Client", "NodeContext", "Port", "node", "run_flow", "run_node"]
+__all__ = [
+    "Client",
+    "NodeContext",
+    "Port",
+    "get_event_bus",
+    "get_execution_service",
+    "get_execution_store",
+    "get_task_queue",
+    "node",
+    "run_flow",
+    "run_node",
+]
+
+#: What is the server's, and is loaded when it is asked for: the client does without.
+_LATE = {
+    "get_event_bus": "web.programming",
+    "get_execution_service": "web.programming",
+    "get_execution_store": "web.programming",
+    "get_task_queue": "web.programming",
+    "run_flow": "app.local.trial",
+    "run_node": "app.local.node_trial",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # What runs a flow is the server's, which the client alone does without.
-    if name == "run_flow":
-        from app.local.trial import run_flow
-
-        return run_flow
-    if name == "run_node":
-        from app.local.node_trial import run_node
-
-        return run_node
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LATE[name]), name)

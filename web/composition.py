@@ -7,7 +7,8 @@ from flask import Flask
 from app.config import Settings
 from web.capacity import MAX_SOCKETS
 from web.factory import build_app
-from web.parts import Parts, celery_parts, local_parts
+from web.parts import Parts, parts_of
+from web.programming import Interface, provide
 from web.relay import Relay, register_relay
 
 #: Where an app keeps its Parts.
@@ -17,10 +18,12 @@ _RELAY = "chaingraph.relay"
 
 def compose(settings: Settings) -> Flask:
     """Connect the parts of the mode that is set."""
-    is_local = settings.execution_mode == "local"
-    parts = local_parts(settings) if is_local else celery_parts(settings)
+    parts = parts_of(settings)
     app = build_app(parts.services(settings), max_body_bytes=settings.max_body_bytes)
     app.extensions[PARTS] = parts
+    if settings.execution_mode == "local":
+        # A node that asks for them meets the executions of this process.
+        provide(Interface.over(parts, settings))
     app.extensions[_RELAY] = register_relay(app, parts.hub, max_sockets=MAX_SOCKETS)
     return app
 

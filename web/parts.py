@@ -97,6 +97,11 @@ class Parts:
         )
 
 
+def parts_of(settings: Settings) -> Parts:
+    """The parts of the mode that is set."""
+    return local_parts(settings) if settings.execution_mode == "local" else celery_parts(settings)
+
+
 def celery_parts(settings: Settings) -> Parts:
     """PostgreSQL, Redis and Celery. Nothing is opened before the first request."""
     # Late: what the broker needs is loaded where there is one.
