@@ -169,7 +169,7 @@ class WorkerProcess:
 
     def _open_surroundings(self) -> Surroundings:
         return Surroundings(
-            store=PgRunStore(self._database),
+            store=PgRunStore(self._database, limit=self._settings.queue_concurrency),
             publish=self._publisher.publish,
             plans=self._plans,
             launch=self._launch,

@@ -24,7 +24,7 @@ def make_sweeper(process: WorkerProcess, settings: Settings) -> Sweeper:
     )
     signals = Signals(connect(settings.redis_url, role="worker"))
     return Sweeper(
-        PgSweepStore(database, process.row.worker_id),
+        PgSweepStore(database, process.row.worker_id, limit=settings.queue_concurrency),
         SweepOptions(
             recovers=settings.enable_recovery,
             most_crashes=settings.recovery_max_failure_count,

@@ -45,8 +45,8 @@ class MemoryWorld:
         self.table = MemoryExecutionTable(self.database)
         self._numbers = itertools.count(1)
 
-    def open(self) -> PgRunStore:
-        return PgRunStore(self.database)
+    def open(self, *, limit: int = 0) -> PgRunStore:
+        return PgRunStore(self.database, limit=limit)
 
     def new(self, *, priority: int = 5, start: bool = True, **more: Any) -> NewExecution:
         more |= {"priority": priority, "start": start}
@@ -91,8 +91,8 @@ class MemoryWorld:
     def leases(self, worker: WorkerRow) -> PgLeaseStore:
         return PgLeaseStore(self.database, worker)
 
-    def sweeps(self, worker_id: str) -> PgSweepStore:
-        return PgSweepStore(self.database, worker_id)
+    def sweeps(self, worker_id: str, *, limit: int = 0) -> PgSweepStore:
+        return PgSweepStore(self.database, worker_id, limit=limit)
 
     def cut_off(self, leases: PgLeaseStore) -> None:
         session: Any = leases._session
@@ -145,6 +145,7 @@ def all_rows(tables: Tables, name: str) -> Iterable[Any]:
     by_key: dict[str, Any] = {
         "chaingraph_executions": tables.executions,
         "chaingraph_workers": tables.workers,
+        "chaingraph_slots": tables.slots,
         "chaingraph_flows": tables.flows,
         "chaingraph_flow_versions": tables.flow_versions,
         "chaingraph_idempotency_keys": tables.idempotency_keys,

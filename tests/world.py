@@ -36,6 +36,7 @@ TABLES = (
     "chaingraph_idempotency_keys",
     "chaingraph_bulk_commands",
     "chaingraph_workers",
+    "chaingraph_slots",
     "chaingraph_beat",
     "chaingraph_flow_versions",
     "chaingraph_flows",
@@ -88,7 +89,7 @@ class World(Protocol):
         """Executions as the API sees them."""
         ...
 
-    def open(self) -> RunStore:
+    def open(self, *, limit: int = 0) -> RunStore:
         """A process's store; each has its own connection."""
         ...
 
@@ -156,7 +157,7 @@ class World(Protocol):
         """A process's registration; ended with the test."""
         ...
 
-    def sweeps(self, worker_id: str) -> PgSweepStore:
+    def sweeps(self, worker_id: str, *, limit: int = 0) -> PgSweepStore:
         """A process's sweep; ended with the test."""
         ...
 
@@ -213,8 +214,8 @@ class PgWorld:
         self._connection.close()
         self.database.engine.dispose()
 
-    def open(self) -> PgRunStore:
-        store = PgRunStore(self.database)
+    def open(self, *, limit: int = 0) -> PgRunStore:
+        store = PgRunStore(self.database, limit=limit)
         self._stores.append(store)
         return store
 
@@ -327,8 +328,8 @@ class PgWorld:
         self._stores.append(store)
         return store
 
-    def sweeps(self, worker_id: str) -> PgSweepStore:
-        store = PgSweepStore(self.database, worker_id)
+    def sweeps(self, worker_id: str, *, limit: int = 0) -> PgSweepStore:
+        store = PgSweepStore(self.database, worker_id, limit=limit)
         self._stores.append(store)
         return store
 

@@ -111,7 +111,7 @@ def celery_parts(settings: Settings) -> Parts:
         settings.database_url, pool_size=settings.connection_pool_max, application_name="cg-web"
     )
     catalogue = load_catalogue(settings.node_modules, settings.http_node_allow)
-    table = ExecutionTable(database)
+    table = ExecutionTable(database, limit=settings.queue_concurrency)
     client = connect(settings.redis_url, role="web")
     hub = redis_hub(settings.redis_url, EventLog(database))
     return Parts(

@@ -25,7 +25,6 @@ NOT_BUILT = frozenset(
         "MAX_ITEMS_PER_FOREACH",
         "METRICS_INCLUDE_MEMORY",
         "METRICS_TOKEN",
-        "QUEUE_CONCURRENCY",
         "RATE_LIMIT",
         "RETENTION_DAYS",
         "WORKER_METRICS_PORT",

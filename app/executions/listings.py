@@ -50,8 +50,9 @@ class Listings:
         wanted = ExecutionFilter(owner, status, flow_id, root_execution_id, before)
         rows = self._listings.page(wanted, limit + 1)
         shown = rows[:limit]
+        reached = self._table.limit_reached(shown)
         return Page(
-            [execution_json(row) for row in shown],
+            [execution_json(row, limit=reached) for row in shown],
             _moment(shown[-1]) if len(rows) > limit else None,
         )
 
@@ -72,10 +73,11 @@ class Listings:
         wanted = RootFilter(flow_id, owner, before, created_before)
         roots = self._listings.roots(wanted, limit + 1)
         shown = roots[:limit]
+        reached = self._table.limit_reached(root.row for root in shown)
         return Page(
             [
                 {
-                    "execution": execution_json(root.row),
+                    "execution": execution_json(root.row, limit=reached),
                     "levels": root.levels,
                     "totalNested": root.total,
                 }
@@ -92,8 +94,9 @@ class Listings:
         rows = self._listings.tree(execution_id, limit + 1, after)
         shown = rows[:limit]
         last = shown[-1] if len(rows) > limit else None
+        reached = self._table.limit_reached(shown)
         return Page(
-            [_member(row, row.execution_depth - top.execution_depth) for row in shown],
+            [_member(row, row.execution_depth - top.execution_depth, reached) for row in shown],
             (last.execution_depth, last.id) if last else None,
         )
 
@@ -122,12 +125,12 @@ def _moment(row: Row[Any]) -> Moment:
     return row.created_at, row.id
 
 
-def _member(row: Row[Any], level: int) -> Json:
+def _member(row: Row[Any], level: int, limit_reached: int | None) -> Json:
     return {
         "id": row.id,
         "parentId": row.parent_execution_id,
         "level": level,
-        "execution": execution_json(row),
+        "execution": execution_json(row, limit=limit_reached),
     }
 
 

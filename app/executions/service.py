@@ -155,13 +155,14 @@ class ExecutionService:
         is_coming = self._signals.mark_message(execution_id)
         if not is_coming and self._dispatcher.unoffered([execution_id]):
             self._dispatcher.send([execution_id])
-        return execution_json(self._own(execution_id, owner))
+        row = self._own(execution_id, owner)
+        return execution_json(row, limit=self._table.limit_reached([row]))
 
     def get(self, execution_id: str, owner: str) -> dict[str, Value]:
         """Show an execution, with its outputs once it is completed. Raises NotFound."""
         row = self._own(execution_id, owner)
         outputs = self._inspect(row).outputs() if row.status == "completed" else None
-        return execution_json(row, outputs)
+        return execution_json(row, outputs, limit=self._table.limit_reached([row]))
 
     def check(self, execution_id: str, owner: str) -> None:
         """Raise NotFound unless there is such an execution of this owner."""
@@ -177,7 +178,8 @@ class ExecutionService:
         for execution_id in execution_ids:
             if execution_id not in rows:
                 raise _no_execution(execution_id)
-        return [execution_json(rows[execution_id]) for execution_id in execution_ids]
+        limit = self._table.limit_reached(rows.values())
+        return [execution_json(rows[execution_id], limit=limit) for execution_id in execution_ids]
 
     def nodes(
         self, execution_id: str, owner: str, *, limit: int, offset: int

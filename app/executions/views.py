@@ -19,8 +19,13 @@ MASK = "********"
 FINAL = frozenset({"completed", "failed", "stopped"})
 
 
-def execution_json(row: Row[Any] | SimpleNamespace, outputs: Value = None) -> dict[str, Value]:
-    """Show an execution. `outputs` only where details are asked for."""
+def execution_json(
+    row: Row[Any] | SimpleNamespace, outputs: Value = None, *, limit: int | None = None
+) -> dict[str, Value]:
+    """Show an execution. `outputs` only where details are asked for.
+
+    `limit` is QUEUE_CONCURRENCY where no more are claimed than that at present.
+    """
     return {
         "id": row.id,
         "executionId": row.id,
@@ -33,7 +38,7 @@ def execution_json(row: Row[Any] | SimpleNamespace, outputs: Value = None) -> di
         "forkedFrom": row.forked_from,
         "status": row.status,
         "requested": _requested(row),
-        "waiting": _waiting(row),
+        "waiting": _waiting(row, limit),
         "progress": {
             "total": row.nodes_total,
             "completed": row.nodes_completed,
@@ -118,7 +123,7 @@ def _requested(row: Row[Any] | SimpleNamespace) -> str | None:
     return requested
 
 
-def _waiting(row: Row[Any] | SimpleNamespace) -> Value:
+def _waiting(row: Row[Any] | SimpleNamespace, limit: int | None) -> Value:
     """Why nothing moves, as the engine and the store decided on it."""
     if row.status in FINAL:
         return None
@@ -126,6 +131,8 @@ def _waiting(row: Row[Any] | SimpleNamespace) -> Value:
         return loaded(row.waiting)
     if row.start_requested_at is None:
         return _waits("start-signal", row.created_at, {}, until=row.wake_at)
+    if row.runnable_at is not None and limit is not None:
+        return _waits("concurrency-limit", row.runnable_at, {"limit": limit})
     if row.runnable_at is not None:
         return _waits("worker", row.runnable_at, {"queue": "default"})
     return None

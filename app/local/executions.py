@@ -16,9 +16,10 @@ class MemoryExecutionTable(ExecutionTable):
     Rows are copies: what happens later doesn't show in them.
     """
 
-    def __init__(self, database: MemoryDatabase) -> None:
+    def __init__(self, database: MemoryDatabase, *, limit: int = 0) -> None:
         self._memory = database
         self._sessions = database
+        self._limit = limit
 
     def one(self, execution_id: str) -> Any:
         """The row with this id."""

@@ -49,7 +49,7 @@ class LocalProcess:
         self.streams = MemoryStreams(
             time.monotonic, ttl_s=settings.event_stream_ttl_s, maxlen=settings.event_stream_maxlen
         )
-        self.table = MemoryExecutionTable(self.database)
+        self.table = MemoryExecutionTable(self.database, limit=settings.queue_concurrency)
         self.log = EventLog(self.database)
         self.catalogue = catalogue
         self.plans = PlanCache(catalogue)
@@ -79,7 +79,7 @@ class LocalProcess:
             MemoryInbox(self.streams, self._row.worker_id), self.streams, self._executor.running
         )
         self._sweeper = Sweeper(
-            PgSweepStore(self.database, self._row.worker_id),
+            PgSweepStore(self.database, self._row.worker_id, limit=settings.queue_concurrency),
             SweepOptions(
                 recovers=settings.enable_recovery,
                 most_crashes=settings.recovery_max_failure_count,
@@ -108,7 +108,7 @@ class LocalProcess:
 
     def _open_surroundings(self) -> Surroundings:
         return Surroundings(
-            store=PgRunStore(self.database),
+            store=PgRunStore(self.database, limit=self._settings.queue_concurrency),
             publish=self.streams.publish,
             plans=self.plans,
             launch=self._launch,

@@ -184,6 +184,15 @@ class WorkerRow:
 
 
 @dataclass(slots=True, kw_only=True)
+class SlotRow:
+    """A row of chaingraph_slots."""
+
+    id: int
+    execution_id: str | None = None
+    epoch: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
 class BeatRow:
     """The row of chaingraph_beat."""
 
@@ -230,4 +239,5 @@ class Tables:
     bulk_commands: list[BulkRow] = field(default_factory=list)
     bulk_ids: Iterator[int] = field(default_factory=lambda: count(1))
     workers: dict[str, WorkerRow] = field(default_factory=dict)
+    slots: dict[int, SlotRow] = field(default_factory=dict)
     beat: BeatRow | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from app.store.records import NewExecution
 from app.store.run_statements import DOCUMENT
 from app.store.session import Statement
 from app.store.sessions import Sessions
+from app.store.slot_statements import SLOTS_TAKEN
 from app.store.sweep_statements import SLOTS
 from app.store.tables import checkpoints, claims, executions, workers
 
@@ -127,11 +128,15 @@ def columns_of(rows: Sequence[NewExecution]) -> tuple[list[object], ...]:
 
 
 class ExecutionTable:
-    """Executions as the API sees them. Every method may raise StoreUnavailable."""
+    """Executions as the API sees them. Every method may raise StoreUnavailable.
 
-    def __init__(self, database: Database) -> None:
+    `limit` is QUEUE_CONCURRENCY.
+    """
+
+    def __init__(self, database: Database, *, limit: int = 0) -> None:
         self._database = database
         self._sessions: Sessions = database
+        self._limit = limit
 
     def create(self, rows: Sequence[NewExecution]) -> datetime:
         """Insert the rows and their first events, all or none; gives the events' time.
@@ -152,6 +157,14 @@ class ExecutionTable:
         with self._sessions.session() as session:
             rows = session.execute(NEXT_RUNNABLE)
         return rows[0][0] if rows else None
+
+    def limit_reached(self, rows: Iterable[Any]) -> int | None:
+        """QUEUE_CONCURRENCY, if one of these rows is runnable and that keeps it from running."""
+        if not self._limit or not any(row.runnable_at is not None for row in rows):
+            return None
+        with self._sessions.session() as session:
+            is_reached = session.execute(SLOTS_TAKEN, self._limit)[0][0]
+        return self._limit if is_reached else None
 
     def flow_head(self, flow_id: str) -> FlowHead | None:
         """What create must know of a flow; None where there is none."""

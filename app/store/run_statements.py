@@ -7,6 +7,7 @@ can deadlock.
 from __future__ import annotations
 
 from app.store.session import Statement
+from app.store.slot_statements import TAKE_SLOT, free_slot
 
 
 def waiting_from_now(what: str, detail: str) -> str:
@@ -26,7 +27,8 @@ _CLAIMED = """
 """
 
 
-def _claim(name: str, types: str, which: str) -> Statement:
+def _claim(name: str, types: str, which: str, *, limit: str | None = None) -> Statement:
+    is_limited = limit is not None
     return Statement(
         name,
         types,
@@ -37,11 +39,11 @@ def _claim(name: str, types: str, which: str) -> Statement:
         ORDER BY priority DESC, created_at, id
         LIMIT 1
         FOR UPDATE SKIP LOCKED
-    ), e AS (
+    ){free_slot(limit) if limit is not None else ""}, e AS (
         UPDATE chaingraph_executions AS x
         SET epoch = x.epoch + 1, claim_token = $2, runnable_at = NULL, wake_at = NULL,
             waiting = NULL, processing_worker_id = $1, processing_started_at = clock_timestamp()
-        FROM picked WHERE x.id = picked.id
+        FROM picked{", slot" if is_limited else ""} WHERE x.id = picked.id
         RETURNING x.*
     ), first_lease AS (
         INSERT INTO chaingraph_execution_claims
@@ -59,7 +61,7 @@ def _claim(name: str, types: str, which: str) -> Statement:
         SET worker_id = excluded.worker_id, claimed_at = excluded.claimed_at,
             status = excluded.status, epoch = excluded.epoch,
             expires_at = excluded.expires_at, heartbeat_at = excluded.heartbeat_at
-    )
+    ){TAKE_SLOT if is_limited else ""}
     SELECT {_CLAIMED} FROM e
     """,
     )
@@ -69,6 +71,12 @@ def _claim(name: str, types: str, which: str) -> Statement:
 CLAIM_NEXT = _claim("claim_next", "text, text, int", "")
 #: (worker, token, lease ms, execution): own this one, if it is runnable.
 CLAIM_ONE = _claim("claim_one", "text, text, int, text", "AND id = $4")
+#: (worker, token, lease ms, limit): the same, if one of so many slots is free.
+CLAIM_NEXT_LIMITED = _claim("claim_next_limited", "text, text, int, int", "", limit="$4")
+#: (worker, token, lease ms, execution, limit)
+CLAIM_ONE_LIMITED = _claim(
+    "claim_one_limited", "text, text, int, text, int", "AND id = $4", limit="$5"
+)
 
 #: (token, worker): what the claim with this token owns.
 FIND_CLAIM = Statement(

@@ -29,18 +29,22 @@ from app.store.records import (
 )
 from app.store.session import Statement
 from app.store.sessions import Sessions, StatementSession
+from app.store.slot_statements import ADD_SLOTS
 
 
 class PgRunStore:
     """The statements of a process that runs executions, on a connection of its own.
 
     Opened at the first use, so after a fork; opened anew after a loss. Not for several
-    threads at once.
+    threads at once. `limit` is QUEUE_CONCURRENCY: so many executions are claimed at once by all
+    processes together; 0 is no limit.
     """
 
-    def __init__(self, database: Sessions) -> None:
+    def __init__(self, database: Sessions, *, limit: int = 0) -> None:
         self._database = database
         self._session: StatementSession | None = None
+        self._limit = limit
+        self._has_slots = False
 
     def _run(self, statement: Statement, *args: object) -> list[tuple[Any, ...]]:
         session = self._session
@@ -62,11 +66,24 @@ class PgRunStore:
         self, worker_id: str, token: str, lease_ms: int, execution_id: str | None = None
     ) -> Claimed | None:
         """Own the named execution, or the next of the backlog; None if there is none to own."""
-        if execution_id is None:
-            rows = self._run(sql.CLAIM_NEXT, worker_id, token, lease_ms)
+        claimer = (worker_id, token, lease_ms)
+        if self._limit:
+            rows = self._claim_limited(claimer, execution_id)
+        elif execution_id is None:
+            rows = self._run(sql.CLAIM_NEXT, *claimer)
         else:
-            rows = self._run(sql.CLAIM_ONE, worker_id, token, lease_ms, execution_id)
+            rows = self._run(sql.CLAIM_ONE, *claimer, execution_id)
         return _claimed(rows[0]) if rows else None
+
+    def _claim_limited(
+        self, claimer: tuple[str, str, int], execution_id: str | None
+    ) -> list[tuple[Any, ...]]:
+        if not self._has_slots:
+            self._run(ADD_SLOTS, self._limit)
+            self._has_slots = True
+        if execution_id is None:
+            return self._run(sql.CLAIM_NEXT_LIMITED, *claimer, self._limit)
+        return self._run(sql.CLAIM_ONE_LIMITED, *claimer, execution_id, self._limit)
 
     def find_claim(self, worker_id: str, token: str) -> Claimed | None:
         """What the claim with this token owns, where its reply was lost."""

@@ -15,6 +15,7 @@ from app.store.endings import OuterEnding, end_tree
 from app.store.records import Effect, Recovered
 from app.store.session import Statement
 from app.store.sessions import Sessions, StatementSession
+from app.store.slot_statements import SLOTS_TAKEN
 
 T = TypeVar("T")
 
@@ -31,11 +32,12 @@ class LostClaim(NamedTuple):
 class PgSweepStore:
     """The statements of the sweep, on a connection of its own.
 
-    Every method may raise StoreUnavailable. For one thread.
+    Every method may raise StoreUnavailable. For one thread. `limit` is QUEUE_CONCURRENCY.
     """
 
-    def __init__(self, database: Sessions, worker_id: str) -> None:
+    def __init__(self, database: Sessions, worker_id: str, *, limit: int = 0) -> None:
         self._database = database
+        self._limit = limit
         self._worker_id = worker_id
         self._session: StatementSession | None = None
 
@@ -160,7 +162,12 @@ class PgSweepStore:
         return due
 
     def left_lying(self, older_than_ms: int, limit: int) -> list[str]:
-        """Executions that a worker should have taken by now, first the first to be taken."""
+        """Executions that a worker should have taken by now, first the first to be taken.
+
+        None while as many are claimed as may be: no worker could take another.
+        """
+        if self._limit and self._run(SLOTS_TAKEN, self._limit)[0][0]:
+            return []
         return [row[0] for row in self._run(sql.LEFT_LYING, older_than_ms, limit)]
 
     def forget_keys(self, limit: int) -> None:

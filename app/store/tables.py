@@ -282,6 +282,18 @@ bulk_commands = Table(
 )
 Index("ix_chaingraph_bulk_commands_execution", bulk_commands.c.execution_id, bulk_commands.c.id)
 
+#: A slot is taken while the claim that it names is active under that epoch, and free again with
+#: the claim's end, whatever ended it: nothing is counted, nothing has to be given back.
+slots = Table(
+    "chaingraph_slots",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("execution_id", Text),
+    Column("epoch", Integer, nullable=False, server_default=_zero),
+    CheckConstraint("id >= 1", name="id"),
+    postgresql_with={"fillfactor": 50},
+)
+
 workers = Table(
     "chaingraph_workers",
     metadata,

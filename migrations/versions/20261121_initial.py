@@ -262,6 +262,15 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "chaingraph_slots",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("execution_id", sa.Text(), nullable=True),
+        sa.Column("epoch", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.CheckConstraint("id >= 1", name=op.f("ck_chaingraph_slots_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_chaingraph_slots")),
+        postgresql_with={"fillfactor": 50},
+    )
+    op.create_table(
         "chaingraph_workers",
         sa.Column("worker_id", sa.Text(), nullable=False),
         sa.Column("parent_worker_id", sa.Text(), nullable=True),
@@ -358,6 +367,7 @@ def downgrade() -> None:
     op.drop_table("chaingraph_idempotency_keys")
     op.drop_table("chaingraph_flow_versions")
     op.drop_table("chaingraph_workers")
+    op.drop_table("chaingraph_slots")
     op.drop_index("ix_chaingraph_flows_listed", table_name="chaingraph_flows")
     op.drop_table("chaingraph_flows")
     op.drop_index(

@@ -109,7 +109,6 @@ def test_flower_may_be_reached_from_elsewhere_with_a_password(tmp_path: Path) ->
     ("name", "value"),
     [
         ("AUTH_ENABLED", "true"),
-        ("QUEUE_CONCURRENCY", "3"),
         ("RATE_LIMIT", "100/second"),
         ("EVENT_PUBLISH", "watched"),
         ("RETENTION_DAYS", "7"),
