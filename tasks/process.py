@@ -117,7 +117,7 @@ class WorkerProcess:
         self.standby = Standby(
             connect(urls.for_redis(settings.broker_url), role="worker"),
             lambda: len(self._executor.running()) < row.concurrency,
-            lambda: self._executor.work(None),
+            self._executor.work,
             interval_s=settings.worker_heartbeat_interval_ms / 1000,
         )
 
@@ -141,10 +141,14 @@ class WorkerProcess:
         return self._signals.take_start(execution_id)
 
     def work(self, execution_id: str) -> None:
-        """Run an execution, then the backlog until the time slice ends; then ask for another."""
+        """Run the backlog until the time slice ends; then ask for another slot to go on.
+
+        The message that names an execution only wakes: what is before it in the backlog comes
+        first.
+        """
         self._signals.clear_message(execution_id)
         with self.announcer.known(execution_id):
-            count = self._executor.work(execution_id)
+            count = self._executor.work()
         if count:
             self._hand_on()
 

@@ -59,14 +59,13 @@ class Executor:
         with self._lock:
             return list(self._runs)
 
-    def work(self, execution_id: str | None) -> int:
-        """Run the named execution, then the backlog until the time slice ends.
+    def work(self) -> int:
+        """Run the backlog, by priority, then age, until the time slice ends.
 
         Gives the number of executions that were claimed.
         """
         with self._surroundings() as around:
-            claimed = self._claim(around, execution_id) if execution_id else None
-            claimed = claimed or self._claim(around, None)
+            claimed = self._claim(around, None)
             until = around.clock() + self._slice_s
             count = 0
             while claimed is not None:

@@ -190,8 +190,8 @@ class LocalDispatcher:
                 thread.start()
 
     def _work(self) -> None:
-        while (execution_id := self._hints.get()) is not None:
-            if self._executor.work(execution_id) and (left := self._next_runnable()):
+        while self._hints.get() is not None:
+            if self._executor.work() and (left := self._next_runnable()):
                 self.hint([left])
 
 

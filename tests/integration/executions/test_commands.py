@@ -541,7 +541,7 @@ def test_a_node_that_does_not_listen_holds_nobody_up(
     let_go: list[str] = []
     around = process.around(begun.type(), let_go=let_go.append)
     executor = process.executor(around)
-    worker = threading.Thread(target=executor.work, args=(execution,), daemon=True)
+    worker = threading.Thread(target=executor.work, daemon=True)
     worker.start()
     wait_until(lambda: begun.gate.reached, "a begins")
 

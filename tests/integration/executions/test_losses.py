@@ -207,7 +207,7 @@ def test_the_lease_keeper_disowns_what_was_taken(world: PgWorld, process: Proces
     execution = execution_of(world, flow(node("a", "ProbeNode")))
     executor = process.executor(process.around(node_that(lambda ctx: ctx.cancelled.wait(20))))
     keeper = process.keeper(executor.running)
-    worker = threading.Thread(target=executor.work, args=(execution,))
+    worker = threading.Thread(target=executor.work)
     worker.start()
     wait_until(executor.running, "it runs")
     wait_until(lambda: "node:started a" in told(world, execution), "the node begins")
@@ -333,7 +333,7 @@ def test_a_fault_of_ours_counts_as_a_crash_and_ends_for_good(
     for _ in range(3):
         assert world.row(execution).status != "failed"
         with pytest.raises(LookupError):
-            executor.work(execution)
+            executor.work()
 
     row = world.row(execution)
     assert (row.status, row.failure_count) == ("failed", 3)
