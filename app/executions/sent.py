@@ -22,8 +22,36 @@ from app.nodes.timer import Sleeping
 from app.store.records import ClaimedStep, SentStep
 from app.values.ports import Value
 
+#: How much of what a node says is kept for its result, in bytes of JSON.
+MOST_KEPT_BYTES = 4 * 1024 * 1024
 #: The longest (s) that a step is waited for without looking up.
 LONGEST_WAIT_S = 3600.0
+
+
+class KeptEvents:
+    """What a node says, up to MOST_KEPT_BYTES of it, and how much was left out."""
+
+    def __init__(self, node_id: str) -> None:
+        self._node_id = node_id
+        self._events: list[Event] = []
+        self._room = MOST_KEPT_BYTES
+        self._left_out = 0
+
+    def keep(self, event: Event) -> None:
+        """Keep an event, if there is room; once there is none, there never is again."""
+        self._room -= len(to_json(event.data))
+        if self._room >= 0:
+            self._events.append(event)
+        else:
+            self._left_out += 1
+
+    def all(self) -> list[Event]:
+        """The events in order, and, if some were left out, a line that tells how many."""
+        if not self._left_out:
+            return self._events
+        log = f"{self._left_out} more events of this node were left out"
+        data = {"nodeId": self._node_id, "level": "warning", "log": log}
+        return [*self._events, Event(EventType.NODE_DEBUG_LOG, data)]
 
 
 class SentRun:
@@ -42,7 +70,7 @@ class SentRun:
         self._around = around
         self._options: dict[str, Any] = orjson.loads(claimed.options)
         self._confirmed_at = sent_at
-        self._events: list[Event] = []
+        self._told = KeptEvents(claimed.fence.node_id)
 
     def alert(self) -> None:
         """Say, from any thread, that a command came for the execution."""
@@ -91,19 +119,19 @@ class SentRun:
         timeout_ms = limit_ms(step.start.node.timeout_ms, self._options)
         deadline = self._around.clock() + timeout_ms / 1000
         while True:
-            try:
-                wait_s = min(max(0.0, deadline - self._around.clock()), LONGEST_WAIT_S)
-                arrival = self.inbox.get(timeout=wait_s)
-            except Empty:
-                if self._around.clock() < deadline:
-                    continue
+            left_s = deadline - self._around.clock()
+            if left_s <= 0:
                 step.cancel(timed_out=True)
                 error = NodeTimeout(f"not done within {timeout_ms} ms")
                 return self._result(_failed(error, timeout_ms, step))
+            try:
+                arrival = self.inbox.get(timeout=min(left_s, LONGEST_WAIT_S))
+            except Empty:
+                continue
             match arrival:
                 case Told(event=event):
                     step.heard += 1
-                    self._events.append(event)
+                    self._told.keep(event)
                 case Ended(error=None, outputs=outputs, execution_ms=took_ms):
                     return self._result({"outputs": outputs, "executionMs": took_ms})
                 case Ended(error=Sleeping() as sleep, execution_ms=took_ms):
@@ -133,7 +161,7 @@ class SentRun:
         return held
 
     def _result(self, result: dict[str, Value]) -> dict[str, Value]:
-        told = [[str(event.type), event.data] for event in self._events]
+        told = [[str(event.type), event.data] for event in self._told.all()]
         return result | {"events": told}
 
     def _hand_in(self, result: Mapping[str, Value]) -> bool:

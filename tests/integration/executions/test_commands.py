@@ -29,6 +29,7 @@ from tests.integration.executions.process import (
     options,
     told,
 )
+from tests.integration.executions.sending import Sent
 from tests.waiting import wait_until
 from tests.world import PgWorld
 
@@ -611,28 +612,6 @@ def test_a_node_that_was_given_up_before_it_began_never_begins(
 
 
 # -- sent steps
-
-
-@dataclass
-class Sent:
-    """Runs an execution whose steps are sent; what was sent is run when the test says so."""
-
-    process: Process
-    targets: tuple[Callable[..., Any], ...]
-    steps: list[tuple[str, str]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        def send(execution_id: str, nodes: Any) -> None:
-            self.steps.extend((execution_id, each) for each in nodes)
-
-        self.around = self.process.around(*self.targets, send=send)
-        self.executor = self.process.executor(self.around)
-
-    def advance(self, execution: str) -> RunEnd:
-        return self.process.claim(self.around, execution).drive()
-
-    def run_step(self) -> bool:
-        return self.executor.work_step(*self.steps.pop(0))
 
 
 def test_a_pause_waits_for_a_sent_step(

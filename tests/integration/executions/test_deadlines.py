@@ -126,3 +126,39 @@ def test_the_deadline_outlives_the_owner(world: PgWorld, process: Process, other
 
     assert world.row(execution).status == "failed"
     assert told(world, execution).count("node:started a") == 1
+
+
+def test_a_deadline_comes_before_a_pause_that_is_requested(
+    world: PgWorld, process: Process
+) -> None:
+    """The run hears of the pause only when it writes its end."""
+
+    def be_paused(ctx: NodeContext) -> None:
+        world.commands().pause(ctx.execution_id, "why")
+        until_cancelled(ctx)
+
+    execution = execution_of(
+        world, flow(node("a", "ProbeNode")), options=options(flowTimeoutMs=300)
+    )
+
+    assert process.run(execution, node_that(be_paused)) is RunEnd.FINISHED
+
+    row = world.row(execution)
+    assert (row.status, row.error_message, row.requested) == ("failed", LATE, None)
+    assert told(world, execution)[2:] == ["node:started a", "flow:failed", "execution:failed"]
+
+
+def test_the_time_of_a_pause_does_not_count(world: PgWorld, process: Process) -> None:
+    nap = node("nap", "SleepNode", values={"duration": 600_000})
+    execution = execution_of(world, flow(nap), options=options(flowTimeoutMs=60_000))
+    process.run(execution)
+    world.commands().pause(execution, "why")
+    left_ms = world.row(execution).deadline_left_ms
+    assert 30_000 < left_ms <= 60_000
+    world.commands().resume(execution)
+
+    assert process.run(execution) is RunEnd.PARKED
+
+    row = world.row(execution)
+    assert row.wake_at == row.deadline_at
+    assert (row.deadline_at - world.now()).total_seconds() > 25

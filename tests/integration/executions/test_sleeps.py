@@ -233,3 +233,46 @@ def test_with_debug_it_tells_that_it_waits(world: PgWorld, process: Process) -> 
         ("executing", "waiting"),
         ("waiting", "completed"),
     ]
+
+
+def test_a_sleep_goes_on_through_a_pause_and_ends_after_it(
+    world: PgWorld, process: Process
+) -> None:
+    """The time of a wall clock: it is due when its time has come, paused or not."""
+    execution = execution_of(world, nap_then(node("then")))
+    process.run(execution)
+    world.commands().pause(execution, "why")
+
+    pass_time(world, execution, 2 * LONG_MS)
+    assert fire(world) == []
+    assert world.row(execution).status == "paused"
+    world.commands().resume(execution)
+
+    assert process.run(execution) is RunEnd.FINISHED
+    assert 2 * LONG_MS <= outputs(world, execution, "nap")["actualDuration"] < 3 * LONG_MS
+    assert told(world, execution)[3:6] == ["flow:paused", "flow:resumed", "node:completed nap"]
+
+
+def test_a_pause_that_ends_before_the_sleep_changes_nothing(
+    world: PgWorld, process: Process
+) -> None:
+    execution = execution_of(world, nap_then(node("then")))
+    process.run(execution)
+    until = world.row(execution).wake_at
+    world.commands().pause(execution, "why")
+    world.commands().resume(execution)
+
+    assert process.run(execution) is RunEnd.PARKED
+
+    assert abs((world.row(execution).wake_at - until).total_seconds()) < 0.1
+
+
+def test_a_stop_ends_a_sleep(world: PgWorld, process: Process) -> None:
+    execution = execution_of(world, nap_then(node("then")))
+    process.run(execution)
+
+    world.commands().stop(execution, "enough")
+
+    assert (world.row(execution).status, world.row(execution).wake_at) == ("stopped", None)
+    pass_time(world, execution, LONG_MS)
+    assert fire(world) == []
