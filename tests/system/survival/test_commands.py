@@ -35,21 +35,16 @@ def test_nothing_runs_between_a_pause_and_the_resume_whoever_dies(
 ) -> None:
     ledger.effect_s = LONG_EFFECT_S
     crew = make_crew(pool=pool, concurrency=1, STEP_DISPATCH=dispatch)
-    crew.muster(1)
+    crew.muster(2)
     execution_id = site.run(site.store(ledger.chain(3)))
     await_effect(ledger, execution_id, "n00")
 
     assert command(site, execution_id, "pause")["requested"] == "pause"
-    crew.disband()
-    ledger.effect_s = 0.0
-    crew.muster(1)
+    crew.kill_child(execution_id)
     paused = site.await_status(execution_id, "paused")
     assert (paused["requested"], paused["waiting"]["for"]) == (None, "resume")
     assert ledger.counts(execution_id) == {"n00": 1}
-
-    crew.disband()
-    crew.muster(1)
-    assert ledger.counts(execution_id) == {"n00": 1}
+    ledger.effect_s = 0.0
     command(site, execution_id, "resume")
     site.await_status(execution_id)
 
@@ -60,41 +55,36 @@ def test_nothing_runs_between_a_pause_and_the_resume_whoever_dies(
 
 
 @pytest.mark.parametrize(("pool", "dispatch"), KINDS)
-def test_a_stop_reaches_the_worker_and_frees_it(
+def test_a_stop_reaches_the_worker_and_frees_it_for_steps(
     site: Stack, ledger: Ledger, make_crew: MakeCrew, pool: str, dispatch: str
 ) -> None:
     ledger.effect_s = LONG_EFFECT_S
     make_crew(pool=pool, concurrency=1, STEP_DISPATCH=dispatch).muster(1)
     flow_id = site.store(ledger.chain(2))
-    execution_id = site.run(flow_id)
-    await_effect(ledger, execution_id, "n00")
+    stopped = site.run(flow_id)
+    await_effect(ledger, stopped, "n00")
 
-    stopped = command(site, execution_id, "stop")
-    assert (stopped["status"], stopped["errorMessage"]) == ("stopped", "why")
-
+    shown = command(site, stopped, "stop")
+    assert (shown["status"], shown["errorMessage"]) == ("stopped", "why")
     ledger.effect_s = 0.0
-    site.await_status(site.run(flow_id), "completed")
+    assert_stepped_through(site, site.run(flow_id, options={"breakpoints": ["n00"]}))
+
     wait_until(lambda: ledger.is_idle, "the effect in the middle is over")
-    assert site.execution(execution_id)["status"] == "stopped"
-    assert ledger.counts(execution_id) == {"n00": 1}
-    events = site.http.get(f"/api/v1/executions/{execution_id}/events").json()["events"]
+    assert site.execution(stopped)["status"] == "stopped"
+    assert ledger.counts(stopped) == {"n00": 1}
+    events = site.http.get(f"/api/v1/executions/{stopped}/events").json()["events"]
     assert [event["type"] for event in events][-2:] == ["flow:cancelled", "execution:stopped"]
-    [first, second] = site.http.get(f"/api/v1/executions/{execution_id}/nodes").json()["items"]
-    assert (first["status"], second["status"]) == ("cancelled", "cancelled")
+    nodes = site.http.get(f"/api/v1/executions/{stopped}/nodes").json()["items"]
+    assert [node["status"] for node in nodes] == ["cancelled", "cancelled"]
 
 
-def test_steps_lead_through_a_flow(site: Stack, ledger: Ledger, make_crew: MakeCrew) -> None:
-    ledger.effect_s = 0.0
-    make_crew(concurrency=1).muster(1)
-    flow_id = site.store(ledger.chain(3))
-    execution_id = site.run(flow_id, options={"breakpoints": ["n00"]})
+def assert_stepped_through(site: Stack, execution_id: str) -> None:
+    """It stops at a breakpoint before its first node; then a step for each of the two."""
     hit = site.await_status(execution_id, "paused")
     assert (hit["waiting"]["for"], hit["waiting"]["detail"]) == ("breakpoint", {"nodeId": "n00"})
-
-    for done, status in ((1, "paused"), (2, "paused"), (3, "completed")):
+    for done, status in ((1, "paused"), (2, "completed")):
         assert command(site, execution_id, "step")["status"] == "running"
         shown = site.await_status(execution_id, "paused", "completed")
         assert (shown["status"], shown["progress"]["completed"]) == (status, done)
-
     refused = site.http.post(f"/api/v1/executions/{execution_id}/step")
     assert refused.status_code == 409

@@ -46,6 +46,11 @@ def created(stack: Stack, flow_id: str, count: int, *, autostart: bool) -> list[
     return [each["id"] for each in answer.json()["items"]]
 
 
+def commanded(stack: Stack, execution_id: str, command: str) -> None:
+    answer = stack.http.post(f"/api/v1/executions/{execution_id}/{command}")
+    assert answer.status_code == 202, answer.text
+
+
 def all_running(stack: Stack, execution_ids: list[str]) -> Callable[[], bool]:
     def holds() -> bool:
         answer = stack.http.get("/api/v1/executions", params={"status": "running", "limit": 100})
@@ -95,17 +100,32 @@ def test_redis_is_killed_and_comes_back_empty(
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads"])
-def test_what_is_created_while_redis_is_away_runs_without_it(
+def test_what_is_created_and_commanded_while_redis_is_away_needs_none(
     own_stack: Stack, own_valkey: ScratchValkey, ledger: Ledger, pool: str
 ) -> None:
     crew = Crew(own_stack, pool=pool, concurrency=2)
     crew.muster(1)
+    ledger.effect_s = 1.0
     flow_id = own_stack.store(ledger.chain(2))
     own_valkey.kill()
 
-    execution_ids = created(own_stack, flow_id, 4, autostart=True)
+    # One after the other: without a broker a process takes one at a time.
+    [paused] = created(own_stack, flow_id, 1, autostart=True)
+    wait_until(lambda: ledger.count(paused, "n00"), "it begins", 30)
+    commanded(own_stack, paused, "pause")
+    own_stack.await_status(paused, "paused")
+    assert ledger.counts(paused) == {"n00": 1}
+    [stopped] = created(own_stack, flow_id, 1, autostart=True)
+    wait_until(lambda: ledger.count(stopped, "n00"), "it begins", 30)
+    commanded(own_stack, stopped, "stop")
+    commanded(own_stack, paused, "resume")
+    ledger.effect_s = 0.1
+    execution_ids = [paused, *created(own_stack, flow_id, 3, autostart=True)]
     for execution_id in execution_ids:
         own_stack.await_status(execution_id, "completed")
+
+    assert own_stack.execution(stopped)["status"] == "stopped"
+    assert ledger.counts(stopped) == {"n00": 1}
 
     for execution_id in execution_ids:
         Trace(own_stack, execution_id).assert_completed_once()
