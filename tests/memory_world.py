@@ -12,7 +12,7 @@ from typing import Any
 
 from app.local.database import MemoryDatabase
 from app.local.executions import MemoryExecutionTable
-from app.local.rows import Tables
+from app.local.rows import RecoveryRow, Tables
 from app.store.commands import PgCommandStore
 from app.store.leases import PgLeaseStore
 from app.store.records import NewExecution, WorkerRow
@@ -40,8 +40,13 @@ JSON_COLUMNS = (
 class MemoryWorld:
     """Tables in this process, on its clock unless another is given."""
 
-    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self.database = MemoryDatabase(now)
+    def __init__(
+        self,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        database: MemoryDatabase | None = None,
+    ) -> None:
+        self.database = database or MemoryDatabase(now)
         self.table = MemoryExecutionTable(self.database)
         self._numbers = itertools.count(1)
 
@@ -81,6 +86,20 @@ class MemoryWorld:
     def _found(self, table: str, where: Mapping[str, Any]) -> list[Any]:
         rows = all_rows(self.database.tables, table)
         return [row for row in rows if all(getattr(row, name) == where[name] for name in where)]
+
+    def note_recovery(self, execution_id: str, previous_worker_id: str) -> None:
+        audit = self.database.tables.recoveries
+        audit.append(
+            RecoveryRow(
+                id=len(audit) + 1,
+                execution_id=execution_id,
+                recovered_at=self.now(),
+                recovered_by_worker="w9",
+                recovery_reason="worker_died",
+                previous_status="running",
+                previous_worker_id=previous_worker_id,
+            )
+        )
 
     def recoveries(self, execution_id: str) -> list[SimpleNamespace]:
         return self.rows("chaingraph_execution_recovery", execution_id=execution_id)

@@ -145,6 +145,10 @@ class World(Protocol):
         """Give columns other values in the rows whose columns have these."""
         ...
 
+    def note_recovery(self, execution_id: str, previous_worker_id: str) -> None:
+        """Add to the audit trail of an execution: a worker died."""
+        ...
+
     def recoveries(self, execution_id: str) -> list[SimpleNamespace]:
         """The audit trail of an execution, oldest first."""
         ...
@@ -277,6 +281,15 @@ class PgWorld:
             execution_id,
         )
         return [(row.index, row.type, row.data) for row in rows]
+
+    def note_recovery(self, execution_id: str, previous_worker_id: str) -> None:
+        self.execute(
+            "INSERT INTO chaingraph_execution_recovery (execution_id, recovered_by_worker,"
+            " recovery_reason, previous_status, previous_worker_id)"
+            " VALUES (%s, 'w9', 'worker_died', 'running', %s)",
+            execution_id,
+            previous_worker_id,
+        )
 
     def recoveries(self, execution_id: str) -> list[SimpleNamespace]:
         return self.execute(

@@ -9,8 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.config import load_settings
-from tests.memory_world import all_rows
+from tests.memory_world import MemoryWorld
 from tests.openapi import CheckedClient
+from tests.world import PgWorld, World
 from web import create_app
 from web.composition import PARTS, end
 
@@ -51,18 +52,20 @@ def app(mode: str, redis_url: str, request: pytest.FixtureRequest) -> Iterator[F
 
 
 @pytest.fixture
-def count(app: Flask, mode: str) -> Count:
+def beside(app: Flask, mode: str, request: pytest.FixtureRequest) -> Iterator[World]:
+    """The app's store, looked at and changed from beside."""
+    if mode == "local":
+        yield MemoryWorld(database=app.extensions[PARTS].sessions)
+        return
+    world = PgWorld(request.getfixturevalue("database_url"))
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def count(beside: World) -> Count:
     """Count the rows of a table."""
-    sessions: Any = app.extensions[PARTS].sessions
-
-    def ask(table: str) -> int:
-        if mode == "local":
-            return len(list(all_rows(sessions.tables, table)))
-        with sessions.reading() as connection:
-            found = connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar_one()
-        return int(found)
-
-    return ask
+    return lambda table: len(beside.rows(table))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from flask.testing import FlaskClient
 
 from app.config import load_settings
 from tests.integration.web.conftest import GREETING, Count, Rows, flow_of, text
+from tests.world import World
 from web import create_app
 
 EXECUTIONS = "/api/v1/executions"
@@ -67,8 +68,8 @@ def test_a_flow_that_is_not_there_is_a_404(client: FlaskClient, flow_id: str) ->
     assert client.post(EXECUTIONS, json={"flowId": flow_id}).status_code == 404
 
 
-def test_another_owners_flow_is_a_403(client: FlaskClient, flow_id: str, rows: Rows) -> None:
-    rows("UPDATE chaingraph_flows SET owner_id = 'ada'")
+def test_another_owners_flow_is_a_403(client: FlaskClient, flow_id: str, beside: World) -> None:
+    beside.change("chaingraph_flows", {}, owner_id="ada")
     response = client.post(EXECUTIONS, json={"flowId": flow_id})
     assert response.status_code == 403
     assert response.get_json()["detail"] == "User does not own this flow"
@@ -172,9 +173,11 @@ def test_the_first_event_is_there_at_once(client: FlaskClient, flow_id: str) -> 
     assert (filtered["events"], filtered["nextIndex"]) == ([], 0)
 
 
-def test_what_is_another_owners_is_not_there(client: FlaskClient, flow_id: str, rows: Rows) -> None:
+def test_what_is_another_owners_is_not_there(
+    client: FlaskClient, flow_id: str, beside: World
+) -> None:
     execution_id = create(client, flow_id)["id"]
-    rows("UPDATE chaingraph_executions SET owner_id = 'ada'")
+    beside.change("chaingraph_executions", {}, owner_id="ada")
     for path in ("", "/nodes", "/nodes/a", "/events"):
         assert client.get(f"{EXECUTIONS}/{execution_id}{path}").status_code == 404
     assert client.post(f"{EXECUTIONS}/{execution_id}/start").status_code == 404

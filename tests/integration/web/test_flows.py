@@ -6,7 +6,8 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 
-from tests.integration.web.conftest import GREETING, Count, Rows, flow_of, text
+from tests.integration.web.conftest import GREETING, Count, flow_of, text
+from tests.world import World
 
 FLOWS = "/api/v1/flows"
 
@@ -70,7 +71,7 @@ def test_a_replacement_under_another_id_is_refused(client: FlaskClient) -> None:
         assert response.get_json()["errors"][0]["pointer"] == "/id"
 
 
-def test_of_many_replacements_of_one_version_one_is_stored(app: Flask, rows: Rows) -> None:
+def test_of_many_replacements_of_one_version_one_is_stored(app: Flask, beside: World) -> None:
     app.test_client().post(FLOWS, json=named("one", id="V2a"))
 
     def replace(number: int) -> int:
@@ -81,10 +82,11 @@ def test_of_many_replacements_of_one_version_one_is_stored(app: Flask, rows: Row
     with ThreadPoolExecutor(8) as pool:
         statuses = sorted(pool.map(replace, range(8)))
     assert statuses == [200, *[412] * 7]
-    assert rows("SELECT version FROM chaingraph_flow_versions ORDER BY 1") == [(1,), (2,)]
+    stored = beside.rows("chaingraph_flow_versions")
+    assert sorted(row.version for row in stored) == [1, 2]
 
 
-def test_saves_at_once_are_numbered_without_a_gap(app: Flask, rows: Rows) -> None:
+def test_saves_at_once_are_numbered_without_a_gap(app: Flask, beside: World) -> None:
     def save(number: int) -> int:
         body = named(f"by {number}", id="V2a")
         version: int = app.test_client().post(FLOWS, json=body).get_json()["version"]
@@ -93,21 +95,19 @@ def test_saves_at_once_are_numbered_without_a_gap(app: Flask, rows: Rows) -> Non
     with ThreadPoolExecutor(8) as pool:
         versions = sorted(pool.map(save, range(16)))
     assert versions == list(range(1, 17))
-    assert rows("SELECT version FROM chaingraph_flows") == [(16,)]
+    assert [row.version for row in beside.rows("chaingraph_flows")] == [16]
 
 
-def test_another_owners_flow_is_not_there(client: FlaskClient, rows: Rows) -> None:
-    rows("INSERT INTO chaingraph_flows (id, owner_id, name, version) VALUES ('V2a', 'ada', 'x', 1)")
-    rows(
-        "INSERT INTO chaingraph_flow_versions (flow_id, version, document) VALUES ('V2a', 1, %s)",
-        '{"metadata": {"name": "x"}}',
-    )
+def test_another_owners_flow_is_not_there(client: FlaskClient, beside: World) -> None:
+    client.post(FLOWS, json=named("x", id="V2a"))
+    beside.change("chaingraph_flows", {}, owner_id="ada")
     assert client.post(FLOWS, json=named("mine", id="V2a")).status_code == 409
     assert client.put(f"{FLOWS}/V2a", json=GREETING).status_code == 404
     assert client.get(f"{FLOWS}/V2a").status_code == 404
     assert client.delete(f"{FLOWS}/V2a").status_code == 404
     assert client.get(FLOWS).get_json()["items"] == []
-    assert rows("SELECT owner_id, version, name FROM chaingraph_flows") == [("ada", 1, "x")]
+    [row] = beside.rows("chaingraph_flows")
+    assert (row.owner_id, row.version, row.name) == ("ada", 1, "x")
 
 
 def test_hiding_takes_a_flow_from_view_and_saving_brings_it_back(
@@ -192,16 +192,20 @@ def test_a_flow_that_cannot_run_is_refused_at_its_place(client: FlaskClient, cou
     assert count("chaingraph_flows") == 0
 
 
-def test_a_bad_replacement_changes_nothing(client: FlaskClient, rows: Rows) -> None:
+def everything(beside: World) -> list[Any]:
+    return [beside.rows(table) for table in ("chaingraph_flows", "chaingraph_flow_versions")]
+
+
+def test_a_bad_replacement_changes_nothing(client: FlaskClient, beside: World) -> None:
     client.post(FLOWS, json=named("one", id="V2a"))
-    before = rows("SELECT * FROM chaingraph_flows, chaingraph_flow_versions")
+    before = everything(beside)
     for body in (b"{", b"[" * 900, b'{"nodes": %s}' % (b"1" * 400), b"[]", b"{}"):
         response = client.put(f"{FLOWS}/V2a", data=body, content_type="application/json")
         assert response.status_code in {400, 422}
     too_large = b'{"a": "' + b"x" * (6 * 1024 * 1024) + b'"}'
     response = client.put(f"{FLOWS}/V2a", data=too_large, content_type="application/json")
     assert response.status_code == 413
-    after = rows("SELECT * FROM chaingraph_flows, chaingraph_flow_versions")
+    after = everything(beside)
     assert [tuple(map(str, row)) for row in after] == [tuple(map(str, row)) for row in before]
 
 

@@ -12,19 +12,20 @@ from app.store.database import Database
 from app.store.sweeps import PgSweepStore
 from tests.integration.web.conftest import Rows
 from tests.waiting import wait_until
+from tests.world import World
 
 EXECUTIONS = "/api/v1/executions"
 KEY = {"Idempotency-Key": "order-4711"}
 
 
-def count(rows: Rows) -> int:
-    [(number,)] = rows("SELECT count(*) FROM chaingraph_executions")
-    return int(number)
+def count(beside: World) -> int:
+    return len(beside.rows("chaingraph_executions"))
 
 
 def test_a_request_sent_again_creates_nothing_and_shows_what_is(
-    client: FlaskClient, flow_id: str, rows: Rows
+    client: FlaskClient, flow_id: str, beside: World, database_url: str
 ) -> None:
+    # Where nothing runs: what is started stays as it is.
     body = {"flowId": flow_id, "integration": {"a": 1, "b": [2]}}
     first = client.post(EXECUTIONS, json=body, headers=KEY)
     assert "Idempotent-Replayed" not in first.headers
@@ -38,43 +39,43 @@ def test_a_request_sent_again_creates_nothing_and_shows_what_is(
     assert again.headers["Location"] == first.headers["Location"]
     assert again.get_json() == client.get(first.headers["Location"]).get_json()
     assert again.get_json()["requested"] == "start"
-    assert count(rows) == 1
+    assert count(beside) == 1
 
 
 def test_a_batch_sent_again_is_the_same_batch(
-    client: FlaskClient, flow_id: str, rows: Rows
+    client: FlaskClient, flow_id: str, beside: World
 ) -> None:
     batch = {"items": [{"flowId": flow_id}] * 5}
     first = client.post(f"{EXECUTIONS}/batch", json=batch, headers=KEY)
     again = client.post(f"{EXECUTIONS}/batch", json=batch, headers=KEY)
     assert (again.status_code, again.headers["Idempotent-Replayed"]) == (201, "true")
     assert again.get_json() == first.get_json()
-    assert count(rows) == 5
+    assert count(beside) == 5
 
 
 def test_another_body_under_the_key_is_refused(
-    client: FlaskClient, flow_id: str, rows: Rows
+    client: FlaskClient, flow_id: str, beside: World
 ) -> None:
     client.post(EXECUTIONS, json={"flowId": flow_id}, headers=KEY)
     other = client.post(EXECUTIONS, json={"flowId": flow_id, "autostart": True}, headers=KEY)
     assert other.status_code == 422
     assert "another body" in other.get_json()["errors"][0]["message"]
-    assert count(rows) == 1
+    assert count(beside) == 1
 
 
 def test_a_key_counts_for_its_caller_and_its_route(
-    client: FlaskClient, flow_id: str, rows: Rows
+    client: FlaskClient, flow_id: str, rows: Rows, beside: World
 ) -> None:
     body = {"flowId": flow_id}
     client.post(EXECUTIONS, json=body, headers=KEY)
     client.post(f"{EXECUTIONS}/batch", json={"items": [body]}, headers=KEY)
     rows("UPDATE chaingraph_idempotency_keys SET owner_id = 'ada'")
     assert "Idempotent-Replayed" not in client.post(EXECUTIONS, json=body, headers=KEY).headers
-    assert count(rows) == 3
+    assert count(beside) == 3
 
 
 def test_what_was_refused_may_be_sent_again_mended(
-    client: FlaskClient, flow_id: str, rows: Rows
+    client: FlaskClient, flow_id: str, beside: World
 ) -> None:
     wrong = {"flowId": flow_id, "inputs": {"a": {"text": 5}}}
     assert client.post(EXECUTIONS, json=wrong, headers=KEY).status_code == 422
@@ -90,7 +91,7 @@ def test_what_is_no_key_is_refused(client: FlaskClient, flow_id: str, key: str) 
     assert answer.status_code == 422
 
 
-def test_of_many_at_once_one_creates(app: Flask, flow_id: str, rows: Rows) -> None:
+def test_of_many_at_once_one_creates(app: Flask, flow_id: str, beside: World) -> None:
     def send(_: int) -> tuple[str, bool]:
         answer = app.test_client().post(EXECUTIONS, json={"flowId": flow_id}, headers=KEY)
         return answer.get_json()["id"], "Idempotent-Replayed" in answer.headers
@@ -100,11 +101,11 @@ def test_of_many_at_once_one_creates(app: Flask, flow_id: str, rows: Rows) -> No
 
     assert len({execution_id for execution_id, _ in answers}) == 1
     assert sorted(replayed for _, replayed in answers) == [False, *[True] * 11]
-    assert count(rows) == 1
+    assert count(beside) == 1
 
 
 def test_one_in_flight_is_waited_for(
-    app: Flask, client: FlaskClient, flow_id: str, rows: Rows, database_url: str
+    app: Flask, client: FlaskClient, flow_id: str, rows: Rows, beside: World, database_url: str
 ) -> None:
     body = {"flowId": flow_id}
     first = client.post(EXECUTIONS, json=body, headers=KEY).get_json()["id"]
@@ -125,11 +126,11 @@ def test_one_in_flight_is_waited_for(
     in_flight.close()
     assert (answer.status_code, answer.get_json()["id"]) == (201, first)
     assert answer.headers["Idempotent-Replayed"] == "true"
-    assert count(rows) == 1
+    assert count(beside) == 1
 
 
 def test_a_key_is_kept_for_a_day(
-    client: FlaskClient, flow_id: str, rows: Rows, database_url: str
+    client: FlaskClient, flow_id: str, rows: Rows, beside: World, database_url: str
 ) -> None:
     def send(key: str) -> Any:
         return client.post(EXECUTIONS, json={"flowId": flow_id}, headers={"Idempotency-Key": key})
@@ -155,7 +156,7 @@ def test_a_key_is_kept_for_a_day(
     sweeps.close()
     kept = rows("SELECT key FROM chaingraph_idempotency_keys ORDER BY key")
     assert kept == [("old",), ("young",)]
-    assert count(rows) == 4
+    assert count(beside) == 4
 
 
 def test_without_a_key_none_is_looked_for(

@@ -6,9 +6,11 @@ from urllib.parse import quote
 import pytest
 from flask.testing import FlaskClient
 
-from tests.integration.web.conftest import GREETING, Rows
+from tests.integration.web.conftest import GREETING
+from tests.world import World
 
 EXECUTIONS = "/api/v1/executions"
+TABLE = "chaingraph_executions"
 
 
 def create(client: FlaskClient, flow_id: str) -> str:
@@ -29,15 +31,12 @@ def walk(client: FlaskClient, path: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def family(client: FlaskClient, flow_id: str, rows: Rows) -> list[str]:
+def family(client: FlaskClient, flow_id: str, beside: World) -> list[str]:
     """A root, two children, and a child of the second: as ids, by level."""
     root, left, right, below = sorted(create(client, flow_id) for _ in range(4))
-    adopt = (
-        "UPDATE chaingraph_executions SET parent_execution_id = %s, root_execution_id = %s,"
-        " execution_depth = %s WHERE id = %s"
-    )
     for parent, depth, child in ((root, 1, left), (root, 1, right), (right, 2, below)):
-        rows(adopt, parent, root, depth, child)
+        ancestors = {"parent_execution_id": parent, "root_execution_id": root}
+        beside.change(TABLE, {"id": child}, **ancestors, execution_depth=depth)
     return [root, left, right, below]
 
 
@@ -83,21 +82,21 @@ def test_roots_tell_the_size_of_their_trees(
     ]
 
 
-def test_roots_are_bounded_by_a_time(client: FlaskClient, flow_id: str, rows: Rows) -> None:
+def test_roots_are_bounded_by_a_time(client: FlaskClient, flow_id: str, beside: World) -> None:
     ids = [create(client, flow_id) for _ in range(3)]
-    [(at,)] = rows("SELECT created_at FROM chaingraph_executions WHERE id = %s", ids[1])
+    at = beside.row(ids[1]).created_at
     path = f"/api/v1/flows/{flow_id}/executions?after={quote(at.isoformat())}"
     assert [item["execution"]["id"] for item in walk(client, path)] == ids[:1]
 
 
 def test_a_hidden_flow_has_its_executions_and_anothers_is_refused(
-    client: FlaskClient, flow_id: str, rows: Rows
+    client: FlaskClient, flow_id: str, beside: World
 ) -> None:
     execution_id = create(client, flow_id)
     path = f"/api/v1/flows/{flow_id}/executions"
     client.delete(f"/api/v1/flows/{flow_id}")
     assert client.get(path).get_json()["items"][0]["execution"]["id"] == execution_id
-    rows("UPDATE chaingraph_flows SET owner_id = 'ada'")
+    beside.change("chaingraph_flows", {}, owner_id="ada")
     assert client.get(path).get_json()["detail"] == "User does not own this flow"
     assert client.get("/api/v1/flows/V2none/executions").status_code == 404
 
@@ -119,18 +118,12 @@ def test_a_tree_is_shown_by_level_from_any_of_its_members(
     assert part["nextCursor"] is None
 
 
-def test_recoveries_are_the_audit_trail(client: FlaskClient, flow_id: str, rows: Rows) -> None:
+def test_recoveries_are_the_audit_trail(client: FlaskClient, flow_id: str, beside: World) -> None:
     execution_id = create(client, flow_id)
     path = f"{EXECUTIONS}/{execution_id}/recoveries"
     assert client.get(path).get_json() == {"items": [], "nextCursor": None}
     for worker in ("w1", "w2", "w3"):
-        rows(
-            "INSERT INTO chaingraph_execution_recovery (execution_id, recovered_by_worker,"
-            " recovery_reason, previous_status, previous_worker_id)"
-            " VALUES (%s, 'w9', 'worker_died', 'running', %s)",
-            execution_id,
-            worker,
-        )
+        beside.note_recovery(execution_id, worker)
     shown = walk(client, f"{path}?limit=2")
     assert [item["previousWorkerId"] for item in shown] == ["w1", "w2", "w3"]
     assert {item["recoveryReason"] for item in shown} == {"worker_died"}
@@ -138,9 +131,9 @@ def test_recoveries_are_the_audit_trail(client: FlaskClient, flow_id: str, rows:
 
 
 def test_what_is_another_owners_is_in_no_list(
-    client: FlaskClient, family: list[str], flow_id: str, rows: Rows
+    client: FlaskClient, family: list[str], flow_id: str, beside: World
 ) -> None:
-    rows("UPDATE chaingraph_executions SET owner_id = 'ada'")
+    beside.change(TABLE, {}, owner_id="ada")
     assert client.get(EXECUTIONS).get_json()["items"] == []
     assert client.get(f"/api/v1/flows/{flow_id}/executions").get_json()["items"] == []
     for path in ("tree", "recoveries"):
