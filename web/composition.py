@@ -8,7 +8,7 @@ from app.config import Settings
 from web.capacity import MAX_SOCKETS
 from web.factory import build_app
 from web.parts import Parts, parts_of
-from web.programming import Interface, provide
+from web.programming import Interface, forget, provide
 from web.relay import Relay, register_relay
 
 #: Where an app keeps its Parts.
@@ -37,4 +37,5 @@ def relay_of(app: Flask) -> Relay:
 def end(app: Flask) -> None:
     """End what `compose` started: threads, and in local mode all that runs."""
     parts: Parts = app.extensions[PARTS]
+    forget()
     parts.end()

@@ -216,6 +216,12 @@ def provide(made: Interface) -> None:
         _made[:] = [made]
 
 
+def forget() -> None:
+    """There is none any more; the next call makes another."""
+    with _lock:
+        _made.clear()
+
+
 def _interface() -> Interface:
     with _lock:
         if not _made:

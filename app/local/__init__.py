@@ -1,4 +1,7 @@
-"""In-process stand-ins: a flow runs here without store, broker, clock or threads."""
+"""In-process stand-ins: a store, streams and a worker of one process, for local mode and tests.
+
+`run_in_process` does without any of them: no store, no broker, no clock, no threads.
+"""
 
 from __future__ import annotations
 
