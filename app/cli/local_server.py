@@ -72,11 +72,11 @@ def _await(web: Program, process: subprocess.Popen[bytes], said: Path) -> None:
     deadline = time.monotonic() + STARTS_WITHIN_S
     while web.is_ready and not web.is_ready():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise NotStarted(f"the local API did not start: {_reason(said.read_text())}")
+            raise NotStarted(f"the local API did not start: {reason_in(said.read_text())}")
         time.sleep(LOOK_EVERY_S)
 
 
-def _reason(said: str) -> str:
+def reason_in(said: str) -> str:
     """The last thing said that is neither a line of the log nor of a traceback."""
     lines = [line for line in said.splitlines() if _IS_SAID.match(line)]
     return lines[-1] if lines else said.strip()
