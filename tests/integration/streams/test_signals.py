@@ -89,6 +89,19 @@ def test_commands_that_nobody_takes_are_bounded(signals: SignalBox) -> None:
     assert taken[-1] == "stop"
 
 
+def test_whoever_waits_for_processes_to_let_go_waits_for_all_of_them(signals: SignalBox) -> None:
+    assert signals.tell_let_go("EX1")
+    assert not signals.await_let_go("EX1", 2, 0.01)
+    assert not signals.await_let_go("EX2", 1, 0.01)
+    heard: list[bool] = []
+    waiting = threading.Thread(target=lambda: heard.append(signals.await_let_go("EX1", 2, 20)))
+    waiting.start()
+    signals.tell_let_go("EX1")
+    signals.tell_let_go("EX1")
+    waiting.join(20)
+    assert heard == [True]
+
+
 def test_a_waiting_worker_is_woken(both: Signalling) -> None:
     signals, open_inbox = both
     inbox = open_inbox("w1")
@@ -135,4 +148,6 @@ def says_no_to_everything(signals: SignalBox) -> None:
     assert not signals.clear_message("EX1")
     assert not signals.push_command("EX1", "stop")
     assert not signals.wake_worker("w1", "EX1")
+    assert not signals.tell_let_go("EX1")
+    assert not signals.await_let_go("EX1", 1, 0.01)
     assert signals.take_commands("EX1") == []
