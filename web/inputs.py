@@ -6,16 +6,16 @@ the view for whoever describes the API.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, TypeVar
 
 from flask import Response, request
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel
 
 from app.errors import Fault, NotFound, ValidationFailed
+from app.executions.options import checked
 from web.bodies import pointer_to, read_object
 from web.schemas import NoBody, NoQuery
 
@@ -23,28 +23,6 @@ View = Callable[..., Response]
 Model = TypeVar("Model", bound=BaseModel)
 
 _DECLARATION = "takes"
-
-#: Our words for what pydantic finds most often; its own otherwise.
-_MESSAGES = {
-    "missing": "is required",
-    "extra_forbidden": "is unknown",
-    "model_type": "must be an object",
-    "dict_type": "must be an object",
-    "list_type": "must be an array",
-    "string_type": "must be a string",
-    "bool_type": "must be true or false",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_parsing_size": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
-    "string_too_short": "must have at least {min_length} characters",
-    "string_too_long": "must have at most {max_length} characters",
-    "too_short": "must have at least {min_length} items",
-    "too_long": "must have at most {max_length} items",
-    "literal_error": "must be {expected}",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +45,7 @@ def takes(
 
     def decorate(view: View) -> View:
         @wraps(view)
-        def checked(**path: str) -> Response:
+        def taking(**path: str) -> Response:
             if any("\0" in part for part in path.values()):
                 raise NotFound
             given: dict[str, Any] = dict(path)
@@ -80,8 +58,8 @@ def takes(
                     given["body"] = document
             return view(**given)
 
-        setattr(checked, _DECLARATION, Taken(query, body))
-        return checked
+        setattr(taking, _DECLARATION, Taken(query, body))
+        return taking
 
     return decorate
 
@@ -104,27 +82,11 @@ def read_query(model: type[Model]) -> Model:
         given[name] = values[0]
     if faults:
         raise ValidationFailed(faults, "The query is not valid.")
-    return _checked(model, given, "The query is not valid.")
+    return checked(model, given, "The query is not valid.")
 
 
 def _read_body(model: type[BaseModel | dict[str, Any]]) -> BaseModel | dict[str, Any]:
     document = read_object()
     if issubclass(model, BaseModel):
-        return _checked(model, document, "The body is not valid.")
+        return checked(model, document, "The body is not valid.")
     return document
-
-
-def _checked(model: type[Model], given: Mapping[str, Any], message: str) -> Model:
-    try:
-        return model.model_validate(given)
-    except ValidationError as error:
-        details = error.errors(include_url=False, include_input=False)
-        raise ValidationFailed([_fault(each) for each in details], message) from None
-
-
-def _fault(detail: ErrorDetails) -> Fault:
-    # A key that is itself wrong is found at the key, which a pointer already names.
-    steps = [step for step in detail["loc"] if step != "[key]"]
-    ours = _MESSAGES.get(detail["type"])
-    message = ours.format(**detail.get("ctx", {})) if ours else detail["msg"]
-    return Fault(pointer_to(*steps), message)

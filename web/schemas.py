@@ -19,6 +19,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from app.events.types import EventType
+from app.executions.options import Body, ExecutionOptions
 
 #: Identifiers that anything here could have; a longer one names nothing.
 MAX_ID_LENGTH = 255
@@ -86,12 +87,6 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel)
 
 
-class Body(BaseModel):
-    """A JSON body: types as JSON has them, nothing read into another."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, strict=True)
-
-
 class NoQuery(Query):
     """Takes no parameters."""
 
@@ -154,24 +149,6 @@ class EventsQuery(Query):
     from_index: Annotated[int, Field(ge=-1, le=MAX_INTEGER)] = -1
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     event_types: EventTypes = None
-
-
-class ExecutionLimits(Body):
-    """How an execution runs."""
-
-    max_concurrency: Annotated[int, Field(ge=1, le=1000)] = 50
-    node_timeout_ms: Annotated[int, Field(ge=1, le=86_400_000)] = 3_600_000
-    flow_timeout_ms: Annotated[int, Field(ge=0, le=31_536_000_000)] = 10_800_000
-    on_node_error: Literal["fail", "continue"] = "fail"
-
-
-class ExecutionOptions(Body):
-    """An execution's options."""
-
-    execution: ExecutionLimits = Field(default_factory=ExecutionLimits)
-    debug: bool = False
-    breakpoints: list[str] = Field(default_factory=list)
-    priority: Annotated[int, Field(ge=0, le=9)] = 5
 
 
 class ExternalEvent(Body):

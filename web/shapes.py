@@ -11,7 +11,8 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from web.schemas import ExecutionOptions, ExternalEvent, Status
+from app.executions.options import ExecutionOptions
+from web.schemas import ExternalEvent, Status
 
 Item = TypeVar("Item")
 

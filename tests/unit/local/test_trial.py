@@ -8,10 +8,8 @@ from typing import Annotated, Any
 import pytest
 
 from app.errors import NodeDefinitionError, NodeTimeout, ValidationFailed
-from app.executions import options
 from chaingraph import NodeContext, Port, node, run_flow, run_node
 from tests.waiting import wait_until
-from web.schemas import ExecutionOptions
 
 
 @node("ShoutNode", category="text", effects=False)
@@ -112,6 +110,7 @@ def test_a_timer_and_a_retry_fire() -> None:
         ({"inputs": {"nobody": {"text": "x"}}}, "/inputs/nobody: there is no node 'nobody'"),
         ({"options": {"speed": 3}}, "/options/speed: is unknown"),
         ({"options": {"execution": {"speed": 3}}}, "/options/execution/speed: is unknown"),
+        ({"options": {"priority": 10}}, "/options/priority: must be at most 9"),
         ({"nodes": []}, "/nodes/1/type"),
     ],
 )
@@ -146,10 +145,6 @@ def test_nothing_is_left_running() -> None:
         return [thread.name for thread in threads if thread.name != "node"]
 
     wait_until(lambda: not left(), "its threads have ended")
-
-
-def test_options_are_completed_as_the_api_does() -> None:
-    assert options.complete({}) == ExecutionOptions().model_dump(by_alias=True)
 
 
 # -- a node
