@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType, ModuleType
 
-from app.errors import NodeDefinitionError
+from app.errors import NodeDefinitionError, SettingsError
 from app.nodes.library import (
     array_records,
     array_reduce,
@@ -70,15 +70,18 @@ def load_catalogue(node_modules: Sequence[str] = (), http_allow: Sequence[str] =
     """Give the built-in types, those of `node_modules` and those of installed packages.
 
     `http_allow` are the hosts and CIDR ranges that HttpRequestNode may reach although they are
-    not public. Raises NodeDefinitionError, naming the module, for one that can't be imported,
-    registers no node, or takes a name that is taken.
+    not public. What can't be imported, registers no node or takes a name that is taken raises:
+    SettingsError, one line that names NODE_MODULES, if that brought it, else NodeDefinitionError.
     """
-    found = [
-        *_builtins(http_allow),
-        *(named for name in node_modules for named in _named(_imported(name), name)),
-        *(named for point in entry_points(group=ENTRY_POINTS) for named in _brought(point)),
-    ]
-    return _catalogue(found)
+    found = list(_builtins(http_allow))
+    try:
+        found += [named for name in node_modules for named in _named(_imported(name), name)]
+        _catalogue(found)
+    except NodeDefinitionError as error:
+        reason = " ".join(error.message.split())
+        raise SettingsError(f"NODE_MODULES={','.join(node_modules)}: {reason}") from error
+    points = entry_points(group=ENTRY_POINTS)
+    return _catalogue([*found, *(named for point in points for named in _brought(point))])
 
 
 #: A node type and who brought it.
@@ -110,7 +113,8 @@ def _imported(name: str) -> ModuleType:
         return import_module(name)
     except NodeDefinitionError:
         raise
-    except Exception as error:  # a stranger's module may raise anything; none of it is ours
+    # A stranger's module may raise anything, also to end the process; none of it is ours.
+    except (Exception, SystemExit) as error:
         raise NodeDefinitionError(
             f"the module {name} can't be imported: {type(error).__name__}: {error}"
         ) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import NodeDefinitionError
+from app.errors import NodeDefinitionError, SettingsError
 from app.nodes import registry
 from app.nodes.registry import builtin_catalogue, load_catalogue
 
@@ -59,6 +59,8 @@ def test_modules_of_the_operator_register_more(modules: Path) -> None:
     ("text", "message"),
     [
         ("import nowhere_at_all", "taken_nodes can't be imported: ModuleNotFoundError"),
+        ("raise SystemExit('no licence')", "SystemExit: no licence$"),
+        ("raise ValueError('two\\nlines')", "ValueError: two lines$"),
         ("1/0", "taken_nodes can't be imported: ZeroDivisionError"),
         ("def (", "taken_nodes can't be imported: SyntaxError"),
         ("x = 1", "taken_nodes registers no node"),
@@ -68,12 +70,14 @@ def test_modules_of_the_operator_register_more(modules: Path) -> None:
 )
 def test_a_module_that_can_not_be_used_is_named(modules: Path, text: str, message: str) -> None:
     name = write(modules, "taken_nodes", text)
-    with pytest.raises(NodeDefinitionError, match=message):
-        load_catalogue([name])
+    with pytest.raises(SettingsError, match=message) as caught:
+        load_catalogue(["benchmarks.nodes", name])
+    assert caught.value.message.startswith("NODE_MODULES=benchmarks.nodes,taken_nodes: ")
+    assert "\n" not in caught.value.message
 
 
 def test_a_module_that_is_not_there() -> None:
-    with pytest.raises(NodeDefinitionError, match="no_such_module can't be imported"):
+    with pytest.raises(SettingsError, match="no_such_module can't be imported"):
         load_catalogue(["no_such_module"])
 
 
