@@ -1,17 +1,13 @@
-"""The command line: `chaingraph`, one module per command."""
+"""The command line: `chaingraph`, one module per command or group of commands."""
 
 from __future__ import annotations
 
 import sys
 
+from app.cli.output import say
 from app.cli.root import cli
-from app.client import ServerUnreachable, UnexpectedAnswer
-from app.errors import ChainGraphError, SettingsError, StoreUnavailable
-
-#: Exit statuses besides 0, done.
-FAILED = 1
-USAGE = 2
-NO_SERVER = 3
+from app.cli.statuses import error_lines, status_of
+from app.errors import ChainGraphError
 
 
 def main() -> None:
@@ -19,16 +15,6 @@ def main() -> None:
     try:
         cli()
     except ChainGraphError as error:
-        print(f"chaingraph: {error.message}", file=sys.stderr)
+        for line in error_lines(error):
+            say(line)
         sys.exit(status_of(error))
-
-
-def status_of(error: ChainGraphError) -> int:
-    """The exit status that tells a script what sort of error it was."""
-    match error:
-        case SettingsError():
-            return USAGE
-        case StoreUnavailable() | ServerUnreachable() | UnexpectedAnswer():
-            return NO_SERVER
-        case _:
-            return FAILED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -15,18 +15,40 @@ from app.client import Event
 _STYLES = {"completed": "green", "failed": "red", "skipped": "dim", "stopped": "yellow"}
 
 
+class Passed(Iterator[Event]):
+    """Events on their way to a reader; knows what comes after those that were shown."""
+
+    def __init__(self, events: Iterator[Event], from_index: int) -> None:
+        self._events = events
+        self._handed_out: Event | None = None
+        #: Where to go on: who asks for an event has shown the one before.
+        self.next_index = from_index
+
+    def __next__(self) -> Event:
+        if self._handed_out is not None:
+            self.next_index = self._handed_out.index + 1
+        self._handed_out = next(self._events)
+        return self._handed_out
+
+
 def print_events_as_json(events: Iterable[Event]) -> None:
     """Print each event as a line of JSON."""
     for event in events:
         print_json(dict(event.raw))
 
 
-def print_events(events: Iterable[Event], nodes_total: int, name: str) -> None:
+def print_events(events: Iterable[Event]) -> None:
+    """Print each event as a line."""
+    console = Console(soft_wrap=True, highlight=False)
+    for event in events:
+        console.print(_styled(event))
+
+
+def print_events_with_bar(events: Iterable[Event], nodes_total: int, name: str) -> None:
     """Print each event as a line; on a terminal a bar beneath shows how far it is."""
     console = Console(soft_wrap=True, highlight=False)
     if not console.is_terminal:
-        for event in events:
-            print(event_line(event), flush=True)
+        print_events(events)
         return
     with _bar(console) as bar:
         task = bar.add_task(name, total=nodes_total)

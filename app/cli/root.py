@@ -5,6 +5,9 @@ from __future__ import annotations
 import typer
 
 from app.cli import config, dev, doctor, migrate, run
+from app.cli.executions import executions
+from app.cli.flows import flows
+from app.cli.node_types import nodes
 
 cli = typer.Typer(
     name="chaingraph",
@@ -15,6 +18,9 @@ cli = typer.Typer(
 )
 cli.command()(dev.dev)
 cli.command()(run.run)
+cli.add_typer(executions, name="executions")
+cli.add_typer(flows, name="flows")
+cli.command()(nodes)
 cli.command()(doctor.doctor)
 cli.command()(migrate.migrate)
 cli.command()(config.config)

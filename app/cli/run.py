@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from app.cli.arguments import FlowPath
+from app.cli.connection import connect
 from app.cli.event_lines import printable
-from app.cli.flow_file import FlowFile, FlowFileError, read_flow_file
-from app.cli.following import print_events, print_events_as_json
+from app.cli.flow_file import FlowFile
+from app.cli.following import print_events_as_json, print_events_with_bar
 from app.cli.inputs import InputError, Inputs, read_inputs
 from app.cli.local_server import local_server
-from app.cli.output import AsJson, print_json
+from app.cli.output import AsJson, print_json, say
+from app.cli.statuses import FAILED, INTERRUPTED, USAGE
+from app.cli.storing import VALIDATION_ERROR, read_or_exit, store_or_exit
+from app.cli.words import assigned, counts, why
 from app.client import ApiProblem, Client, Execution, Flow
-from app.config import load_settings
 
-FAILED = 1
-USAGE = 2
-#: As a shell has it: 128 and the number of SIGINT.
-INTERRUPTED = 130
-
-NOT_FOUND = 404
-VALIDATION_ERROR = "VALIDATION_ERROR"
-
-FlowPath = Annotated[
-    Path, typer.Argument(metavar="FLOW.json", help="A flow document.", show_default=False)
-]
 Given = Annotated[
     list[str] | None,
     typer.Option(
@@ -76,14 +67,15 @@ def run(
         with local_server() as url:
             _run(job, Client(url))
         return
-    settings = load_settings()
-    _run(job, Client(settings.chaingraph_url, settings.chaingraph_token))
+    _run(job, connect())
 
 
 def _run(job: Job, caller: Client) -> None:
     with caller as client:
-        flow = _store(client, job.file)
+        flow = store_or_exit(client, job.file).flow
         execution = _create(client, flow, job.inputs)
+        # At once: whoever loses sight of the run finds it by that.
+        say(f"{execution.id} runs {flow.id} version {flow.version}")
         try:
             execution = _see_through(client, job, flow, execution)
         except KeyboardInterrupt:
@@ -96,45 +88,12 @@ def _run(job: Job, caller: Client) -> None:
 
 
 def _read_job(path: Path, inputs: list[str], *, follow: bool, local: bool, as_json: bool) -> Job:
+    file = read_or_exit(path)
     try:
-        file = read_flow_file(path)
         return Job(file, read_inputs(inputs, file.document), follow, local, as_json)
-    except (FlowFileError, InputError) as error:
-        _say(error.message)
+    except InputError as error:
+        say(error.message)
         raise typer.Exit(USAGE) from error
-
-
-def _store(client: Client, file: FlowFile) -> Flow:
-    try:
-        flow = stored_already(client, file.document) or client.flows.store(file.document)
-    except ApiProblem as problem:
-        if problem.code != VALIDATION_ERROR:
-            raise
-        for fault in problem.errors:
-            _say(file.placed(fault))
-        raise typer.Exit(USAGE) from problem
-    for oddity in flow.warnings:
-        _say(file.placed(replace(oddity, message=f"warning: {oddity.message}")))
-    return flow
-
-
-def stored_already(client: Client, document: dict[str, Any]) -> Flow | None:
-    """The flow at its newest version, if that is this very document."""
-    flow_id = document.get("id")
-    if not isinstance(flow_id, str) or not flow_id:
-        return None
-    try:
-        flow = client.flows.get(flow_id)
-    except ApiProblem as problem:
-        if problem.status != NOT_FOUND:
-            raise
-        return None
-    return flow if _canonical(flow.document) == _canonical(document) else None
-
-
-def _canonical(document: Any) -> str:
-    """Documents are equal if these are; to Python, 1 and true would be equal, too."""
-    return json.dumps(document, sort_keys=True)
 
 
 def _create(client: Client, flow: Flow, inputs: Inputs) -> Execution:
@@ -146,7 +105,7 @@ def _create(client: Client, flow: Flow, inputs: Inputs) -> Execution:
         if problem.code != VALIDATION_ERROR:
             raise
         for fault in problem.errors:
-            _say(f"{_input_name(fault.pointer)}: {fault.message}")
+            say(f"{_input_name(fault.pointer)}: {fault.message}")
         raise typer.Exit(USAGE) from problem
 
 
@@ -157,7 +116,7 @@ def _see_through(client: Client, job: Job, flow: Flow, execution: Execution) -> 
         if job.as_json:
             print_events_as_json(events)
         else:
-            print_events(events, execution.progress.total, printable(flow.name))
+            print_events_with_bar(events, execution.progress.total, printable(flow.name))
     return client.executions.get(execution.id)
 
 
@@ -166,14 +125,10 @@ def _print_end(job: Job, execution: Execution) -> None:
         print_json(dict(execution.raw))
         return
     for name, value in _named_outputs(job.file, execution):
-        _print_output(name, value)
-    progress = execution.progress
-    counts = f"{progress.completed} completed"
-    counts += f", {progress.failed} failed" if progress.failed else ""
-    counts += f", {progress.skipped} skipped" if progress.skipped else ""
-    why = f": {execution.error_message}" if execution.error_message else ""
-    at = f" (node {execution.error_node_id})" if execution.error_node_id else ""
-    typer.echo(printable(f"{execution.id} {execution.status}{why}{at}; nodes: {counts}"), err=True)
+        typer.echo(assigned(name, value))
+    reason = why(execution)
+    said = f"{execution.id} {execution.status}{f': {reason}' if reason else ''}"
+    say(f"{said}; nodes: {counts(execution)}")
 
 
 def _named_outputs(file: FlowFile, execution: Execution) -> Iterator[tuple[str, Any]]:
@@ -187,17 +142,6 @@ def _named_outputs(file: FlowFile, execution: Execution) -> Iterator[tuple[str, 
             yield f"{node}.{port}", value
 
 
-def _print_output(name: str, value: Any) -> None:
-    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    typer.echo(f"{printable(name)} = {_readable(shown)}")
-
-
-def _readable(text: str) -> str:
-    """Lines stay lines, indented below the first; one break at the end is none."""
-    lines = text.removesuffix("\n").split("\n")
-    return "\n    ".join(printable(line) for line in lines)
-
-
 def _input_name(pointer: str) -> str:
     """What `/inputs/node/port` was called on the command line."""
     steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
@@ -206,8 +150,4 @@ def _input_name(pointer: str) -> str:
 
 def _tell_where_it_goes_on(client: Client, execution: Execution) -> None:
     place = f"{client.base_url}/api/v1/executions/{execution.id}"
-    _say(f"{execution.id} goes on without you: look at it at {place}")
-
-
-def _say(line: str) -> None:
-    print(printable(line), file=sys.stderr)
+    say(f"{execution.id} goes on without you: look at it at {place}")

@@ -8,6 +8,7 @@ from typing import Self
 
 from app.client.executions import Executions
 from app.client.flows import Flows
+from app.client.node_types import NodeTypes
 from app.client.transport import Transport
 
 #: Seconds that one call may take.
@@ -34,6 +35,7 @@ class Client:
         self._transport = Transport(base_url, token, timeout_s=timeout_s)
         self.flows = Flows(self._transport)
         self.executions = Executions(self._transport, time.monotonic)
+        self.node_types = NodeTypes(self._transport)
 
     @property
     def base_url(self) -> str:

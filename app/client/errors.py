@@ -26,9 +26,13 @@ class ServerUnreachable(ClientError):
 class ApiProblem(ClientError):
     """The API refused a call: its status, its code, and each fault of what was sent."""
 
-    def __init__(self, status: int, code: str, detail: str, errors: Sequence[Fault] = ()) -> None:
+    def __init__(
+        self, status: int, code: str, detail: str, errors: Sequence[Fault] = (), title: str = ""
+    ) -> None:
         self.status = status
         self.code = code
+        #: What the status means, in words; the code where the answer has none.
+        self.title = title or code
         self.detail = detail
         self.errors = tuple(errors)
         faults = [f"{fault.pointer or 'the whole'}: {fault.message}" for fault in self.errors]

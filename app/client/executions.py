@@ -11,12 +11,14 @@ from app.client.errors import WaitTimeout
 from app.client.events import EventStream
 from app.client.paging import pages
 from app.client.retrying import CALL, FOLLOW
-from app.client.shapes import Accepted, Execution, Json, Member, Node, Recovery, Root
+from app.client.shapes import Accepted, Event, Execution, Json, Member, Node, Recovery, Root
 from app.client.transport import Transport
 
 #: Pauses (s) between two looks at an execution that is waited for: they grow.
 FIRST_LOOK_S = 0.05
 LONGEST_LOOK_S = 1.0
+#: Events on one page.
+MOST_EVENTS = 1000
 
 
 class Executions:
@@ -137,6 +139,11 @@ class Executions:
         """Give an execution's nodes in document order."""
         return map(Node.from_json, pages(self._transport, f"{_path(execution_id)}/nodes"))
 
+    def node(self, execution_id: str, node_id: str) -> Node:
+        """Look at one node, its values in full."""
+        path = f"{_path(execution_id)}/nodes/{quote(node_id, safe='')}"
+        return Node.from_json(self._transport.get(path))
+
     def wait(self, execution_id: str, timeout_s: float | None = None) -> Execution:
         """Wait until an execution is final, and give it.
 
@@ -157,6 +164,19 @@ class Executions:
             pause_s = min(pause_s * 1.5, LONGEST_LOOK_S)
             # It was there: if it is away now it will come back.
             patience = FOLLOW
+
+    def recorded_events(
+        self, execution_id: str, from_index: int = -1, *, types: Iterable[str] | None = None
+    ) -> Iterator[Event]:
+        """Give the events that there are by now, from an index on, without waiting for more."""
+        names = None if types is None else ",".join(types)
+        while True:
+            wanted = {"fromIndex": from_index, "limit": MOST_EVENTS, "eventTypes": names}
+            page = self._transport.get(f"{_path(execution_id)}/events", wanted)
+            yield from map(Event.from_json, page["events"])
+            if len(page["events"]) < MOST_EVENTS:
+                return
+            from_index = page["nextIndex"]
 
     def events(
         self, execution_id: str, from_index: int = -1, *, types: Iterable[str] | None = None

@@ -181,11 +181,12 @@ class Member:
     execution: Execution
     parent_id: str | None
     level: int
+    raw: Json = field(repr=False, compare=False)
 
     @classmethod
     def from_json(cls, raw: Json) -> Member:
         """Read an item of a tree."""
-        return cls(Execution.from_json(raw["execution"]), raw["parentId"], raw["level"])
+        return cls(Execution.from_json(raw["execution"]), raw["parentId"], raw["level"], raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +198,7 @@ class Recovery:
     reason: str
     previous_status: str
     previous_worker_id: str | None
+    raw: Json = field(repr=False, compare=False)
 
     @classmethod
     def from_json(cls, raw: Json) -> Recovery:
@@ -207,6 +209,7 @@ class Recovery:
             reason=raw["recoveryReason"],
             previous_status=raw["previousStatus"],
             previous_worker_id=raw["previousWorkerId"],
+            raw=raw,
         )
 
 
@@ -232,6 +235,26 @@ class Event:
             data=raw["data"],
             raw=raw,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class NodeType:
+    """A type of the node catalogue; `ports` are as the API writes them."""
+
+    type: str
+    category: str
+    title: str
+    description: str
+    deprecated: bool
+    effects: bool
+    ports: tuple[Json, ...]
+    raw: Json = field(repr=False, compare=False)
+
+    @classmethod
+    def from_json(cls, raw: Json) -> NodeType:
+        """Read a node type."""
+        names = ("type", "category", "title", "description", "deprecated", "effects")
+        return cls(**{name: raw[name] for name in names}, ports=tuple(raw["ports"]), raw=raw)
 
 
 def faults(raw: Any) -> tuple[Fault, ...]:

@@ -154,9 +154,9 @@ def read_problem(status: int, body: bytes, url: str) -> ClientError:
     """Read the problem that a call was answered with."""
     try:
         raw = json.loads(body)
-        return ApiProblem(
-            status, str(raw["code"]), str(raw["detail"]), faults(raw.get("errors", ()))
-        )
+        errors = faults(raw.get("errors", ()))
+        title = str(raw.get("title") or "")
+        return ApiProblem(status, str(raw["code"]), str(raw["detail"]), errors, title)
     except (ValueError, KeyError, TypeError, AttributeError):
         # Something between us and the API, or something else altogether.
         return UnexpectedAnswer(f"{url} answers {status}, and not as the API does")

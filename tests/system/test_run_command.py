@@ -93,7 +93,10 @@ def test_outputs_are_printed_and_the_status_is_0(desk: Desk) -> None:
     ran = desk.run("--input", "n.num=7")
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout == "a.text = one\n    two\nn.num = 7\n"
-    assert "completed; nodes: 2 completed" in ran.stderr
+    *_warnings, began, ended = ran.stderr.splitlines()
+    execution_id = began.split()[0]
+    assert began == f"{execution_id} runs {desk.flow_id} version 1"
+    assert ended == f"{execution_id} completed; nodes: 2 completed"
 
 
 def test_the_same_document_makes_no_new_version_a_changed_one_does(desk: Desk) -> None:
@@ -168,10 +171,10 @@ def test_what_is_odd_about_a_flow_is_shown_once_it_is_stored(desk: Desk) -> None
     desk.write([text("a"), text("b"), text("alone")], (("a.text", "b.text"),))
     ran = desk.run()
     assert ran.returncode == 0
-    [warning, _end] = ran.stderr.splitlines()
+    [warning, _begin, _end] = ran.stderr.splitlines()
     assert warning.startswith(f"{desk.file}:")
     assert ": /nodes/2: warning: " in warning
-    assert len(desk.run().stderr.splitlines()) == 1
+    assert len(desk.run().stderr.splitlines()) == 2
 
 
 @pytest.mark.parametrize(
@@ -204,6 +207,19 @@ def test_without_a_server_the_status_is_3(desk: Desk) -> None:
     assert ran.returncode == 3
     [line] = ran.stderr.splitlines()
     assert "can't be reached" in line
+
+
+def test_which_execution_it_is_is_said_while_it_runs(desk: Desk, echo_url: str) -> None:
+    desk.write([slow("call", echo_url, 10_000)])
+    process = desk.start("--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stderr is not None
+    # Before it, what is odd about the flow.
+    execution_id = next(line.split()[0] for line in process.stderr if " runs " in line)
+    stopped = desk.stack.http.post(f"/api/v1/executions/{execution_id}/stop", json={})
+    assert stopped.status_code == 202
+    stdout, _ = process.communicate(timeout=WITHIN_S)
+    assert process.returncode == 1
+    assert json.loads(stdout)["status"] == "stopped"
 
 
 def test_ctrl_c_leaves_the_execution_running_and_says_where(desk: Desk, echo_url: str) -> None:

@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
+from typer.main import get_command
 
 from app.cli.root import cli
 from app.config import load_settings
@@ -54,7 +56,7 @@ HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 PATH = re.compile(rf"(?<![\w./-])(?:(?:{FOLDERS})/[\w./*-]*|\.ci/\w+)")
 TOP_LEVEL = re.compile(r"`(Makefile|Procfile|celeryconfig\.py|pyproject\.toml|[\w-]+\.txt)`")
 TARGET = re.compile(r"\bmake ([a-z]+)\b")
-COMMAND = re.compile(r"(?:\bin/|`)chaingraph ([a-z]+)\b")
+COMMAND = re.compile(r"(?:\bin/|`)chaingraph ([a-z]+)\b(?: ([a-z]+)(?= |`|$))?", re.MULTILINE)
 VARIABLE = re.compile(r"`([A-Z][A-Z_]{3,}[A-Z])[`=]")
 
 #: Of how this came to be, or of one machine.
@@ -99,6 +101,12 @@ def routes(app: Flask) -> Iterator[str]:
                 yield call(f"{method} {rule.rule}")
 
 
+def command_line() -> dict[str, list[str]]:
+    """The commands of `chaingraph`, and of each group of them those below it."""
+    root: Any = get_command(cli)
+    return {name: list(getattr(each, "commands", ())) for name, each in root.commands.items()}
+
+
 def call(text: str) -> str:
     """A call, whatever its parameters are called."""
     return re.sub(r"<[^>]*>|\{[^}]*\}", "{}", text)
@@ -124,8 +132,18 @@ def test_files_that_are_named_exist(text: str) -> None:
 def test_commands_that_are_named_exist(text: str) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(TARGET.findall(text)) <= targets
-    commands = {each.callback.__name__ for each in cli.registered_commands if each.callback}
-    assert set(COMMAND.findall(text)) <= commands
+    there = command_line()
+    for name, below in COMMAND.findall(text):
+        assert name in there
+        assert not below or not there[name] or below in there[name], f"{name} {below}"
+
+
+def test_commands_are_told_as_they_are() -> None:
+    told = re.findall(r"^\| `([a-z ]+)", (ROOT / "docs" / "cli.md").read_text(), re.MULTILINE)
+    wanted = [
+        f"{name} {below}".strip() for name, group in command_line().items() for below in group or [""]
+    ]
+    assert sorted(each.strip() for each in told) == sorted(wanted)
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/operations.md"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.cli.event_lines import LONGEST_VALUE, event_line
-from app.cli.following import settles_node
+from app.cli.following import Passed, settles_node
 from app.client import Event
 from app.events.types import EventType
 
@@ -76,3 +76,15 @@ def test_a_node_counts_once_it_is_done_with() -> None:
     assert settles_node(event("node:failed", willRetry=False))
     assert not settles_node(event("node:failed", willRetry=True))
     assert not settles_node(event("node:started"))
+
+
+def test_who_stops_reading_goes_on_behind_what_was_shown() -> None:
+    events = [Event(index, "t", datetime.now(UTC), "EX1", {}, {}) for index in (4, 5, 9)]
+    passed = Passed(iter(events), 4)
+    next(passed)
+    # It may not have been shown yet.
+    assert passed.next_index == 4
+    next(passed)
+    assert passed.next_index == 5
+    assert [event.index for event in passed] == [9]
+    assert passed.next_index == 10

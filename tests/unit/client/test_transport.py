@@ -11,8 +11,9 @@ import pytest
 
 from app.client import ApiProblem, Client, ClientError, ServerUnreachable, UnexpectedAnswer
 from app.client.errors import WaitTimeout
-from app.client.executions import Executions
+from app.client.executions import MOST_EVENTS, Executions
 from app.client.flows import Flows
+from app.client.node_types import NodeTypes
 from app.client.retrying import LONGEST_PAUSE_S, Patience
 from app.client.shapes import Fault
 from app.client.transport import Transport
@@ -59,6 +60,7 @@ class Server:
         )
         self.flows = Flows(self.transport)
         self.executions = Executions(self.transport, self.clock)
+        self.node_types = NodeTypes(self.transport)
 
     def clock(self) -> float:
         return sum(self.pauses)
@@ -225,6 +227,48 @@ def test_trees_and_recoveries_are_read_with_types() -> None:
     }
     [told] = Server(page(recovery)).executions.recoveries("EX1")
     assert (told.reason, told.previous_worker_id) == ("worker_died", "w1")
+
+
+def test_events_so_far_end_with_the_first_page_that_is_not_full() -> None:
+    event = {"type": "t", "timestamp": AT, "executionId": "EX1", "data": {}}
+    full = [event | {"index": index} for index in range(3, 3 + MOST_EVENTS)]
+    last = event | {"index": 2000}
+    server = Server(
+        ok({"events": full, "nextIndex": 1500, "end": False}),
+        ok({"events": [last], "nextIndex": 2001, "end": False}),
+    )
+    found = server.executions.recorded_events("EX1", 3, types=["t", "u"])
+    assert [each.index for each in found] == [*range(3, 3 + MOST_EVENTS), 2000]
+    asked = [dict(request.url.params) for request in server.requests]
+    assert [each["fromIndex"] for each in asked] == ["3", "1500"]
+    assert {(each["limit"], each["eventTypes"]) for each in asked} == {("1000", "t,u")}
+
+
+def test_one_node_is_asked_for_by_its_id() -> None:
+    names = ("id", "type", "status", "attempt", "inputs", "outputs", "error")
+    server = Server(ok(dict.fromkeys(names) | {"id": "a/b"}))
+    assert server.executions.node("EX1", "a/b").id == "a/b"
+    assert server.requests[0].url.raw_path == b"/base/api/v1/executions/EX1/nodes/a%2Fb"
+
+
+def test_node_types_are_read_with_their_ports() -> None:
+    raw = {
+        "type": "T",
+        "category": "c",
+        "title": "t",
+        "description": "d",
+        "deprecated": False,
+        "effects": True,
+        "ports": [{"id": "p"}],
+    }
+    server = Server(ok({"items": [raw], "nextCursor": None}), ok(raw))
+    [listed] = server.node_types.list()
+    assert server.node_types.get("T") == listed
+    assert listed.ports == ({"id": "p"},)
+    assert [request.url.path for request in server.requests] == [
+        "/base/api/v1/nodes",
+        "/base/api/v1/nodes/T",
+    ]
 
 
 def test_a_command_to_many_names_what_it_is_for() -> None:

@@ -1,0 +1,51 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from app.cli.output import say
+
+
+class Status(StrEnum):
+    """The statuses of executions, as typer takes a choice also where it may be repeated."""
+
+    CREATED = "created"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+T = TypeVar("T")
+
+
+def _id(given: str) -> str:
+    # As a part of an address these mean another place.
+    if given in {"", ".", ".."}:
+        raise typer.BadParameter("is no id")
+    return given
+
+
+ExecutionId = Annotated[str, typer.Argument(metavar="EXECUTION", callback=_id, show_default=False)]
+FlowId = Annotated[str, typer.Argument(metavar="FLOW", callback=_id, show_default=False)]
+FlowPath = Annotated[
+    Path, typer.Argument(metavar="FLOW.json", help="A flow document.", show_default=False)
+]
+Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
+Reason = Annotated[str | None, typer.Option(help="Why, for the record.", show_default=False)]
+
+
+def first(items: Iterable[T], limit: int) -> Iterator[T]:
+    """The first so many of a list; where there are more that is said."""
+    rest = iter(items)
+    yield from islice(rest, limit)
+    if next(rest, None) is not None:
+        say(f"there are more than {limit}: --limit {2 * limit}")

@@ -1,0 +1,88 @@
+"""`chaingraph executions start`, `pause`, `resume`, `step`, `stop`, `recover`, `bulk`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Annotated, Literal
+
+import typer
+
+from app.cli.arguments import ExecutionId, Reason, Status
+from app.cli.connection import connect
+from app.cli.event_lines import printable
+from app.cli.output import AsJson, print_json, print_raw
+from app.cli.words import why
+from app.client import Execution
+from app.client.executions import Executions
+
+Command = Callable[[Executions], Execution]
+
+Action = Annotated[Literal["start", "pause", "resume", "stop"], typer.Argument(show_default=False)]
+ByStatus = Annotated[
+    list[Status] | None, typer.Option("--status", help="Those in this status. May be repeated.")
+]
+ByFlow = Annotated[str | None, typer.Option("--flow", help="Those of this flow.")]
+ById = Annotated[
+    list[str] | None, typer.Option("--id", help="This execution. May be repeated, to 1,000.")
+]
+
+
+def start(execution_id: ExecutionId, *, as_json: AsJson = False) -> None:
+    """Start an execution that was created without being started."""
+    _carry_out(lambda calls: calls.start(execution_id), as_json=as_json)
+
+
+def pause(execution_id: ExecutionId, *, reason: Reason = None, as_json: AsJson = False) -> None:
+    """Pause an execution at its next node boundary."""
+    _carry_out(lambda calls: calls.pause(execution_id, reason), as_json=as_json)
+
+
+def resume(execution_id: ExecutionId, *, reason: Reason = None, as_json: AsJson = False) -> None:
+    """Have a paused execution go on."""
+    _carry_out(lambda calls: calls.resume(execution_id, reason), as_json=as_json)
+
+
+def step(execution_id: ExecutionId, *, reason: Reason = None, as_json: AsJson = False) -> None:
+    """Have a paused execution run one node, then pause again."""
+    _carry_out(lambda calls: calls.step(execution_id, reason), as_json=as_json)
+
+
+def stop(execution_id: ExecutionId, *, reason: Reason = None, as_json: AsJson = False) -> None:
+    """Stop an execution and all that descend from it, for good."""
+    _carry_out(lambda calls: calls.stop(execution_id, reason), as_json=as_json)
+
+
+def recover(execution_id: ExecutionId, *, as_json: AsJson = False) -> None:
+    """Take an execution from a worker that hangs; another goes on from the last checkpoint."""
+    _carry_out(lambda calls: calls.recover(execution_id), as_json=as_json)
+
+
+def bulk(
+    action: Action,
+    *,
+    status: ByStatus = None,
+    flow: ByFlow = None,
+    ids: ById = None,
+    as_json: AsJson = False,
+) -> None:
+    """Command all executions that pass a filter: those in a status, of a flow, by id."""
+    if not (status or flow or ids):
+        raise typer.BadParameter("give at least one of --status, --flow and --id")
+    with connect() as client:
+        taken = client.executions.bulk(action, status=status or None, flow_id=flow, ids=ids or None)
+    if as_json:
+        print_json(asdict(taken))
+    else:
+        typer.echo(f"{taken.matched} matched, {taken.accepted} accepted")
+
+
+def _carry_out(command: Command, *, as_json: bool) -> None:
+    with connect() as client:
+        execution = command(client.executions)
+    if as_json:
+        print_raw(execution)
+        return
+    reason = why(execution)
+    said = f"{execution.id} {execution.status}{f': {reason}' if reason else ''}"
+    typer.echo(printable(said))
