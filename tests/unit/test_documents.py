@@ -141,7 +141,9 @@ def test_commands_that_are_named_exist(text: str) -> None:
 def test_commands_are_told_as_they_are() -> None:
     told = re.findall(r"^\| `([a-z ]+)", (ROOT / "docs" / "cli.md").read_text(), re.MULTILINE)
     wanted = [
-        f"{name} {below}".strip() for name, group in command_line().items() for below in group or [""]
+        f"{name} {below}".strip()
+        for name, group in command_line().items()
+        for below in group or [""]
     ]
     assert sorted(each.strip() for each in told) == sorted(wanted)
 
