@@ -65,18 +65,18 @@ class Executor:
         Gives the number of executions that were claimed.
         """
         with self._surroundings() as around:
-            claimed = self._claim(around, None)
+            run = self._claim(around, None)
             until = around.clock() + self._slice_s
             count = 0
-            while claimed is not None:
+            while run is not None:
                 count += 1
-                self._run(claimed, around)
+                self._run(run, around)
                 if around.clock() >= until:
                     break
-                claimed = self._claim(around, None) or self._claim_offered(around)
+                run = self._claim(around, None) or self._claim_offered(around)
             return count
 
-    def _claim_offered(self, around: Surroundings) -> Claimed | None:
+    def _claim_offered(self, around: Surroundings) -> Run | None:
         """Linger for a moment: what comes meanwhile costs no message."""
         offered = around.linger()
         return None if offered is None else self._claim(around, offered)
@@ -113,9 +113,8 @@ class Executor:
             with self._lock:
                 self._runs.discard(run)
 
-    def _run(self, claimed: Claimed, around: Surroundings) -> RunEnd:
-        run = Run(claimed, around)
-        execution_id = claimed.fence.execution_id
+    def _run(self, run: Run, around: Surroundings) -> RunEnd:
+        execution_id = run.fence.execution_id
         end: RunEnd | None = None
         self._announce("claimed", execution_id, True)
         try:
@@ -124,17 +123,23 @@ class Executor:
         finally:
             if end is None:
                 # A fault of ours. It counts as a crash, or it would come back for ever.
-                around.store.abandon(claimed.fence, self._worker_id, self._most_crashes)
+                around.store.abandon(run.fence, self._worker_id, self._most_crashes)
             self._announce("ended", execution_id, end not in (RunEnd.LOST, None))
         if end is RunEnd.LOST:
             around.let_go(execution_id)
             _log.warning("execution %s is no longer this process's", execution_id)
         return end
 
-    def _claim(self, around: Surroundings, execution_id: str | None) -> Claimed | None:
-        """Claim; where the reply was lost, find out by the token whether it was done."""
+    def _claim(self, around: Surroundings, execution_id: str | None) -> Run | None:
+        """Claim an execution for a run, if there is one to claim."""
         if around.is_draining():
             return None
+        sent_at = around.clock()
+        claimed = self._own(around, execution_id)
+        return None if claimed is None else Run(claimed, around, sent_at)
+
+    def _own(self, around: Surroundings, execution_id: str | None) -> Claimed | None:
+        """Claim; where the reply was lost, find out by the token whether it was done."""
         token = self._token()
         try:
             return around.store.claim(self._worker_id, token, self._lease_ms, execution_id)

@@ -56,9 +56,12 @@ class RunEnd(Enum):
 
 
 class Run:
-    """A claimed execution in this process. Driven by one thread; nodes run in others."""
+    """A claimed execution in this process. Driven by one thread; nodes run in others.
 
-    def __init__(self, claimed: Claimed, around: Surroundings) -> None:
+    `sent_at` is when the claim was sent: nothing begins on its strength long after.
+    """
+
+    def __init__(self, claimed: Claimed, around: Surroundings, sent_at: float) -> None:
         self.fence = claimed.fence
         self.inbox = around.mailbox()
         self._claimed = claimed
@@ -75,6 +78,7 @@ class Run:
             pause=around.pause,
             request=claimed.request,
         )
+        self._writer.confirmed_at = sent_at
         self._commands = Commands(
             self._writer, self._options["breakpoints"], claimed.breakpoints_hit or ()
         )

@@ -23,11 +23,15 @@ MAX_WAITING = 1000
 
 
 class Signals:
-    """Start signals, message markers, commands and wake-ups, over one client of Redis."""
+    """Start signals, message markers, commands and wake-ups, over one client of Redis.
 
-    def __init__(self, client: Redis) -> None:
+    `clock` is monotonic, in seconds.
+    """
+
+    def __init__(self, client: Redis, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
-        self._truce = Truce(REST_S)
+        self._clock = clock
+        self._truce = Truce(REST_S, clock)
 
     def set_start(self, execution_id: str, ttl_ms: int) -> bool:
         """Set the start signal; whether it stands."""
@@ -90,9 +94,9 @@ class Signals:
 
     def await_let_go(self, execution_id: str, processes: int, within_s: float) -> bool:
         """Wait until so many processes have let an execution go; whether they have."""
-        until = time.monotonic() + within_s
+        until = self._clock() + within_s
         for _ in range(processes):
-            left_s = until - time.monotonic()
+            left_s = until - self._clock()
             if left_s <= 0 or not self._ask(_pop(keys.let_go(execution_id), left_s)):
                 return False
         return True

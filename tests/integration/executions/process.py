@@ -86,7 +86,7 @@ class Process:
         token = f"{self.worker_id} {next(self._tokens)}"
         claimed = around.store.claim(self.worker_id, token, LEASE_MS, execution_id)
         assert claimed is not None
-        return Run(claimed, around)
+        return Run(claimed, around, around.clock())
 
     def run(self, execution_id: str, *targets: Callable[..., Any], **more: Any) -> RunEnd:
         """Claim an execution and drive it."""

@@ -1,0 +1,138 @@
+"""An API process of the world: the production service, and the clients that call it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from app.errors import Conflict, StoreUnavailable
+from app.executions.control import Control
+from app.executions.effects import Effects
+from app.executions.service import ExecutionService, NewExecution
+from app.store.commands import PgCommandStore
+from app.store.events import EventLog
+from tasks.dispatcher import Dispatcher
+from tests.simulation.books import State
+from tests.simulation.nodes import PLANS
+from tests.simulation.scheduler import Host
+from tests.simulation.worker import signals_of
+from tests.world import OPTIONS
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+OWNER = "local"
+#: How many executions are commanded, and how many have a deadline.
+COMMANDED = 0.4
+LIMITED = 0.1
+#: How long (s) at most until a command, one of these.
+SOON_S = (0.02, 0.5, 2.0)
+
+
+class SimApi:
+    """One API process."""
+
+    def __init__(self, world: World, host: Host) -> None:
+        self.host = host
+        self._world = world
+        database: Any = world.database()
+        table = world.backend.table(database)
+        signals = signals_of(world)
+        dispatcher: Any = Dispatcher(world.celery, world.redis, table.slots, world.clock)  # type: ignore[arg-type]
+        self.service = ExecutionService(
+            table,
+            EventLog(database),
+            PLANS,
+            world.publisher,
+            signals,
+            dispatcher,
+            world.fresh_id,
+            start_ttl_ms=60_000,
+        )
+        self.control = Control(
+            self.service,
+            PgCommandStore(database),
+            signals,
+            Effects(world.publisher, signals, dispatcher),
+            clock=world.clock,
+            pause=world.scheduler.sleep,
+        )
+
+    def begin_client(self, number: int) -> None:
+        """Have a client create an execution and see it on its way."""
+        self._world.scheduler.spawn(self.host, f"client {number}", self._call)
+
+    def _call(self) -> None:
+        world, random = self._world, self._world.scheduler.random
+        world.scheduler.sleep(random.random() * 2)
+        is_started = random.random() < 0.7
+        wanted = NewExecution(
+            flow_id=random.choice(world.scenario.flows),
+            flow_version=1,
+            inputs=None,
+            options=self._options(),
+            integration=None,
+            events=None,
+            autostart=is_started,
+        )
+        try:
+            [shown] = self.service.create([wanted], OWNER, lambda _: "")
+        except StoreUnavailable:
+            world.scheduler.note("create is answered with 503")
+            return
+        execution_id = str(shown["id"])
+        world.promise(execution_id, "created")
+        if not is_started:
+            world.scheduler.sleep(random.random() * 2)
+            self.start(execution_id)
+        if world.scenario.commands and random.random() < COMMANDED:
+            self._command(execution_id)
+
+    def _options(self) -> dict[str, Any]:
+        options = copy.deepcopy(OPTIONS)
+        if self._world.scheduler.random.random() < LIMITED:
+            options["execution"]["flowTimeoutMs"] = 2000
+        return options
+
+    def start(self, execution_id: str) -> None:
+        """Start an execution; trying again until there is an answer."""
+        if self._insist(lambda: self.service.start(execution_id, OWNER)):
+            self._world.promise(execution_id, "started")
+
+    def _command(self, execution_id: str) -> None:
+        """Give some commands, and leave nothing paused."""
+        scheduler = self._world.scheduler
+        for _ in range(scheduler.random.choice((1, 2, 4))):
+            scheduler.sleep(scheduler.random.choice(SOON_S) * scheduler.random.random())
+            command = scheduler.random.choice(("pause", "pause", "step", "resume", "stop"))
+            try:
+                shown = getattr(self.control, command)(execution_id, OWNER)
+            except Conflict:
+                continue
+            except StoreUnavailable:
+                scheduler.note(f"{command} is answered with 503")
+                continue
+            self._world.promise(execution_id, f"told to {command}")
+            self._world.invariants.commanded(execution_id, command, shown)
+        scheduler.sleep(scheduler.random.random())
+        self._insist(lambda: self.control.resume(execution_id, OWNER))
+
+    def set_going(self, execution_id: str, state: State) -> None:
+        """Give an execution what it waits for."""
+        if state.start_requested_at is None:
+            self.start(execution_id)
+        elif state.status == "paused":
+            self._insist(lambda: self.control.resume(execution_id, OWNER))
+
+    def _insist(self, call: Callable[[], object]) -> bool:
+        """Call until there is an answer; whether it is a 2xx."""
+        while True:
+            try:
+                call()
+            except StoreUnavailable:
+                self._world.scheduler.sleep(0.3)
+            except Conflict:
+                return False
+            else:
+                return True

@@ -1,0 +1,166 @@
+"""Nodes and flows of simulated executions. What a node does is told to the world it runs in."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+from app.errors import NodeError
+from app.executions.plans import PlanCache
+from app.nodes.registry import builtin_catalogue
+from app.nodes.sdk import NodeContext, Port, node, spec_of
+
+HandedOn = Annotated[str, Port(direction="passthrough")]
+
+#: (context, what): hears of what nodes do. Set by the world that runs.
+Stage = Callable[[NodeContext, str], object]
+_stage: list[Stage] = []
+
+
+def set_stage(stage: Stage | None) -> None:
+    """Have the nodes tell this world; None for nobody."""
+    _stage[:] = [] if stage is None else [stage]
+
+
+def _tell(ctx: NodeContext, what: str) -> None:
+    _stage[0](ctx, what)
+
+
+@node("EffectNode", category="test")
+def effect(ctx: NodeContext, text: HandedOn = "") -> None:
+    """Does one thing to the outside."""
+    _tell(ctx, "began")
+    _tell(ctx, "effect")
+
+
+@node("PureNode", category="test", effects=False)
+def pure(ctx: NodeContext, text: HandedOn = "") -> None:
+    """Touches nothing."""
+    _tell(ctx, "began")
+
+
+@node("TalkNode", category="test")
+def talk(ctx: NodeContext, text: HandedOn = "") -> None:
+    """Says something before and after it does something."""
+    _tell(ctx, "began")
+    ctx.log("before")
+    ctx.sleep(20)
+    _tell(ctx, "effect")
+    ctx.log("after")
+
+
+@node("SteadyNode", category="test")
+def steady(ctx: NodeContext, text: HandedOn = "") -> None:
+    """Takes long enough to be taken over meanwhile."""
+    _tell(ctx, "began")
+    ctx.sleep(1000)
+    _tell(ctx, "effect")
+    ctx.sleep(500)
+
+
+@node("SlowNode", category="test")
+def slow(ctx: NodeContext, text: HandedOn = "") -> None:
+    """Takes longer than a lease."""
+    _tell(ctx, "began")
+    for _ in range(5):
+        ctx.sleep(1000)
+    _tell(ctx, "effect")
+
+
+@node("FlakyNode", category="test")
+def flaky(ctx: NodeContext, text: HandedOn = "") -> None:
+    """Fails at its first attempt."""
+    _tell(ctx, "began")
+    _tell(ctx, "effect")
+    if ctx.attempt == 1:
+        _tell(ctx, "fails")
+        raise NodeError("not yet")
+
+
+@node("StuckNode", category="test")
+def stuck(ctx: NodeContext, text: HandedOn = "") -> None:
+    """Hears nothing until its time limit is long over, at its first attempt."""
+    _tell(ctx, "began")
+    if ctx.attempt == 1:
+        _tell(ctx, "stuck")
+    _tell(ctx, "effect")
+
+
+_TARGETS = (effect, pure, talk, steady, slow, flaky, stuck)
+_SPECS = {spec.type: spec for target in _TARGETS if (spec := spec_of(target))}
+
+_MORE: dict[str, dict[str, Any]] = {
+    "FlakyNode": {"retry": {"maxAttempts": 100, "backoffMs": 700}},
+    "StuckNode": {"retry": {"maxAttempts": 100, "backoffMs": 20}, "timeoutMs": 400},
+}
+
+
+def _document(types: Sequence[str], edges: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    nodes = [
+        {"id": f"{'abcdef'[at]}", "type": f"{type_}Node"} | _MORE.get(f"{type_}Node", {})
+        for at, type_ in enumerate(types)
+    ]
+    ids = [each["id"] for each in nodes]
+    return {
+        "metadata": {"name": "simulated"},
+        "nodes": nodes,
+        "edges": [{"source": f"{ids[a]}.text", "target": f"{ids[b]}.text"} for a, b in edges],
+    }
+
+
+def _row(*types: str) -> dict[str, Any]:
+    return _document(types, list(itertools.pairwise(range(len(types)))))
+
+
+_SLEEPS = {
+    "metadata": {"name": "simulated"},
+    "nodes": [
+        {"id": "a", "type": "EffectNode"},
+        {"id": "b", "type": "SleepNode", "values": {"duration": 800}},
+        {"id": "c", "type": "EffectNode"},
+    ],
+    "edges": [
+        {"source": "a.__success", "target": "b.__execute"},
+        {"source": "b.__success", "target": "c.__execute"},
+    ],
+}
+
+#: Flow id and document of each, by how much they ask for.
+FLOWS: dict[str, dict[str, Any]] = {
+    "V2row": _row("Effect", "Effect", "Effect"),
+    "V2pure": _row("Pure", "Effect", "Pure"),
+    "V2talk": _row("Talk", "Effect"),
+    "V2retry": _row("Effect", "Flaky", "Effect"),
+    "V2wide": _document(("Effect", "Effect", "Flaky", "Effect"), [(0, 1), (0, 2), (1, 3), (2, 3)]),
+    "V2sleep": _SLEEPS,
+    "V2steady": _row("Effect", "Steady", "Steady"),
+    "V2slow": _row("Effect", "Slow"),
+    "V2stuck": _row("Stuck", "Effect"),
+}
+
+#: Short ones often, long ones now and then.
+DRAWN = (
+    ("V2row",) * 4
+    + ("V2pure", "V2talk", "V2retry", "V2wide", "V2sleep") * 2
+    + (
+        "V2steady",
+        "V2slow",
+        "V2stuck",
+    )
+)
+#: Those that take no long time.
+SHORT = ("V2row", "V2pure", "V2talk", "V2retry", "V2wide", "V2sleep")
+
+
+def _warm_plans() -> PlanCache:
+    """Compiled once: a schedule must not depend on those before it."""
+    plans = PlanCache({**builtin_catalogue(), **_SPECS})
+    for flow_id, document in FLOWS.items():
+        text = json.dumps(document)
+        plans.get(flow_id, 1, lambda *_, text=text: text)
+    return plans
+
+
+PLANS = _warm_plans()

@@ -1,0 +1,156 @@
+"""A Redis of the world: as much of it as the house uses, and no more lasting than the real one."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from tests.simulation.scheduler import TIMEOUT, Scheduler, Task
+
+
+class SimRedis:
+    """Server and client in one: every command is one step, and may find nobody there."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+        self.is_up = True
+        self._values: dict[str, tuple[Any, float]] = {}
+        self.lists: dict[str, deque[Any]] = {}
+        self._waiting: dict[str, deque[tuple[Task, int]]] = {}
+
+    # -- what faults do
+
+    def empty(self) -> None:
+        """Start anew, with nothing."""
+        self._values.clear()
+        self.lists.clear()
+
+    # -- commands
+
+    def ping(self) -> bool:
+        self._arrive()
+        return True
+
+    def set(self, key: str, value: Any, *, px: int, nx: bool = False) -> bool | None:
+        self._arrive()
+        if nx and self._lives(key):
+            return None
+        self._values[key] = (value, self._scheduler.now + px / 1000)
+        return True
+
+    def delete(self, *keys: str) -> int:
+        self._arrive()
+        return sum(self._delete(key) for key in keys)
+
+    def rpush(self, key: str, *values: Any) -> int:
+        self._arrive()
+        return self._push(key, values)
+
+    def llen(self, key: str) -> int:
+        self._arrive()
+        return len(self.lists.get(key, ()))
+
+    def lrange(self, key: str, first: int, last: int) -> list[bytes]:
+        self._arrive()
+        assert (first, last) == (0, -1)
+        return [_bytes(value) for value in self.lists.get(key, ())]
+
+    def ltrim(self, key: str, first: int, last: int) -> None:
+        self._arrive()
+
+    def expire(self, key: str, seconds: int) -> None:
+        """Lists live until they are taken or Redis is emptied: the longest that may be."""
+
+    pexpire = expire
+
+    def blpop(self, keys: Sequence[str], timeout: float | None = None) -> Any:
+        """Take the first value, or wait for one; None after so many seconds."""
+        self._arrive()
+        key = keys[0]
+        if found := self.lists.get(key):
+            return key.encode(), _bytes(found.popleft())
+        task = self._scheduler.current
+        self._waiting.setdefault(key, deque()).append((task, task.ticket + 1))
+        value = self._scheduler.block(timeout)
+        if value is TIMEOUT:
+            return None
+        if value is None:
+            raise RedisConnectionError("gone")
+        return key.encode(), _bytes(value)
+
+    def pipeline(self, *, transaction: bool = True) -> _Pipeline:
+        return _Pipeline(self, self._scheduler, transaction)
+
+    # -- how
+
+    def hang_up(self) -> None:
+        """Whoever waits for a value finds the connection broken."""
+        for waiting in self._waiting.values():
+            for task, ticket in waiting:
+                if task.ticket == ticket:
+                    self._scheduler.wake(task, None)
+        self._waiting.clear()
+
+    def _arrive(self) -> None:
+        self._scheduler.point()
+        if not self.is_up:
+            raise RedisConnectionError("nobody listens")
+
+    def _lives(self, key: str) -> bool:
+        found = self._values.get(key)
+        return found is not None and found[1] > self._scheduler.now
+
+    def _delete(self, key: str) -> bool:
+        lived = self._lives(key) or bool(self.lists.get(key))
+        self._values.pop(key, None)
+        self.lists.pop(key, None)
+        return lived
+
+    def _push(self, key: str, values: Sequence[Any]) -> int:
+        lying = self.lists.setdefault(key, deque())
+        for value in values:
+            if not self._hand_over(key, value):
+                lying.append(value)
+        return len(lying)
+
+    def _hand_over(self, key: str, value: Any) -> bool:
+        """Serve who waits at once, as Redis does."""
+        waiting = self._waiting.get(key)
+        while waiting:
+            task, ticket = waiting.popleft()
+            if task.ticket == ticket and self._scheduler.wake(task, value):
+                return True
+        return False
+
+
+class _Pipeline:
+    """Commands that are sent together; others' may come between them."""
+
+    def __init__(self, redis: SimRedis, scheduler: Scheduler, transaction: bool) -> None:
+        self._redis = redis
+        self._scheduler = scheduler
+        self._calls: list[Callable[[], Any]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._calls.clear()
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        command = getattr(self._redis, name)
+
+        def queue(*args: Any, **options: Any) -> None:
+            self._calls.append(lambda: command(*args, **options))
+
+        return queue
+
+    def execute(self) -> list[Any]:
+        return [call() for call in self._calls]
+
+
+def _bytes(value: Any) -> Any:
+    return value.encode() if isinstance(value, str) else value
