@@ -72,7 +72,12 @@ def _read_time(value: Any) -> Any:
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
 Version = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
 Limit = Annotated[int, Field(ge=1, le=100)]
-Cursor = Annotated[str | None, Field(max_length=1000)]
+#: The pattern is for readers: what breaks it is answered with 400, as any cursor that isn't ours.
+Cursor = Annotated[
+    str | None,
+    Field(max_length=1000),
+    WithJsonSchema({"type": "string", "maxLength": 1000, "pattern": "^[A-Za-z0-9_-]*$"}),
+]
 Time = Annotated[datetime, BeforeValidator(_read_time)]
 EventTypes = Annotated[
     frozenset[str] | None,

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from app.errors import StoreUnavailable
 from app.executions.effects import Effects
 from app.store.bulk import (
     COMMAND_BATCH,
     Action,
+    Batch,
     BulkFilter,
     BulkStore,
-    Done,
     Recorded,
-    runnable_after,
 )
 
 #: How long (s) a call carries commands out before it answers; the sweep does the rest.
@@ -41,17 +40,16 @@ class BulkCommands:
         until = self._clock() + WITHIN_S
         try:
             while recorded.accepted and self._clock() < until:
-                done = self._store.carry_out(COMMAND_BATCH)
-                if not done:
+                batch = self._store.carry_out(COMMAND_BATCH)
+                if not batch.size:
                     break
-                self._tell(done)
+                self._tell(batch)
         except StoreUnavailable as error:
             _log.warning("left commands to the sweep: %s", error)
         return recorded
 
-    def _tell(self, done: Sequence[Done]) -> None:
-        for each in done:
-            for effect in each.effects:
-                self._effects.tell(effect, each.action)
-        if runnable := runnable_after(done):
+    def _tell(self, batch: Batch) -> None:
+        for done in batch.done:
+            self._effects.tell(done.effect, done.action)
+        if runnable := batch.runnable():
             self._effects.hint(runnable)

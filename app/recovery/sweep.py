@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.events.wire import envelopes
-from app.store.bulk import COMMAND_BATCH, runnable_after
+from app.store.bulk import COMMAND_BATCH
 from app.store.records import Effect, Recovered, Told
 from app.store.sweeps import LostClaim, PgSweepStore
 
@@ -105,12 +105,11 @@ class Sweep:
     def _carry_out_commands(self) -> None:
         """Carry on with commands to many executions, where their call ended before they did."""
         for _ in range(MOST_COMMAND_BATCHES):
-            done = self._store.carry_out_commands(COMMAND_BATCH)
-            for each in done:
-                for effect in each.effects:
-                    self._tell_effect(effect, each.action)
-            self._messages.hint(runnable_after(done))
-            if len(done) < COMMAND_BATCH:
+            batch = self._store.carry_out_commands(COMMAND_BATCH)
+            for done in batch.done:
+                self._tell_effect(done.effect, done.action)
+            self._messages.hint(batch.runnable())
+            if batch.size < COMMAND_BATCH:
                 return
 
     def _recover_dead(self) -> None:

@@ -100,16 +100,21 @@ class Recorded(NamedTuple):
 
 
 class Done(NamedTuple):
-    """A command that was carried out, and what it did; None where the status forbade it by now."""
+    """What a command did to one execution; where the status forbade it by now, there is none."""
 
-    execution_id: str
     action: Action
-    effects: Sequence[Effect]
+    effect: Effect
 
 
-def runnable_after(done: Sequence[Done]) -> Sequence[str]:
-    """Which executions may be claimed after these commands."""
-    return [each.execution_id for each in done if each.effects and each.action in _MOVING]
+class Batch(NamedTuple):
+    """Commands that were carried out together: how many, and what they did."""
+
+    size: int
+    done: Sequence[Done]
+
+    def runnable(self) -> Sequence[str]:
+        """Which executions may be claimed now."""
+        return [done.effect.execution_id for done in self.done if done.action in _MOVING]
 
 
 class BulkStore:
@@ -129,47 +134,36 @@ class BulkStore:
             rows = session.execute(statement, owner, action, statuses, wanted.flow_id, ids)
         return Recorded(*rows[0])
 
-    def carry_out(self, limit: int) -> Sequence[Done]:
-        """Carry out the oldest commands, at most `limit`; gives them, none if there are none."""
+    def carry_out(self, limit: int) -> Batch:
+        """Carry out the oldest commands, at most `limit`; none are left where it is empty."""
         with self._sessions.session() as session:
             return carry_out(session, limit)
 
 
-def carry_out(session: StatementSession, limit: int) -> Sequence[Done]:
+def carry_out(session: StatementSession, limit: int) -> Batch:
     """Carry out the oldest commands in one transaction, at most `limit`."""
 
-    def work() -> Sequence[Done]:
-        commands = _Commands(session)
-        taken = session.execute(TAKE, limit)
+    def work() -> Batch:
         # In one order, so that two who do this at once wait rather than deadlock.
-        return [
-            Done(execution_id, action, commands.carry_out(execution_id, action))
-            for execution_id, action in sorted(taken)
-        ]
+        taken = sorted(session.execute(TAKE, limit))
+        return Batch(len(taken), list(_do(session, taken)))
 
     return session.transact(work)
 
 
-class _Commands:
-    """Single commands, within the transaction of a session."""
-
-    def __init__(self, session: StatementSession) -> None:
-        self._session = session
-        self._store = PgCommandStore(_Joined(session))
-
-    def carry_out(self, execution_id: str, action: Action) -> Sequence[Effect]:
-        """Do what the command of one execution does; gives what came of it."""
+def _do(session: StatementSession, taken: Sequence[tuple[str, Action]]) -> Iterator[Done]:
+    commands = PgCommandStore(_Joined(session))
+    for execution_id, action in taken:
         match action:
-            case "start":
-                started = self._session.execute(REQUEST_START, execution_id)
-                return [Effect(execution_id)] if started else []
-            case "pause":
-                return _some(self._store.pause(execution_id, PAUSED))
-            case "resume":
-                return _some(self._store.resume(execution_id))
-            case "stop":
-                ending = OuterEnding("stopped", STOPPED)
-                return end_tree(self._session, [execution_id], ending)
+            case "start" if session.execute(REQUEST_START, execution_id):
+                yield Done(action, Effect(execution_id))
+            case "pause" if effect := commands.pause(execution_id, PAUSED):
+                yield Done(action, effect)
+            case "resume" if effect := commands.resume(execution_id):
+                yield Done(action, effect)
+    if stops := [execution_id for execution_id, action in taken if action == "stop"]:
+        for effect in end_tree(session, stops, OuterEnding("stopped", STOPPED)):
+            yield Done("stop", effect)
 
 
 class _Joined:
@@ -186,7 +180,3 @@ class _Joined:
     def session(self) -> Iterator[StatementSession]:
         """Lend the session."""
         yield self._session
-
-
-def _some(effect: Effect | None) -> Sequence[Effect]:
-    return [] if effect is None else [effect]

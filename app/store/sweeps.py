@@ -10,7 +10,7 @@ from app.store import deadline_statements as deadlines
 from app.store import keys
 from app.store import step_statements as steps
 from app.store import sweep_statements as sql
-from app.store.bulk import Done, carry_out
+from app.store.bulk import Batch, carry_out
 from app.store.endings import OuterEnding, end_tree
 from app.store.records import Effect, Recovered
 from app.store.session import Statement
@@ -174,7 +174,7 @@ class PgSweepStore:
         """Forget idempotency keys whose time is over."""
         self._run(keys.FORGET_KEYS, limit)
 
-    def carry_out_commands(self, limit: int) -> Sequence[Done]:
+    def carry_out_commands(self, limit: int) -> Batch:
         """Carry out commands to many executions that whoever recorded them has left."""
         return self._on_session(lambda session: carry_out(session, limit))
 

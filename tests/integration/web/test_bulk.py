@@ -93,7 +93,7 @@ def test_what_was_recorded_is_carried_out_though_the_call_can_not(
     assert rows("SELECT count(*) FROM chaingraph_executions WHERE status = 'stopped'") == [(0,)]
 
     sweeps = PgSweepStore(Database(database_url, pool_size=1), "sweeper")
-    assert len(sweeps.carry_out_commands(10)) == 3
+    assert sweeps.carry_out_commands(10).size == 3
     sweeps.close()
     assert rows("SELECT count(*) FROM chaingraph_executions WHERE status = 'stopped'") == [(3,)]
     assert rows("SELECT count(*) FROM chaingraph_bulk_commands") == [(0,)]

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from app.recovery.sweep import BATCH, MOST_COMMAND_BATCHES, SECOND_LOOK_S, Sweep, SweepOptions
-from app.store.bulk import COMMAND_BATCH, Action, Done
+from app.store.bulk import COMMAND_BATCH, Action, Batch, Done
 from app.store.records import Effect, Recovered, Told
 from app.store.sweeps import LostClaim
 
@@ -102,9 +102,9 @@ class Store:
     def tell_untold(self, limit: int) -> list[str]:
         return []
 
-    def carry_out_commands(self, limit: int) -> list[Done]:
+    def carry_out_commands(self, limit: int) -> Batch:
         done, self.commands = self.commands[:limit], self.commands[limit:]
-        return done
+        return Batch(len(done), done)
 
     def forget_keys(self, limit: int) -> None:
         self.limits.add(limit)
@@ -309,12 +309,11 @@ def test_a_timer_that_is_due_and_held_is_not_asked_for_without_pause() -> None:
 
 
 def commands(count: int, action: Action) -> list[Done]:
-    return [Done(f"EX{n}", action, [Effect(f"EX{n}")]) for n in range(count)]
+    return [Done(action, Effect(f"EX{n}")) for n in range(count)]
 
 
 def test_commands_that_were_left_are_carried_out_and_told() -> None:
     setting = Setting(Store(commands=[*commands(1, "start"), *commands(2, "stop")]))
-    setting.store.commands.append(Done("EX7", "resume", []))
 
     setting.turn()
 

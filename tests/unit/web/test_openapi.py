@@ -95,7 +95,7 @@ def test_the_page_needs_nothing_from_elsewhere(client: FlaskClient) -> None:
     page = client.get("/docs")
     policy = page.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
-    assert "unsafe-inline" not in policy.partition("script-src")[2].partition(";")[0]
+    assert "unsafe" not in policy
     wanted = re.findall(r'(?:src|href)="([^"]*)"', page.text)
     assert "<script>" not in page.text
     assert len(wanted) >= 5
