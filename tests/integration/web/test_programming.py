@@ -162,7 +162,10 @@ def test_what_runs_is_paused_and_goes_on(alone: None) -> None:
     service = get_execution_service()
     nap = {"id": "nap", "type": "SleepNode", "values": {"duration": 60_000}}
     execution = service.create(flow_of(nap), autostart=True).id
-    wait_until(lambda: get_execution_store().get(execution).waiting is not None, "it sleeps")
+    wait_until(
+        lambda: (get_execution_store().get(execution).waiting or {}).get("for") == "timer",
+        "it sleeps",
+    )
 
     service.pause(execution, "lunch")
     assert get_execution_store().get(execution).status == "paused"
