@@ -183,7 +183,7 @@ class Invariants:
                 key = (worker.host.name, execution_id)
                 since = self._holding[key] = before.get(key, now)
                 if now - since > UNKNOWING_S:
-                    raise Violation(f"{execution_id}: 9: waits, and {worker.host.name} holds it")
+                    raise Violation(f"{execution_id}: 8: waits, and {worker.host.name} holds it")
 
     def _held_in_vain(self, worker: Any) -> list[str]:
         """What waits, and runs in this process all the same."""
@@ -234,7 +234,7 @@ class Invariants:
                 continue
             keys = self.effects.get((execution_id, node), Counter())
             if set(keys) != {f"{execution_id}:{node}"}:
-                raise Violation(f"{execution_id}: 8: effects of node {node}: {dict(keys)}")
+                raise Violation(f"{execution_id}: 7: effects of node {node}: {dict(keys)}")
 
 
 def _check_row(where: str, before: State, state: State) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.memory import MemoryBackend
 from tests.simulation.world import Outcome, Scenario, simulate
 
-SHARE = 250
+SHARE = 125
 #: Schedules that are made to go wrong where it hurts.
 FROZEN = Scenario(kinds=("freeze", "freeze claimant", "cut"), counts=(2, 4), sends_steps=True)
 
