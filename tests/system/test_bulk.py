@@ -52,9 +52,8 @@ def test_a_bulk_stop_whose_api_is_killed_is_finished_by_a_worker(bare_stack: Sta
     assert cut_off
     assert 0 < stopped() < COUNT
 
-    bare_stack.start_web()
-    bare_stack.start_worker(pool="threads")
-    wait_until(lambda: stopped() == COUNT, "all are stopped")
+    bare_stack.start_worker(pool="threads", wait=False)
+    wait_until(lambda: stopped() == COUNT, "all are stopped", 60)
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM chaingraph_bulk_commands")
         assert cursor.fetchall() == [(0,)]
