@@ -77,4 +77,5 @@ class Guards:
 
     def is_overdue(self, row: ExecutionRow, at: datetime) -> bool:
         """The flow should have been over by then."""
-        return row.deadline_at is not None and row.deadline_at <= at
+        deadline = row.deadline()
+        return deadline is not None and deadline <= at

@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import count
 from json import JSONDecoder
+
+import orjson
 
 _decoder = JSONDecoder()
 
@@ -69,6 +71,14 @@ class ExecutionRow:
     nodes_failed: int = 0
     nodes_skipped: int = 0
     grants: str | None = None
+
+    def deadline(self) -> datetime | None:
+        """The deadline of what has begun: as stored, else so long after the start."""
+        if self.deadline_at is not None or self.started_at is None:
+            return self.deadline_at
+        execution = orjson.loads(self.options).get("execution", {})
+        timeout_ms: int = execution.get("flowTimeoutMs", 0)
+        return self.started_at + timedelta(milliseconds=timeout_ms) if timeout_ms else None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
 from psycopg2.errors import UniqueViolation
 
 from app.events.wire import timestamp
@@ -59,7 +58,8 @@ def _own(turn: Turn, row: ExecutionRow, worker: str, token: str, lease_ms: int) 
 
 def _claimed(turn: Turn, row: ExecutionRow) -> tuple[Any, ...]:
     running_ms = whole_ms(turn.at - row.started_at) if row.started_at else 0
-    deadline_in_ms = whole_ms(row.deadline_at - turn.at) if row.deadline_at else None
+    deadline = row.deadline()
+    deadline_in_ms = whole_ms(deadline - turn.at) if deadline else None
     return (
         row.id,
         row.epoch,
@@ -169,7 +169,8 @@ def write_commanded(turn: Turn, execution: str, epoch: int, writes: int, *what: 
 
 def hold_deadline(row: ExecutionRow, at: datetime) -> None:
     """A pause begins: what is left of the flow's time is kept."""
-    left = whole_ms(row.deadline_at - at) if row.deadline_at else None
+    deadline = row.deadline()
+    left = whole_ms(deadline - at) if deadline else None
     row.deadline_left_ms = None if left is None else max(0, left)
     row.deadline_at = None
 
@@ -206,8 +207,7 @@ def _write(
     checkpoints = [_checkpoint(row, at, *values) for values in zip(*columns, strict=True)]
     row.writes += 1
     row.updated_at, row.status = at, "running"
-    if row.started_at is None:
-        row.started_at, row.deadline_at = at, _deadline(row, at)
+    row.started_at = row.started_at or at
     row.grants = grants
     row.nodes_completed, row.nodes_failed, row.nodes_skipped = completed, failed, skipped
     if checkpoints:
@@ -217,12 +217,6 @@ def _write(
     if types:
         turn.tell(row, types, data, at)
     return [(row.last_event_index - len(types) + 1, at)]
-
-
-def _deadline(row: ExecutionRow, started_at: datetime) -> datetime | None:
-    """`flowTimeoutMs` after the start; none where that is 0."""
-    timeout_ms: int = orjson.loads(row.options).get("execution", {}).get("flowTimeoutMs", 0)
-    return started_at + timedelta(milliseconds=timeout_ms) if timeout_ms else None
 
 
 def _checkpoint(
@@ -280,6 +274,7 @@ def park(
     if row is None or not turn.guards.may_park(row, epoch, writes, wake):
         return []
     row.writes += 1
+    row.deadline_at = row.deadline()
     row.waiting, row.wake_at = waiting, earlier(wake_at, row.deadline_at)
     row.processing_worker_id = row.processing_started_at = None
     row.updated_at = turn.at_ms
@@ -293,7 +288,8 @@ def release(turn: Turn, execution: str, epoch: int) -> Rows:
     if row is None or not turn.guards.may_release(row, epoch):
         return []
     row.epoch += 1
-    row.runnable_at, row.wake_at = turn.at, row.deadline_at
+    row.deadline_at = row.wake_at = row.deadline()
+    row.runnable_at = turn.at
     row.processing_worker_id = row.processing_started_at = None
     turn.release_claim(execution)
     return [(execution,)]

@@ -157,7 +157,8 @@ def recover(
     if row.crashes + _is_crash(reason) >= most:
         return []
     _take(turn, row, reason, by, previous)
-    row.runnable_at, row.wake_at = turn.at, row.deadline_at
+    row.deadline_at = row.wake_at = row.deadline()
+    row.runnable_at = turn.at
     told = {"reason": reason, "previousWorkerId": previous, "workerId": by}
     return _told(turn.tell(row, ["execution:recovered"], f"[{built(told)}]", turn.at_ms))
 

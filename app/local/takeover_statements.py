@@ -38,7 +38,8 @@ def _free(turn: Turn, row: ExecutionRow) -> None:
     row.updated_at = turn.at_ms
     if row.start_requested_at is not None and row.status != "paused":
         row.runnable_at = row.runnable_at or turn.at
-        row.waiting = row.wake_at = None
+        row.waiting = None
+        row.deadline_at = row.wake_at = row.deadline()
 
 
 def _expire(turn: Turn, row: ExecutionRow, claim: ClaimRow, by: str) -> bool:

@@ -6,7 +6,7 @@ stays; where nobody owns, the status changes here. Each statement is void in any
 
 from __future__ import annotations
 
-from app.store.run_statements import ms_until, waiting_from_now
+from app.store.run_statements import deadline_of, ms_until, waiting_from_now
 from app.store.session import Statement
 
 #: Nobody writes for the execution, and no node of it runs. (What is left of a sent step once
@@ -47,7 +47,7 @@ PAUSE = Statement(
         UPDATE chaingraph_executions
         SET status = 'paused', epoch = epoch + 1, writes = writes + 1,
             requested_seq = requested_seq + 1, runnable_at = NULL, wake_at = NULL,
-            deadline_at = NULL, deadline_left_ms = {ms_until("deadline_at")},
+            deadline_at = NULL, deadline_left_ms = {ms_until(deadline_of())},
             waiting = {waiting_from_now("'resume'", "'{}'::json")},
             updated_at = date_trunc('milliseconds', statement_timestamp()),
             last_event_index = last_event_index + 1

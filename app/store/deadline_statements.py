@@ -6,6 +6,7 @@ transaction (app.store.endings). They give (execution, message).
 
 from __future__ import annotations
 
+from app.store.run_statements import deadline_of
 from app.store.session import Statement
 
 #: (limit): what nobody started in time. A start that is requested clears `wake_at`.
@@ -46,7 +47,7 @@ OVERRUN = Statement(
     SELECT e.id, {_LATE}
     FROM chaingraph_execution_claims AS c JOIN chaingraph_executions AS e ON e.id = c.execution_id
     WHERE c.status = 'active' AND c.node_id = '' AND e.completed_at IS NULL
-        AND e.deadline_at <= clock_timestamp() - $2 * interval '1 ms'
+        AND {deadline_of("e.")} <= clock_timestamp() - $2 * interval '1 ms'
     LIMIT $1
     FOR UPDATE OF e SKIP LOCKED
     """,

@@ -17,12 +17,25 @@ def waiting_from_now(what: str, detail: str) -> str:
                 'until', NULL, 'detail', {detail})"""
 
 
-_CLAIMED = """
+_TIMEOUT = "nullif(({e}options #>> '{{execution,flowTimeoutMs}}')::bigint, 0) * interval '1 ms'"
+
+
+def deadline_of(e: str = "") -> str:
+    """SQL for the deadline of a row `e` that has begun; NULL for none.
+
+    It follows from the start until somebody gives the execution up: what only runs on and ends
+    never stores it.
+    """
+    return f"""coalesce({e}deadline_at, CASE WHEN {e}started_at IS NOT NULL
+                THEN {e}started_at + {_TIMEOUT.format(e=e)} END)"""
+
+
+_CLAIMED = f"""
     e.id, e.epoch, e.writes, e.wake, e.flow_id, e.flow_version, e.owner_id,
     e.root_execution_id, e.parent_execution_id, e.started_at IS NOT NULL,
     e.options::text, e.inputs::text, e.integration::text, e.grants::text,
     coalesce(1000 * extract(epoch FROM clock_timestamp() - e.started_at), 0)::bigint,
-    (1000 * extract(epoch FROM e.deadline_at - clock_timestamp()))::bigint,
+    (1000 * extract(epoch FROM {deadline_of("e.")} - clock_timestamp()))::bigint,
     e.requested, e.requested_reason, e.breakpoints_hit
 """
 
@@ -89,13 +102,6 @@ FIND_CLAIM = Statement(
     """,
 )
 
-#: `flowTimeoutMs` after the start; none where that is 0.
-_DEADLINE = """CASE WHEN started_at IS NULL
-                THEN date_trunc('milliseconds', statement_timestamp())
-                    + nullif((options #>> '{execution,flowTimeoutMs}')::bigint, 0)
-                        * interval '1 ms'
-                ELSE deadline_at END"""
-
 
 def ms_until(time: str) -> str:
     """SQL for how long it is until a time, in milliseconds: 0 once it has come, NULL for none."""
@@ -112,7 +118,6 @@ _WRITE = """
             updated_at = date_trunc('milliseconds', statement_timestamp()),
             status = {status},
             started_at = coalesce(started_at, date_trunc('milliseconds', statement_timestamp())),
-            deadline_at = {deadline},
             grants = $6::json,
             nodes_completed = $7, nodes_failed = $8, nodes_skipped = $9,
             crashes = CASE WHEN cardinality($10) > 0 THEN 0 ELSE crashes END
@@ -166,7 +171,6 @@ def _write(name: str, conflict: str) -> Statement:
         more="",
         release="",
         conflict=conflict,
-        deadline=_DEADLINE,
         **_NO_REQUEST,
     )
     return Statement(name, _WRITE_TYPES, text)
@@ -176,7 +180,6 @@ def _finish(name: str, conflict: str) -> Statement:
     text = _WRITE.format(
         **_NO_REQUEST,
         conflict=conflict,
-        deadline=_DEADLINE,
         status="$20",
         more=""", completed_at = date_trunc('milliseconds', statement_timestamp()),
             error_message = $21, error_node_id = $22""",
@@ -200,6 +203,11 @@ FINISH = _finish("write_end", "")
 #: The same, where a checkpoint may be there.
 REFINISH = _finish("rewrite_end", _REPLACE)
 
+#: What a pause keeps of the flow's time: all of it where nothing has begun.
+_LEFT = f"""CASE WHEN started_at IS NULL
+                THEN (1000 * extract(epoch FROM {_TIMEOUT.format(e="")}))::bigint
+                ELSE {ms_until(deadline_of())} END"""
+
 _DETAIL = "CASE WHEN $25 IS NULL THEN '{}'::json ELSE json_build_object('nodeId', $25) END"
 
 #: (…, known command, status, error message, error node, waiting for, breakpoint): a boundary of
@@ -210,14 +218,14 @@ COMMANDED = Statement(
     _WRITE_TYPES + ", text, text, text, text, text, text",
     _WRITE.format(
         conflict=_REPLACE,
-        deadline=f"CASE WHEN $21 <> 'paused' THEN {_DEADLINE} END",
         status="$21",
         request="requested IS NOT DISTINCT FROM $20",
         # The guard has cleared the owner where it pauses.
         worker="""(SELECT worker_id FROM chaingraph_execution_claims
                 WHERE execution_id = $1 AND node_id = '')""",
         more=f""", epoch = CASE WHEN $21 = 'paused' THEN epoch + 1 ELSE epoch END,
-            deadline_left_ms = CASE WHEN $21 = 'paused' THEN {ms_until(f"({_DEADLINE})")} END,
+            deadline_at = CASE WHEN $21 <> 'paused' THEN deadline_at END,
+            deadline_left_ms = CASE WHEN $21 = 'paused' THEN {_LEFT} END,
             completed_at = CASE WHEN $21 IN ('completed', 'failed')
                 THEN date_trunc('milliseconds', statement_timestamp()) END,
             error_message = $22, error_node_id = $23,
@@ -288,7 +296,8 @@ PARK = Statement(
     f"""
     WITH guard AS (
         UPDATE chaingraph_executions
-        SET writes = writes + 1, waiting = $5::json, wake_at = least($6, deadline_at),
+        SET writes = writes + 1, waiting = $5::json, deadline_at = {deadline_of()},
+            wake_at = least($6, {deadline_of()}),
             processing_worker_id = NULL, processing_started_at = NULL,
             updated_at = date_trunc('milliseconds', clock_timestamp())
         WHERE id = $1 AND epoch = $2 AND writes = $3 AND wake = $4 AND completed_at IS NULL
@@ -305,7 +314,8 @@ RELEASE = Statement(
     f"""
     WITH guard AS (
         UPDATE chaingraph_executions
-        SET epoch = epoch + 1, runnable_at = clock_timestamp(), wake_at = deadline_at,
+        SET epoch = epoch + 1, runnable_at = clock_timestamp(),
+            deadline_at = {deadline_of()}, wake_at = {deadline_of()},
             processing_worker_id = NULL, processing_started_at = NULL
         WHERE id = $1 AND epoch = $2 AND status IN ('created', 'running')
             AND claim_token IS NOT NULL

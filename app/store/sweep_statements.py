@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.store.run_statements import deadline_of
 from app.store.session import Statement
 
 #: (worker, parent, hostname, pid, pool, concurrency, queues, lease ms, lock key)
@@ -146,7 +147,8 @@ RECOVER = Statement(
     f"""
     WITH guard AS (
         UPDATE chaingraph_executions
-        SET {_TAKEN}, runnable_at = clock_timestamp(), wake_at = deadline_at,
+        SET {_TAKEN}, runnable_at = clock_timestamp(),
+            deadline_at = {deadline_of()}, wake_at = {deadline_of()},
             last_event_index = last_event_index + 1
         WHERE id = $1 AND epoch = $2 AND status IN ('created', 'running')
             AND crashes + {_COUNTS} < $6

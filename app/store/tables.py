@@ -91,7 +91,8 @@ executions = Table(
     Column("start_requested_at", _at),
     Column("started_at", _at),
     Column("completed_at", _at),
-    #: When a run must be over; while it is paused, how much of its time is left instead.
+    #: When a run must be over: stored once an owner gives it up, and until then so long after
+    #: its start as `flowTimeoutMs` says. While it is paused, how much of its time is left instead.
     Column("deadline_at", _at),
     Column("deadline_left_ms", BigInteger),
     Column("error_message", Text),

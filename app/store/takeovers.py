@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.store.records import Effect, Told
+from app.store.run_statements import deadline_of
 from app.store.session import Statement
 from app.store.sessions import Sessions
 
@@ -25,7 +26,8 @@ TAKE_OVER = Statement(
             processing_worker_id = NULL, processing_started_at = NULL,
             runnable_at = CASE WHEN {_MOVES} THEN coalesce(e.runnable_at, clock_timestamp()) END,
             waiting = CASE WHEN {_MOVES} THEN NULL ELSE e.waiting END,
-            wake_at = CASE WHEN {_MOVES} THEN NULL ELSE e.wake_at END,
+            deadline_at = CASE WHEN {_MOVES} THEN {deadline_of("e.")} ELSE e.deadline_at END,
+            wake_at = CASE WHEN {_MOVES} THEN {deadline_of("e.")} ELSE e.wake_at END,
             updated_at = date_trunc('milliseconds', statement_timestamp()),
             last_event_index = e.last_event_index + 1
         FROM before WHERE e.id = before.id

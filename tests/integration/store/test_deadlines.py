@@ -11,6 +11,7 @@ import pytest
 from app.store.protocol import RunStore
 from app.store.records import Effect, Parked, Pausing
 from app.store.sweeps import PgSweepStore
+from app.store.takeovers import TakeoverTable
 from tests.integration.store.boundaries import DONE, boundary, claim, write
 from tests.world import OPTIONS, PgWorld, World
 
@@ -148,22 +149,34 @@ def begun(world: World, store: RunStore, timeout_ms: int = 60_000) -> Any:
     return claimed
 
 
-def test_the_first_write_sets_the_deadline(world: World, store: RunStore) -> None:
+def test_the_deadline_is_stored_by_who_gives_the_execution_up(
+    world: World, store: RunStore
+) -> None:
     claimed = begun(world, store)
+    assert claimed.deadline_in_ms is None
+    row = world.row(claimed.fence.execution_id)
+    assert (row.deadline_at, row.wake_at) == (None, None)
+
+    store.park(claimed.fence, claimed.writes + 1, claimed.wake, "{}", None)
+
     row = world.row(claimed.fence.execution_id)
     assert row.deadline_at == row.started_at + timedelta(seconds=60)
-    assert claimed.deadline_in_ms is None
-    assert row.wake_at is None
 
-    write(store, claimed, 1, boundary("node:started"))
 
-    assert world.row(claimed.fence.execution_id).deadline_at == row.deadline_at
+def test_what_has_not_begun_has_none(world: World, store: RunStore) -> None:
+    claimed = claim(store, world.create(options=limited()))
+    store.release(claimed.fence)
+
+    row = world.row(claimed.fence.execution_id)
+    assert (row.deadline_at, row.wake_at) == (None, None)
 
 
 def test_without_a_limit_there_is_none(world: World, store: RunStore) -> None:
     claimed = begun(world, store, timeout_ms=0)
+    store.release(claimed.fence)
 
-    assert world.row(claimed.fence.execution_id).deadline_at is None
+    row = world.row(claimed.fence.execution_id)
+    assert (row.deadline_at, row.wake_at) == (None, None)
 
 
 def park(world: World, store: RunStore, wake_in_s: int | None) -> str:
@@ -221,7 +234,7 @@ def test_a_timer_that_fired_leaves_the_deadline_to_come(
     assert store.claim("w1", "t", 1000, execution) is None
 
 
-@pytest.mark.parametrize("how", ["released", "recovered"])
+@pytest.mark.parametrize("how", ["released", "recovered", "taken"])
 def test_who_loses_its_owner_keeps_its_deadline(
     world: World, store: RunStore, sweeps: PgSweepStore, how: str
 ) -> None:
@@ -229,6 +242,8 @@ def test_who_loses_its_owner_keeps_its_deadline(
     execution = claimed.fence.execution_id
     if how == "released":
         store.release(claimed.fence)
+    elif how == "taken":
+        assert TakeoverTable(world.database).take_over(execution, "somebody") is not None
     else:
         store.abandon(claimed.fence, "w1", 5)
     row = world.row(execution)
@@ -325,6 +340,19 @@ def test_an_owner_that_pauses_holds_the_time(world: World, store: RunStore) -> N
     row = world.row(execution)
     assert (row.status, row.deadline_at) == ("paused", None)
     assert 30_000 < row.deadline_left_ms <= 40_000
+
+
+def test_a_pause_before_anything_holds_all_of_the_time(world: World, store: RunStore) -> None:
+    """At a breakpoint of the first node, say: the statement that begins the run pauses it."""
+    claimed = claim(store, world.create(options=limited(1234)))
+    execution = claimed.fence.execution_id
+
+    write(store, claimed, 0, boundary("flow:started", "flow:paused", pausing=Pausing()))
+
+    row = world.row(execution)
+    assert (row.status, row.deadline_at, row.deadline_left_ms) == ("paused", None, 1234)
+    world.commands().resume(execution)
+    assert claim(store, execution).deadline_in_ms is not None
 
 
 def test_a_pause_without_a_limit_holds_nothing(world: World, store: RunStore) -> None:
