@@ -102,7 +102,12 @@ class Line(Session):
             None if value is None else encode(value)
             for encode, value in zip(encoders, args, strict=True)
         ]
-        result = self._checked(self._connection.exec_prepared(name, values))
+        try:
+            answer = self._connection.exec_prepared(name, values)
+        except psycopg.OperationalError as error:
+            # Closed under our hands.
+            raise StoreUnavailable(str(error).strip()) from error
+        result = self._checked(answer)
         self._reader.set_pgresult(result)
         return self._reader.load_rows(0, result.ntuples, tuple)
 

@@ -63,6 +63,7 @@ class Process:
         self.published: list[tuple[str, int, list[str], float]] = []
         self.lanes = Lanes()
         self._tokens = itertools.count(1)
+        self._driven: list[Driven] = []
 
     def around(self, *targets: Callable[..., Any], **more: Any) -> Surroundings:
         """What runs share; `targets` are node functions beside the built-in ones."""
@@ -95,7 +96,9 @@ class Process:
 
     def start(self, run: Run) -> Driven:
         """Drive a run in a thread of its own."""
-        return Driven(run)
+        driven = Driven(run)
+        self._driven.append(driven)
+        return driven
 
     def executor(self, around: Surroundings, **more: Any) -> Executor:
         return Executor(
@@ -118,7 +121,9 @@ class Process:
         return [type_ for _, _, types, _ in self.published for type_ in types]
 
     def end(self) -> None:
-        self.store.close()
+        # Closed under a run that uses it, a connection takes the whole process down.
+        if not any(driven.is_alive for driven in self._driven):
+            self.store.close()
         self.database.engine.dispose()
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+import pytest
+
+from app.errors import StoreUnavailable
 from app.store.run_statements import NOW
 from tests.world import PgWorld
 
@@ -40,3 +43,13 @@ def test_readings_work(pg: PgWorld) -> None:
         for _ in range(CONNECTIONS):
             reading = lent.enter_context(pg.database.reading())
             assert reading.exec_driver_sql("SELECT 1").scalar() == 1
+
+
+def test_a_statement_on_a_line_that_is_closed_says_so(pg: PgWorld) -> None:
+    line = pg.database.open()
+    line.execute(NOW)
+    line.close()
+
+    with pytest.raises(StoreUnavailable, match="closed"):
+        line.execute(NOW)
+    assert line.lost
