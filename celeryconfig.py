@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
 from app.config import load_settings
 from app.errors import SettingsError
 
-_settings = load_settings()
+try:
+    _settings = load_settings()
+except SettingsError as error:
+    sys.exit(error.message)
 if _settings.execution_mode == "local":
-    raise SettingsError("EXECUTION_MODE=local has neither broker nor workers: leave it unset")
+    sys.exit("EXECUTION_MODE=local has neither broker nor workers: leave it unset")
 
 # -- where messages go
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import secrets
 import signal
@@ -20,15 +21,18 @@ from celery.signals import (
 )
 
 from app.config import Settings, load_settings
+from app.errors import SettingsError
 from app.recovery.sweeper import Sweeper
 from app.store.records import WorkerRow
 from tasks.announcer import Announcer
 from tasks.app import app
 from tasks.draining import DrainFlag
-from tasks.process import WorkerProcess, become, lock_key, make_worker_id, process
+from tasks.process import WorkerProcess, become, lock_key, make_worker_id, present
 from tasks.sweeper import make_sweeper
 
 _PR_SET_PDEATHSIG = 1
+
+_log = logging.getLogger(__name__)
 
 
 #: What Celery's pool modules are called in WORKER_POOL.
@@ -65,7 +69,11 @@ class Keeper(bootsteps.StartStopStep):
             pool=_POOLS[parent.pool_cls.__module__.rsplit(".", 1)[1]],
             concurrency=parent.concurrency,
         )
-        self.process = self.new_process(row)
+        try:
+            self.process = self.new_process(row)
+        except SettingsError as error:
+            _log.critical(error.message)
+            raise SystemExit(1) from error
         # With prefork the children run the nodes.
         self.process.start(runs_nodes=row.pool != "prefork")
         self.sweeper = make_sweeper(self.process, self.settings)
@@ -111,7 +119,11 @@ def begin_child(**_: object) -> None:
         os.close(fileno)
     child_id = f"{keeper.worker_id}/{os.getpid()}-{secrets.token_hex(2)}"
     row = _row(keeper.settings, child_id, pool="prefork", concurrency=1, parent=keeper.worker_id)
-    keeper.new_process(row).start()
+    try:
+        keeper.new_process(row).start()
+    except SettingsError as error:
+        # When a worker begins its parent meets the same, and ends it.
+        _log.error(error.message)
 
 
 @worker_shutting_down.connect
@@ -124,7 +136,8 @@ def begin_drain(**_: object) -> None:
 @worker_process_shutdown.connect
 def end_child(**_: object) -> None:
     """A child ends in good order: nothing runs in it."""
-    process().end()
+    for each in present():
+        each.end()
 
 
 @worker_shutdown.connect

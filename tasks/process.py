@@ -13,6 +13,7 @@ import os
 import secrets
 import socket
 import time
+from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Literal
 
@@ -221,6 +222,11 @@ _current: list[WorkerProcess] = []
 def become(made: WorkerProcess) -> None:
     """Make this the process that the tasks run in; what a parent left here is forgotten."""
     _current[:] = [made]
+
+
+def present() -> Sequence[WorkerProcess]:
+    """The process that the tasks run in, if this one has become one."""
+    return _current
 
 
 def process() -> WorkerProcess:

@@ -108,13 +108,6 @@ def test_a_second_process_is_refused(environ: dict[str, str]) -> None:
     assert "EXECUTION_MODE=local is one process" in refusal(environ, *gunicorn)
 
 
-def test_a_node_module_that_can_not_be_loaded_is_one_line(environ: dict[str, str]) -> None:
-    gunicorn = ("gunicorn", "-c", "python:web.gunicorn_conf", "web:create_app()")
-    said = refusal(environ | {"NODE_MODULES": "nowhere"}, *gunicorn)
-    assert "\nNODE_MODULES=nowhere: the module nowhere can't be imported: " in said
-    assert "Traceback" not in said
-
-
 def test_a_worker_is_refused(environ: dict[str, str]) -> None:
     # What every Celery command reads first.
     said = refusal(environ, "celeryconfig")
