@@ -97,7 +97,7 @@ class NodeContext(Protocol):
         ...
 
     def log(self, text: str, level: str = "info") -> None:
-        """Send a `node:debug-log-string` event."""
+        """Send a `node:debug-log-string` event; waits where too many are on their way."""
         ...
 
     def progress(self, fraction: float, message: str = "") -> None:
