@@ -27,11 +27,21 @@ class Status(StrEnum):
 T = TypeVar("T")
 
 
+def text(given: T) -> T:
+    """An argument, or each of several, that is to be sent: it must be text."""
+    for each in given if isinstance(given, list) else [given]:
+        try:
+            str(each).encode()
+        except UnicodeEncodeError as error:
+            raise typer.BadParameter("is not UTF-8") from error
+    return given
+
+
 def _id(given: str) -> str:
     # As a part of an address these mean another place.
     if given in {"", ".", ".."}:
         raise typer.BadParameter("is no id")
-    return given
+    return text(given)
 
 
 ExecutionId = Annotated[str, typer.Argument(metavar="EXECUTION", callback=_id, show_default=False)]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.arguments import ExecutionId
+from app.cli.arguments import ExecutionId, text
 from app.cli.connection import connect
 from app.cli.event_lines import printable
 from app.cli.following import Passed, print_events, print_events_as_json, print_events_with_bar
@@ -21,7 +21,7 @@ Follow = Annotated[
 From = Annotated[int, typer.Option("--from", min=-1, help="The first index wanted.")]
 Types = Annotated[
     str | None,
-    typer.Option(metavar="TYPE,…", help="Only these, such as node:failed.", show_default=False),
+    typer.Option(metavar="TYPE,…", callback=text, help="Only these, such as node:failed."),
 ]
 
 

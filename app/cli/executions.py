@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.arguments import ExecutionId, Limit, Status, first
+from app.cli.arguments import ExecutionId, Limit, Status, first, text
 from app.cli.connection import connect
 from app.cli.execution_commands import bulk, pause, recover, resume, start, step, stop
 from app.cli.execution_events import events
@@ -30,11 +30,14 @@ executions = typer.Typer(no_args_is_help=True, help="Look at executions, and com
 ByStatus = Annotated[
     Status | None, typer.Option("--status", help="Those in this status.", show_default=False)
 ]
-ByFlow = Annotated[str | None, typer.Option("--flow", help="Those of this flow.")]
+ByFlow = Annotated[str | None, typer.Option("--flow", callback=text, help="Those of this flow.")]
 ByRoot = Annotated[
-    str | None, typer.Option("--root", help="This execution and all that descend from it.")
+    str | None,
+    typer.Option("--root", callback=text, help="This execution and all that descend from it."),
 ]
-NodeId = Annotated[str | None, typer.Argument(metavar="[NODE]", help="Only this, in full.")]
+NodeId = Annotated[
+    str | None, typer.Argument(metavar="[NODE]", callback=text, help="Only this, in full.")
+]
 
 
 @executions.command("list")

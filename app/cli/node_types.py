@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli.arguments import text
 from app.cli.connection import connect
 from app.cli.output import AsJson, print_raw, print_raw_list
 from app.cli.tables import Cell, print_facts, print_table
@@ -18,7 +19,7 @@ HEADINGS = ("TYPE", "CATEGORY", "EFFECTS", "DESCRIPTION")
 PORT_HEADINGS = ("PORT", "DIRECTION", "TYPE", "DEFAULT", "BOUNDS")
 
 TypeName = Annotated[
-    str | None, typer.Argument(metavar="[TYPE]", help="Only this, with its ports.")
+    str | None, typer.Argument(metavar="[TYPE]", callback=text, help="Only this, with its ports.")
 ]
 
 

@@ -370,6 +370,12 @@ def test_node_types_are_listed_and_shown(chaingraph: CommandLine) -> None:
         (("executions", "list", "--status", "odd"), 2, "'odd' is not one of"),
         (("executions", "events", "EXnone", "--types", "odd"), 2, "  /eventTypes: names no event"),
         (("flows", "push", "none.json"), 2, "none.json: can't be read: No such file"),
+        (("executions", "show", "\udcff"), 2, "is not UTF-8"),
+        (("executions", "list", "--flow", "\udcff"), 2, "is not UTF-8"),
+        (("executions", "nodes", "EXnone", "\udcff"), 2, "is not UTF-8"),
+        (("executions", "events", "EXnone", "--types", "\udcff"), 2, "is not UTF-8"),
+        (("executions", "bulk", "stop", "--id", "\udcff"), 2, "/filter/ids/0: "),
+        (("nodes", "\udcff"), 2, "is not UTF-8"),
         (("flows", "nonsense"), 2, "No such command"),
     ],
 )
