@@ -8,6 +8,9 @@ of that, so those connections are psycopg's bare libpq.
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -94,6 +97,7 @@ class Line(Session):
         self._connection = self._opened.pgconn
         self._prepared: dict[str, tuple[bytes, Sequence[Encoder]]] = {}
         self._reader = Transformer(self._opened)
+        self._calling = threading.Lock()
 
     def _execute(self, statement: Statement, args: Sequence[object]) -> list[Row]:
         prepared = self._prepared.get(statement.name) or self._prepare(statement)
@@ -102,12 +106,7 @@ class Line(Session):
             None if value is None else encode(value)
             for encode, value in zip(encoders, args, strict=True)
         ]
-        try:
-            answer = self._connection.exec_prepared(name, values)
-        except psycopg.OperationalError as error:
-            # Closed under our hands.
-            raise StoreUnavailable(str(error).strip()) from error
-        result = self._checked(answer)
+        result = self._call(self._connection.exec_prepared, name, values)
         self._reader.set_pgresult(result)
         return self._reader.load_rows(0, result.ntuples, tuple)
 
@@ -115,13 +114,22 @@ class Line(Session):
         types = [_PARAMETERS[name] for name in statement.type_names]
         name = statement.name.encode()
         oids = [oid for oid, _ in types]
-        self._checked(self._connection.prepare(name, statement.sql.encode(), oids))
+        self._call(self._connection.prepare, name, statement.sql.encode(), oids)
         prepared = name, [encode for _, encode in types]
         self._prepared[statement.name] = prepared
         return prepared
 
     def _command(self, text: str) -> None:
-        self._checked(self._connection.exec_(text.encode()))
+        self._call(self._connection.exec_, text.encode())
+
+    def _call(self, function: Callable[..., PGresult], *args: Any) -> PGresult:
+        with self._calling:
+            try:
+                result = function(*args)
+            except psycopg.OperationalError as error:
+                # Another thread closed it before.
+                raise StoreUnavailable(str(error).strip()) from error
+        return self._checked(result)
 
     def _checked(self, result: PGresult) -> PGresult:
         """The result of what was done. Raises LockedOut, StoreUnavailable, psycopg's errors."""
@@ -155,5 +163,14 @@ class Line(Session):
         return int(self._connection.socket)
 
     def close(self) -> None:
-        """Close the connection."""
-        self._opened.close()
+        """Close the connection. Under a thread that waits for an answer it is cut: libpq's handle
+        is that thread's to close, once it has noticed.
+        """
+        if self._calling.acquire(blocking=False):
+            try:
+                self._opened.close()
+            finally:
+                self._calling.release()
+        else:
+            with socket.socket(fileno=os.dup(self.fileno())) as beside:
+                beside.shutdown(socket.SHUT_RDWR)
