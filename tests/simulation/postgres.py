@@ -41,13 +41,17 @@ LOOK_S = 0.0002
 _WRITES = re.compile(r"\b(INSERT|UPDATE|DELETE)\b")
 _CLOCK = Path(__file__).with_name("clock.sql")
 
-#: The simulated clock comes before PostgreSQL's own.
-SEARCH_PATH = {"search_path": "sim,public,pg_catalog"}
+#: The simulated clock comes before PostgreSQL's own; how slow this machine is decides nothing.
+SIMULATED = {
+    "search_path": "sim,public,pg_catalog",
+    "idle_in_transaction_session_timeout": "0",
+    "lock_timeout": "60s",
+}
 
 
 def opened_with(settings: Mapping[str, str]) -> dict[str, Any]:
     """What a connection of production is opened with, in simulated time."""
-    given = {**settings, **SEARCH_PATH}.items()
+    given = {**settings, **SIMULATED}.items()
     return {**CONNECTION, "options": " ".join(f"-c {name}={value}" for name, value in given)}
 
 
