@@ -242,8 +242,6 @@ class PostgresBackend:
     def close(self) -> None:
         for session in list(self.sessions):
             session.close()
-        for future in self.waiting:
-            future.exception()
         self._reading.engine.dispose()
 
 
@@ -302,7 +300,13 @@ class PostgresSession:
             task = backend.scheduler.current
             backend.scheduler.note(f"{task.name} waits for a lock")
             backend.waiting[future] = (task, self._real.backend_pid)
-            backend.scheduler.block()
+            try:
+                backend.scheduler.block()
+            except BaseException:
+                # The world ends amid this: nobody else may use the connection before the thread.
+                backend.store.run("SELECT pg_cancel_backend(%s)", self._real.backend_pid)
+                future.exception()
+                raise
         return future.result()
 
     def close(self) -> None:
