@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from app.engine.narrator import Narrator
 from app.engine.outputs import own_outputs, resolved_outputs
+from app.engine.participation import NO_GROUP
 from app.engine.queue import StartQueue
 from app.engine.state import (
     SETTLED,
@@ -18,22 +19,12 @@ from app.engine.state import (
     Start,
     Verdict,
 )
+from app.engine.stuck import UNRESOLVED, unfed_for_good
+from app.engine.transfers import Transfers
 from app.engine.wiring import Wiring
 from app.events.types import Event
-from app.values.copying import copy_value
-from app.values.merging import transfer
-from app.values.paths import format_path, get_path
-from app.values.ports import (
-    ERROR,
-    ERROR_MESSAGE,
-    EXECUTE,
-    SUCCESS,
-    Direction,
-    Missing,
-    Value,
-)
-
-_UNRESOLVED = -1
+from app.values.paths import format_path
+from app.values.ports import ERROR, ERROR_MESSAGE, SUCCESS, Value
 
 
 class Engine:
@@ -48,10 +39,12 @@ class Engine:
         wiring: Wiring,
         options: RunOptions,
         inputs: Mapping[int, Mapping[str, Value]] | None = None,
+        event: str | None = None,
     ) -> None:
         plan = wiring.plan
         self.plan = plan
         self.status = [NodeStatus.INITIALIZED] * len(plan.nodes)
+        self.participation = wiring.participation(event)
         self.attempts = [0] * len(plan.nodes)
         self.outputs: dict[int, Mapping[str, Value]] = {}
         self.failures: dict[int, NodeFailure] = {}
@@ -61,11 +54,14 @@ class Engine:
         self.unhandled: Failure | None = None
         self._wiring = wiring
         self._options = options
-        self._inputs = inputs or {}
         self._queue = StartQueue(self.status)
-        self._chosen = [_UNRESOLVED] * len(wiring.ports)
+        self._chosen = [UNRESOLVED] * len(wiring.ports)
+        self._transfers = Transfers(wiring, inputs or {}, self.outputs, self._chosen)
         self._open = list(wiring.port_edges)
+        #: Ports of each node that wait, and of a group the children that have not settled.
         self._missing = list(wiring.missing)
+        #: The group of each child that settled and was not counted yet.
+        self._left: list[int] = []
         self._tell = Narrator(plan, debug=options.debug)
 
     # -- beginning
@@ -75,6 +71,7 @@ class Engine:
         self._tell.flow_started()
         self._open_run()
         self._tell.initialized(self._queue.ready)
+        self._skip_the_unfed()
 
     def restore(
         self,
@@ -93,11 +90,13 @@ class Engine:
             self._replay(checkpoint)
         for node_id, attempt in granted.items():
             self._take_grant(self.plan.index_of[node_id], attempt, node_id in elsewhere)
+        self._end_if_stuck()
         self._tell.take()
 
     def _take_grant(self, node: int, attempt: int, runs_on: bool) -> None:
         if self.status[node] in SETTLED:
             return
+        self._catch_up(node)
         self.attempts[node] = max(self.attempts[node], attempt)
         # The last checkpoint may have left it waiting for this very attempt.
         self.waiting.discard(node)
@@ -109,14 +108,19 @@ class Engine:
     def _open_run(self) -> None:
         resolving: list[int] = []
         closing: list[int] = []
-        for node in self.plan.nodes:
-            if node.is_template:
-                held = {**node.values, **self._inputs.get(node.index, {})}
-                self.status[node.index] = NodeStatus.COMPLETED
+        for node in self.participation.idle:
+            self.status[node] = NodeStatus.IDLE
+            closing += self._wiring.edges_out(node)
+        for group, members in self.participation.members.items():
+            self._missing[group] += members
+        for plan_node in self.plan.nodes:
+            node = plan_node.index
+            if plan_node.is_template and self.status[node] is not NodeStatus.IDLE:
+                self.status[node] = NodeStatus.COMPLETED
                 self.completed += 1
-                self.outputs[node.index] = resolved_outputs(node, held, {})
-                resolving += self._wiring.value_edges[node.index]
-                closing += self._wiring.error_edges[node.index]
+                self.outputs[node] = resolved_outputs(plan_node, self._transfers.stored(node), {})
+                resolving += self._wiring.value_edges[node]
+                closing += self._wiring.error_edges[node]
         # All at once: none of them completed before another.
         self._resolve(resolving)
         unfed = self._close(closing)
@@ -124,9 +128,11 @@ class Engine:
             if not missing:
                 self._admit(index)
         self._skip_all(unfed)
+        self._count_the_left()
 
     def _replay(self, checkpoint: Checkpoint) -> None:
         node = self.plan.index_of[checkpoint.node_id]
+        self._catch_up(node)
         self.attempts[node] = checkpoint.attempt
         self.waiting.discard(node)
         if checkpoint.status is NodeStatus.COMPLETED:
@@ -136,6 +142,11 @@ class Engine:
             self.waiting.add(node)
         else:
             self._settle_failed(node, checkpoint.error or NodeFailure("NodeError", ""))
+
+    def _catch_up(self, node: int) -> None:
+        """Skip what was skipped before a node that was ready could have been."""
+        if self._missing[node]:
+            self._skip_the_unfed()
 
     # -- advancing
 
@@ -179,17 +190,19 @@ class Engine:
     def complete(self, node: int, outputs: Mapping[str, Value], execution_ms: int) -> None:
         """Settle a running or suspended node that handed in `outputs` (by root port id)."""
         plan_node = self.plan.nodes[node]
-        resolved = resolved_outputs(plan_node, self._held(node, outputs), outputs)
+        resolved = resolved_outputs(plan_node, self._transfers.held(node, outputs), outputs)
         self.running.discard(node)
         self.waiting.discard(node)
         self._tell.completed(node, self.status[node], own_outputs(resolved), execution_ms)
         self._settle_completed(node, resolved)
+        self._end_if_stuck()
 
     def fail(self, node: int, error: NodeFailure, execution_ms: int) -> None:
         """Settle a running node that failed for good."""
         self.running.discard(node)
         self._tell.failed(node, error, self.attempts[node], execution_ms, retry_at=None)
         self._settle_failed(node, error)
+        self._end_if_stuck()
 
     def defer(self, node: int, error: NodeFailure, execution_ms: int, retry_at: str) -> None:
         """Let a running node that failed wait until `retry_at` (ISO 8601) for its next try."""
@@ -218,43 +231,24 @@ class Engine:
         self._queue.add(node, interrupted=True)
 
     def verdict(self) -> Verdict | None:
-        """How the run ends, once nothing runs and nothing more can start; else None.
-
-        Nodes of a cycle that nothing set going are skipped first: they can't be fed any more.
-        """
+        """How the run ends, once nothing runs and nothing more can start; else None."""
         if self.running:
             return None
         if self.unhandled:
             return self.unhandled
         if self.waiting or self._queue.first() is not None:
             return None
-        self._skip_the_unfed()
         return Completion()
 
     # -- asking
 
     def inputs(self, node: int) -> dict[str, Value]:
         """What a started node is given: stored values, laid over by the run's, by the edges'."""
-        plan_node = self.plan.nodes[node]
-        values = {port: copy_value(value) for port, value in plan_node.values.items()}
-        for port, value in self._inputs.get(node, {}).items():
-            values[port] = copy_value(value)
-        for number in self.chosen_edges(node):
-            edge = self.plan.edges[number]
-            transfer(values, edge.target_path, self._source_value(number))
-        return values
-
-    def _held(self, node: int, returned: Mapping[str, Value]) -> Mapping[str, Value]:
-        """What the ports hold that a node did not return: its inputs, if one passes through."""
-        for port, config in self.plan.nodes[node].ports.items():
-            if config.direction is Direction.PASSTHROUGH and port not in returned:
-                return self.inputs(node)
-        return self.plan.nodes[node].values
+        return self._transfers.inputs(node)
 
     def chosen_edges(self, node: int) -> list[int]:
         """The edges that feed a node that is ready or was, in document order."""
-        chosen = [self._chosen[port] for port in self._wiring.ports_of[node]]
-        return sorted(edge for edge in chosen if edge != _UNRESOLVED)
+        return self._transfers.chosen_edges(node)
 
     def own_outputs(self, node: int) -> dict[str, Value]:
         """The outputs and passthroughs of a completed node, system ports left out."""
@@ -280,7 +274,7 @@ class Engine:
         self.status[node] = NodeStatus.COMPLETED
         self.completed += 1
         self.outputs[node] = outputs
-        self._settle(self._wiring.value_edges[node], self._wiring.error_edges[node])
+        self._settle(node, self._wiring.value_edges[node], self._wiring.error_edges[node])
 
     def _settle_failed(self, node: int, error: NodeFailure) -> None:
         plan_node = self.plan.nodes[node]
@@ -290,15 +284,31 @@ class Engine:
         self.outputs[node] = {ERROR: True, ERROR_MESSAGE: error.message}
         if self._options.fail_on_error and not plan_node.handles_error and not self.unhandled:
             self.unhandled = Failure(plan_node.id, error)
-        self._settle(self._wiring.error_edges[node], self._wiring.value_edges[node])
+        self._settle(node, self._wiring.error_edges[node], self._wiring.value_edges[node])
 
-    def _settle(self, resolving: Sequence[int], closing: Sequence[int]) -> None:
+    def _settle(self, node: int, resolving: Sequence[int], closing: Sequence[int]) -> None:
+        if self._wiring.group_of[node] != NO_GROUP:
+            self._left.append(self._wiring.group_of[node])
         touched = self._resolve(resolving)
         unfed = self._close(closing)
-        for node in touched:
-            if self._missing[node] == 0:
-                self._admit(node)
+        for target in touched:
+            if self._missing[target] == 0:
+                self._admit(target)
         self._skip_all(unfed)
+        if self._left:
+            self._count_the_left()
+
+    def _count_the_left(self) -> None:
+        """Count the children that settled; a group without any that is not is ready.
+
+        Last of all, and not while they are skipped: so a group is admitted once, and groups in
+        groups don't deepen the stack.
+        """
+        for group in self._left:
+            self._missing[group] -= 1
+            if not self._missing[group]:
+                self._admit(group)
+        self._left.clear()
 
     def _resolve(self, edges: Sequence[int]) -> list[int]:
         """Resolve ports that still wait; the nodes that got a port resolved."""
@@ -307,7 +317,7 @@ class Engine:
             port = self._wiring.edge_port[edge]
             node = self._wiring.port_node[port]
             self._open[port] -= 1
-            if self._chosen[port] == _UNRESOLVED:
+            if self._chosen[port] == UNRESOLVED:
                 self._missing[node] -= 1
                 self._chosen[port] = edge
                 touched[node] = None
@@ -322,7 +332,7 @@ class Engine:
         for edge in edges:
             port = self._wiring.edge_port[edge]
             self._open[port] -= 1
-            if not self._open[port] and self._chosen[port] == _UNRESOLVED:
+            if not self._open[port] and self._chosen[port] == UNRESOLVED:
                 unfed.append(port)
         return unfed
 
@@ -333,45 +343,25 @@ class Engine:
         """
         if self.status[node] is not NodeStatus.INITIALIZED:
             return
-        failed = self._failed_transfer(node)
+        failed = self._transfers.failed(node)
         if failed is not None:
             port = format_path(self.plan.edges[failed].target_path)
             self._tell.transfer_failed(failed, f"null into the required port '{port}'")
             self._skip(node, f"the transfer into port '{port}' failed")
-        elif self._execute_value(node) is not True:
+        elif self._transfers.execute_value(node) is not True:
             self._skip(node, "__execute is not true")
         else:
             self._queue.add(node)
 
-    def _failed_transfer(self, node: int) -> int | None:
-        for port in self._wiring.ports_of[node]:
-            if self._wiring.ports[port].config.required:
-                edge = self._chosen[port]
-                if self._source_value(edge) is None:
-                    return edge
-        return None
-
-    def _execute_value(self, node: int) -> Value:
-        for port in self._wiring.ports_of[node]:
-            if self._wiring.ports[port].path == (EXECUTE,):
-                return self._source_value(self._chosen[port])
-        overlaid = self._inputs.get(node, {})
-        if EXECUTE in overlaid:
-            return overlaid[EXECUTE]
-        return self.plan.nodes[node].values.get(EXECUTE, True)
-
-    def _source_value(self, edge_index: int) -> Value:
-        edge = self.plan.edges[edge_index]
-        found = get_path(self.outputs[edge.source], edge.source_path)
-        return None if isinstance(found, Missing) else found
-
     def _skip(self, node: int, reason: str) -> None:
         self._skip_one(node, reason)
-        self._skip_all(self._close(self._edges_out(node)))
+        self._skip_all(self._close(self._wiring.edges_out(node)))
 
     def _skip_one(self, node: int, reason: str) -> None:
         self.status[node] = NodeStatus.SKIPPED
         self.skipped += 1
+        if self._wiring.group_of[node] != NO_GROUP:
+            self._left.append(self._wiring.group_of[node])
         self._tell.skipped(node, reason)
 
     def _skip_all(self, unfed: list[int]) -> None:
@@ -384,16 +374,22 @@ class Engine:
             if self.status[node] is NodeStatus.INITIALIZED:
                 path = format_path(self._wiring.ports[port].path)
                 self._skip_one(node, f"no source of port '{path}' was resolved")
-                unfed.extend(self._close(self._edges_out(node)))
+                unfed.extend(self._close(self._wiring.edges_out(node)))
 
-    def _edges_out(self, node: int) -> tuple[int, ...]:
-        return self._wiring.value_edges[node] + self._wiring.error_edges[node]
+    def _end_if_stuck(self) -> None:
+        if not self.running and not self.waiting and not self.unhandled:
+            self._skip_the_unfed()
 
     def _skip_the_unfed(self) -> None:
-        if self.completed + self.failed + self.skipped == len(self.plan.nodes):
-            return
-        for node, status in enumerate(self.status):
-            if status not in SETTLED:
-                ports = self._wiring.ports_of[node]
-                first = next(p for p in ports if self._chosen[p] == _UNRESOLVED)
-                self._skip_all([first])
+        """Skip the nodes of cycles that nothing set going: they can't be fed any more.
+
+        For when nothing runs or waits. It ends once something is ready: a group that only
+        waited for such a child.
+        """
+        while self._unsettled() and self._queue.first() is None:
+            stuck = [n for n, status in enumerate(self.status) if status is NodeStatus.INITIALIZED]
+            self._skip_all(unfed_for_good(self._wiring, stuck, self._chosen))
+            self._count_the_left()
+
+    def _unsettled(self) -> int:
+        return self.participation.total - self.completed - self.failed - self.skipped

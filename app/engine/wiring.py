@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.engine.participation import Participation, groups_of, participation
 from app.flows.plan import InPort, Plan
 from app.values.ports import ERROR, ERROR_MESSAGE
 
@@ -14,7 +15,8 @@ class Wiring:
     The ports that have edges are numbered through the plan: `ports_of[node]` is the range of
     a node's, `port_node` the node of one, `port_edges` how many edges lead into it.
     `edge_port` is the port that an edge feeds. `value_edges` and `error_edges` are, for each
-    node, the edges that resolve when it completes and when it fails.
+    node, the edges that resolve when it completes and when it fails. `group_of` is the group
+    whose child a node is, NO_GROUP without one.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -30,6 +32,18 @@ class Wiring:
         for node in plan.nodes:
             self._number_ports(node.index, node.in_ports)
             self._split_edges(node.out_edges)
+        self.group_of = groups_of(plan)
+        self._without_event = participation(plan, self.group_of, None)
+
+    def participation(self, event: str | None) -> Participation:
+        """Who takes part in a run for this event; None: for none."""
+        if event is None:
+            return self._without_event
+        return participation(self.plan, self.group_of, event)
+
+    def edges_out(self, node: int) -> tuple[int, ...]:
+        """All edges that leave a node, in whatever order."""
+        return self.value_edges[node] + self.error_edges[node]
 
     def _number_ports(self, node: int, ports: tuple[InPort, ...]) -> None:
         first = len(self.ports)

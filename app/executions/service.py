@@ -322,7 +322,7 @@ def _new_row(
         integration=_optional_json(wanted.integration),
         start_requested=wanted.autostart,
         start_timeout_ms=None if wanted.autostart else start_timeout_ms,
-        nodes_total=len(wiring.plan.nodes),
+        nodes_total=wiring.participation(None).total,
         created_event=fit_event(execution_id, created)[0][1],
     )
 

@@ -111,6 +111,7 @@ class RunFacts:
     owner_id: str
     integrations: Mapping[str, Value]
     is_child: bool
+    event: Mapping[str, Value] | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -123,7 +124,6 @@ class Step:
     inbox: Inbox
     clock: Callable[[], float]
     fresh_until: float
-    event: Mapping[str, Value] | None = None
     cancelled: Flag = field(default_factory=threading.Event)
     timed_out: bool = False
     #: How many events the node told, and how many of them its run took.
@@ -149,6 +149,11 @@ class Step:
     def integrations(self) -> Mapping[str, Value]:
         """The free-form context of the execution."""
         return self.facts.integrations
+
+    @property
+    def event(self) -> Mapping[str, Value] | None:
+        """The external event that drives the execution: its name and payload."""
+        return self.facts.event
 
     @property
     def is_child(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,9 @@ from app.flows.wiring import EdgeDraft, plan_edges
 from app.nodes.spec import Catalogue, NodeSpec, RetryPolicy
 from app.values.paths import Path
 from app.values.ports import ERROR, ERROR_MESSAGE, PortConfig, Value
+
+#: Types of nodes that run for one event, named by their `eventName`.
+LISTENER_TYPES = frozenset({"EventListenerNode", "EventListenerNodeV2"})
 
 _ERROR_PORTS = frozenset({ERROR, ERROR_MESSAGE})
 
@@ -100,9 +103,19 @@ def _plan_nodes(draft: Draft, edges: Sequence[PlanEdge]) -> tuple[PlanNode, ...]
                 handles_error=index in failures,
                 is_template=draft.templates[index],
                 parent=draft.parents.get(index),
+                is_group=node.is_group,
+                event=listened_event(entry.type, node.values),
             )
         )
     return tuple(nodes)
+
+
+def listened_event(node_type: str, values: Mapping[str, Value]) -> str | None:
+    """The event that a listener listens for, as the document stores it; None for other nodes."""
+    if node_type not in LISTENER_TYPES:
+        return None
+    name = values.get("eventName")
+    return name if isinstance(name, str) else ""
 
 
 def _in_ports(nodes: int, edges: Sequence[EdgeDraft]) -> list[tuple[InPort, ...]]:

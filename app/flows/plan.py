@@ -45,12 +45,14 @@ class InPort:
 class PlanNode:
     """A node of the plan.
 
-    `spec` is its type's; of a node of an export, without the bounds of its ports. `ports` are its own root ports as the document shaped them, system ports included;
+    `spec` is its type's; of a node of an export, without the bounds of its ports. `ports` are
+    its own root ports as the document shaped them, system ports included;
     `values` the stored value of each root port, defaults filled in (ports without either are
     absent); `in_ports` the ports with edges, in the order of their first edge; `out_edges`
     the edges that leave it, in document order; `handles_error` says that an edge leaves
     `__error` or `__errorMessage`; `is_template` that it is a child of a node that is not a
-    group, and counts as completed with its stored values without running.
+    group, and counts as completed with its stored values without running; `is_group` that it
+    completes after the nodes whose `parent` it is; `event` names what a listener listens for.
     """
 
     index: int
@@ -67,6 +69,8 @@ class PlanNode:
     handles_error: bool
     is_template: bool = False
     parent: int | None = None
+    is_group: bool = False
+    event: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,10 @@ from app.values.ports import PortConfig, PortType
 
 #: Node types that are known and not built.
 NOT_BUILT: Mapping[str, str] = {
-    "EventEmitterNode": "events and child executions",
-    "EventListenerNode": "events and child executions",
-    "EventListenerNodeV2": "events and child executions",
+    "EventEmitterNode": "child executions",
     "RunFlowNode": "child executions",
     "ForEachNode": "child executions",
     "WaitForSignalNode": "signals",
-    "GroupNode": "groups",
     "StreamBufferNode": "streams",
     "OnStreamStarted": "streams",
     "TextStreamNode": "streams",
@@ -27,12 +24,6 @@ NOT_BUILT: Mapping[str, str] = {
     "LLMCallNode": "secrets and streams",
     "LLMCallWithStructuredOutputNode": "secrets and streams",
 }
-
-#: The category whose nodes hold others that run (docs/flows.md, rule 10).
-GROUP_CATEGORY = "group"
-
-#: Types of nodes that hold others that run, for as long as the catalogue has none of them.
-GROUP_TYPES = frozenset({"GroupNode"})
 
 #: Port types that are known and not built.
 _PORT_TYPES: Mapping[PortType, str] = {PortType.STREAM: "streams", PortType.SECRET: "secrets"}

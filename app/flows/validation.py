@@ -18,7 +18,7 @@ from app.flows.reach import (
 )
 from app.flows.shaping import Shaper
 from app.flows.storing import Storing
-from app.flows.unbuilt import BUILT_QUEUE, GROUP_CATEGORY, GROUP_TYPES, unknown_type
+from app.flows.unbuilt import BUILT_QUEUE, unknown_type
 from app.flows.wiring import EdgeDraft, NodeDraft, Place, Wiring
 from app.nodes.spec import Catalogue
 from app.values.bounds import PatternTime
@@ -59,7 +59,10 @@ def validate(
         edges=edges,
         outputs=_outputs(document, wiring),
         parents=parents,
-        templates=[number in parents for number in range(len(nodes))],
+        templates=[
+            number in parents and not nodes[parents[number]].is_group
+            for number in range(len(nodes))
+        ],
     )
     _check_reach(draft, faults, warnings)
     _warn_of_loose_nodes(draft, warnings)
@@ -117,19 +120,10 @@ def _parents(nodes: Sequence[NodeDraft], faults: FaultLog) -> dict[int, int]:
         if parent_id is None or parent_id not in numbers:
             continue
         parents[number] = numbers[parent_id]
-        if _is_group(nodes[numbers[parent_id]]):
-            pointer = below(node.entry.pointer, "metadata", "parentNodeId")
-            faults.add(pointer, "groups are not built yet")
     for ring in rings(parents):
         pointer = below(nodes[ring[0]].entry.pointer, "metadata", "parentNodeId")
         faults.add(pointer, f"is inside itself: {_shown(ring, nodes)}")
     return parents
-
-
-def _is_group(node: NodeDraft) -> bool:
-    if node.spec is None:
-        return node.entry.type in GROUP_TYPES
-    return node.spec.category == GROUP_CATEGORY
 
 
 def _wires(draft: Draft) -> Wires:
@@ -143,10 +137,20 @@ def _wires(draft: Draft) -> Wires:
     return [list(fed.values()) for fed in ports]
 
 
+def _with_members(wires: Wires, draft: Draft) -> Wires:
+    """The same, and each group waits for each of its children, too."""
+    waits = [list(ports) for ports in wires]
+    for child, parent in draft.parents.items():
+        if draft.nodes[parent].is_group:
+            waits[parent].append([Feed(child)])
+    return waits
+
+
 def _check_reach(draft: Draft, faults: FaultLog, warnings: FaultLog) -> None:
     wires = _wires(draft)
-    order = start_order(wires, draft.templates)
-    cycles = dead_cycles(wires, order)
+    waits = _with_members(wires, draft)
+    order = start_order(waits, draft.templates)
+    cycles = dead_cycles(waits, order)
     closing = _edge_pointers(draft) if cycles else {}
     for cycle in cycles:
         shown = _shown(cycle, draft.nodes)
@@ -158,12 +162,17 @@ def _check_reach(draft: Draft, faults: FaultLog, warnings: FaultLog) -> None:
 
 
 def _edge_pointers(draft: Draft) -> dict[tuple[int, int], str]:
-    """Where an edge from one node to another stands; the last one, if there are several."""
-    return {
+    """Where it stands that a node waits for another: the last edge, or whose child it is."""
+    members = {
+        (child, parent): below(draft.nodes[child].entry.pointer, "metadata", "parentNodeId")
+        for child, parent in draft.parents.items()
+    }
+    edges = {
         (edge.source.node, edge.target.node): edge.entry.pointer
         for edge in draft.edges
         if edge.source is not None
     }
+    return members | edges
 
 
 def _shown(cycle: Sequence[int], nodes: Sequence[NodeDraft]) -> str:
@@ -171,7 +180,8 @@ def _shown(cycle: Sequence[int], nodes: Sequence[NodeDraft]) -> str:
 
 
 def _warn_of_loose_nodes(draft: Draft, warnings: FaultLog) -> None:
-    connected = set(draft.parents)
+    groups = {parent for parent in draft.parents.values() if draft.nodes[parent].is_group}
+    connected = groups.union(draft.parents)
     for edge in draft.edges:
         connected.add(edge.target.node)
         if edge.source is not None:

@@ -15,6 +15,9 @@ from app.values.compatibility import can_feed
 from app.values.paths import Path, format_path
 from app.values.ports import PortConfig, PortType, Value
 
+#: The category whose nodes hold others that run (docs/flows.md, rule 10).
+GROUP_CATEGORY = "group"
+
 
 @dataclass(frozen=True, slots=True)
 class NodeDraft:
@@ -24,6 +27,11 @@ class NodeDraft:
     spec: NodeSpec | None
     ports: Ports
     values: Mapping[str, Value]
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it holds nodes that run."""
+        return self.spec is not None and self.spec.category == GROUP_CATEGORY
 
 
 @dataclass(frozen=True, slots=True)

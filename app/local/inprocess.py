@@ -7,7 +7,7 @@ is virtual: it passes where nodes sleep and retries wait, and costs nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush
 from typing import Literal
@@ -27,6 +27,7 @@ from app.engine.state import SETTLED, as_node_failure
 from app.errors import NodeTimeout
 from app.events.types import Event, EventType
 from app.events.wire import timestamp
+from app.executions.steps import RunFacts
 from app.flows import overlay_inputs, prepare
 from app.flows.plan import Plan
 from app.local.steps import OWNER_ID, AttemptTime, facts_of, run_step
@@ -76,17 +77,20 @@ def run_in_process(
     inputs: Mapping[str, Mapping[str, Value]] | None = None,
     options: RunOptions | None = None,
     order: Order | None = None,
+    event: Mapping[str, Value] | None = None,
 ) -> LocalResult:
     """Run a flow to its end.
 
     `inputs` are `{nodeId: {portIdOrPath: value}}`, laid over the stored values. Nodes that run
-    side by side end in the order in which they started, unless `order` chooses. What a node
+    side by side end in the order in which they started, unless `order` chooses. `event` is the
+    external event `{eventName, payload?}` that drives the run, None for none. What a node
     raises is its failure; ValidationFailed is raised for a document or inputs that can't run.
     """
     plan = prepare(flow_document, catalogue).plan
     overlaid = overlay_inputs(plan, dict(inputs or {}))
-    engine = Engine(Wiring(plan), options or RunOptions(), overlaid)
-    return _LocalRun(engine, order or _first_started).drive()
+    name = None if event is None else str(event["eventName"])
+    engine = Engine(Wiring(plan), options or RunOptions(), overlaid, name)
+    return _LocalRun(engine, order or _first_started, replace(_FACTS, event=event)).drive()
 
 
 def _first_started(running: Sequence[str]) -> str:
@@ -105,7 +109,8 @@ class _Step:
 class _LocalRun:
     """One run of an engine."""
 
-    def __init__(self, engine: Engine, order: Order) -> None:
+    def __init__(self, engine: Engine, order: Order, facts: RunFacts) -> None:
+        self._facts = facts
         self._engine = engine
         self._order = order
         self._now_ms = 0.0
@@ -141,7 +146,7 @@ class _LocalRun:
         node = step.start.node
         limit_ms = node.timeout_ms or NODE_TIMEOUT_MS
         time = AttemptTime(limit_ms)
-        ended = run_step(step.start, step.inputs, _FACTS, tell=self._events.append, time=time)
+        ended = run_step(step.start, step.inputs, self._facts, tell=self._events.append, time=time)
         failure = ended.error
         if time.is_set():
             # It was given up; what it hands in counts no more.
@@ -195,7 +200,9 @@ class _LocalRun:
         status = engine.status[node]
         is_completed = status is NodeStatus.COMPLETED
         return NodeResult(
-            status=status if status in SETTLED else NodeStatus.CANCELLED,
+            status=status
+            if status in SETTLED or status is NodeStatus.IDLE
+            else NodeStatus.CANCELLED,
             outputs=copy_value(engine.own_outputs(node)) if is_completed else {},
             error=engine.failures.get(node),
             attempt=engine.attempts[node],

@@ -123,6 +123,56 @@ def is_root_execution(ctx: NodeContext) -> Annotated[bool, Port("isRoot", defaul
     return not ctx.is_child
 
 
+@node("GroupNode", category="group", title="Group", effects=False, in_place=True, tags=("group",))
+def group() -> None:
+    """Holds nodes: completes once all of them have settled, in whatever way."""
+
+
+@node(
+    "EventListenerNodeV2",
+    category=CATEGORY,
+    title="Event Listener",
+    effects=False,
+    in_place=True,
+    tags=("event", "listen"),
+)
+def event_listener_v2(
+    ctx: NodeContext,
+    event_name: Annotated[str | None, Port("eventName")] = "",  # noqa: ARG001 — the plan reads it
+    event_schema: Annotated[  # noqa: ARG001 — passed through
+        dict[str, Any] | None,
+        Port("eventSchema", direction="passthrough", mutable=True, default={}),
+    ] = None,
+) -> Annotated[dict[str, Any], Port("eventPayload", mutable=True, default={})]:
+    """Hands on what came with its event. Takes part in no other execution than one for it.
+
+    Ports: `eventName` the event, as the document stores it, `eventSchema` the schema of what
+    comes with it, `eventPayload` what came, or an empty object.
+    """
+    return _payload(ctx)
+
+
+@node(
+    "EventListenerNode",
+    category=CATEGORY,
+    title="Event Listener (old)",
+    effects=False,
+    in_place=True,
+    deprecated=True,
+    tags=("event", "listen"),
+)
+def event_listener(
+    ctx: NodeContext,
+    event_name: Annotated[str | None, Port("eventName")] = "",  # noqa: ARG001 — the plan reads it
+) -> Annotated[dict[str, Any], Port("outputData", mutable=True, default={})]:
+    """Hands on what came with its event: the older form of EventListenerNodeV2.
+
+    Ports: `eventName` the event, as the document stores it, `outputData` what came, or an
+    empty object.
+    """
+    return _payload(ctx)
+
+
 @node("SleepNode", category=CATEGORY, in_place=True, tags=("delay", "timer", "wait"))
 def sleep(
     duration: Annotated[float, Port(min=0)] = 1000,
@@ -134,6 +184,11 @@ def sleep(
     if duration > LONGEST_SLEEP_MS:
         raise NodeError(f"duration is {duration:g} ms; at most {LONGEST_SLEEP_MS} are allowed")
     raise Sleeping(math.ceil(max(duration, 0)), "actualDuration")
+
+
+def _payload(ctx: NodeContext) -> dict[str, Any]:
+    payload = (ctx.event or {}).get("payload")
+    return payload if isinstance(payload, dict) else {}
 
 
 def _connections(text: str) -> Mapping[str, str]:

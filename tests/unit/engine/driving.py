@@ -52,7 +52,7 @@ class Drive:
 
     def __init__(self, graph: Graph, options: RunOptions) -> None:
         self.graph = graph
-        self.engine = Engine(Wiring(graph.plan), options)
+        self.engine = Engine(Wiring(graph.plan), options, None, graph.event)
         self.events: list[Event] = []
         self.checkpoints: list[Checkpoint] = []
         self.moves: list[Move] = []

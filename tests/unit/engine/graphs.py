@@ -42,14 +42,38 @@ PORTS = {
 }
 
 #: TestNode does nothing by itself; HolderNode is a parent that is no group.
+CATEGORIES = {"TestNode": "test", "HolderNode": "test", "GroupNode": "group"}
+
 CATALOGUE: Catalogue = {
-    kind: NodeSpec(kind, "test", PORTS, _no_run) for kind in ("TestNode", "HolderNode")
+    kind: NodeSpec(kind, category, PORTS, _no_run) for kind, category in CATEGORIES.items()
+} | {
+    "EventListenerNodeV2": NodeSpec(
+        "EventListenerNodeV2",
+        "flow",
+        {**PORTS, "eventName": _port(PortType.STRING, IN, default="")},
+        _no_run,
+    )
 }
 
 
 def node(node_id: str, **more: Any) -> dict[str, Any]:
     """A node of a document."""
     return {"id": node_id, "type": "TestNode", **more}
+
+
+def group(node_id: str, **more: Any) -> dict[str, Any]:
+    """A node that holds others."""
+    return node(node_id, type="GroupNode", **more)
+
+
+def inside(node_id: str, parent: str, **more: Any) -> dict[str, Any]:
+    """A node in a group."""
+    return node(node_id, metadata={"parentNodeId": parent}, **more)
+
+
+def listener(node_id: str, event: str, **more: Any) -> dict[str, Any]:
+    """A node that listens for an event."""
+    return node(node_id, type="EventListenerNodeV2", values={"eventName": event}, **more)
 
 
 def flow(nodes: Iterable[str | dict[str, Any]], edges: Iterable[str] = ()) -> dict[str, Any]:
@@ -77,10 +101,11 @@ def engine_of(
     edges: Iterable[str] = (),
     options: RunOptions | None = None,
     inputs: Mapping[int, Mapping[str, Any]] | None = None,
+    event: str | None = None,
 ) -> Engine:
     """An engine of a flow that has not begun."""
     plan = plan_of(flow(nodes, edges))
-    return Engine(Wiring(plan), options or RunOptions(), inputs)
+    return Engine(Wiring(plan), options or RunOptions(), inputs, event)
 
 
 def start_all(engine: Engine) -> list[str]:
@@ -109,10 +134,11 @@ class Behaviour:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A flow and what its nodes do."""
+    """A flow, what its nodes do, and the event that drives its run."""
 
     document: dict[str, Any]
     behaviours: Sequence[Behaviour]
+    event: str | None = None
     plan: Plan = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -153,8 +179,9 @@ def graphs(draw: st.DrawFn, *, several_edges_per_port: bool = True) -> Graph:
             edges[_source(draw, draw(st.sampled_from(order)), target), target] = None
     listed = draw(st.permutations(list(edges)))
     behaviours = draw(st.lists(_BEHAVIOURS, min_size=size, max_size=size))
-    nodes = [_node(draw, number) for number in range(size)]
-    return Graph(flow(nodes, [f"{source} > {target}" for source, target in listed]), behaviours)
+    nodes = [_node(draw, number, order) for number in range(size)]
+    document = flow(nodes, [f"{source} > {target}" for source, target in listed])
+    return Graph(document, behaviours, draw(st.sampled_from([None, None, "x", "y"])))
 
 
 def _edge(draw: st.DrawFn, order: Sequence[int]) -> tuple[str, str]:
@@ -173,9 +200,17 @@ def _source(draw: st.DrawFn, number: int, target: str) -> str:
 _STORED = [{}, {}, {}, {"parts": {"x": 1, "old": 2}}, {"__execute": False}, {"a": "stored"}]
 
 
-def _node(draw: st.DrawFn, number: int) -> dict[str, Any]:
+def _node(draw: st.DrawFn, number: int, order: Sequence[int]) -> dict[str, Any]:
     more: dict[str, Any] = {"values": draw(st.sampled_from(_STORED))}
-    if number and draw(st.integers(0, 9)) == 9:
-        # Its parent is no group: it counts as completed from the beginning.
-        more["metadata"] = {"parentNodeId": "n0"}
-    return node(f"n{number}", **more)
+    kind = draw(st.sampled_from(_KINDS))
+    if kind == "EventListenerNodeV2":
+        more["values"] = {**more["values"], "eventName": draw(st.sampled_from(["x", "x", "y"]))}
+    behind = order[order.index(number) + 1 :]
+    if behind and draw(st.integers(0, 9)) > 6:
+        # A node behind it: so no group waits for what waits for it, but over a way back. Where
+        # that is no group, this node is a template, completed from the beginning.
+        more["metadata"] = {"parentNodeId": f"n{draw(st.sampled_from(behind))}"}
+    return node(f"n{number}", type=kind, **more)
+
+
+_KINDS = ["TestNode"] * 6 + ["GroupNode"] * 3 + ["EventListenerNodeV2"]

@@ -7,6 +7,7 @@ skipped. It shares the plan with the engine, and nothing else.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from app.flows.plan import Plan, PlanEdge
@@ -18,13 +19,13 @@ ERRORS = ("__error", "__errorMessage")
 class Model:
     """What became of each node: `done` holds its outputs, or None where it was skipped."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, event: str | None = None) -> None:
         self.plan = plan
-        self.status: dict[int, str] = {}
+        self.status: dict[int, str] = dict.fromkeys(idle(plan, event), "idle")
         self.done: dict[int, dict[str, Any]] = {}
         self.ready: dict[int, dict[str, Any]] = {}
         for node in plan.nodes:
-            if node.is_template:
+            if node.is_template and node.index not in self.status:
                 self._complete(node.index, dict(node.values), {})
         self._look()
 
@@ -37,11 +38,6 @@ class Model:
         self.status[node] = "error"
         self.done[node] = {"__error": True, "__errorMessage": message}
         self._look()
-
-    def end(self) -> None:
-        """Nothing runs and nothing can start: what is left can't be fed any more."""
-        for node in self.plan.nodes:
-            self.status.setdefault(node.index, "skipped")
 
     def own_outputs(self, node: int) -> dict[str, Any]:
         return {port: value for port, value in self.done[node].items() if port[:2] != "__"}
@@ -59,17 +55,48 @@ class Model:
         found = [True]
         while any(found):
             found = [self._look_at(node.index) for node in self.plan.nodes]
+            if not any(found) and not self.ready:
+                # Nothing runs and nothing can start: what is left can't be fed any more.
+                found = [self._skip_the_unfed()]
+
+    def _skip_the_unfed(self) -> bool:
+        left = [node.index for node in self.plan.nodes if node.index not in self.status]
+        waits = {node: [p for p in self._ports(node).values() if not self._any(p)] for node in left}
+        coming: set[int] = set()
+        for _ in left:
+            coming |= {
+                node
+                for node, ports in waits.items()
+                if all(any(edge.source in coming for edge in edges) for edges in ports)
+            }
+        unfed = set(left) - coming or {node for node, ports in waits.items() if ports}
+        self.status |= dict.fromkeys(unfed, "skipped")
+        return bool(unfed)
+
+    def _ports(self, node: int) -> dict[Any, list[PlanEdge]]:
+        ports: dict[Any, list[PlanEdge]] = {}
+        for edge in self.plan.edges:
+            if edge.target == node:
+                ports.setdefault(edge.target_path, []).append(edge)
+        return ports
+
+    def _any(self, edges: list[PlanEdge]) -> bool:
+        return any(self._resolves(edge) for edge in edges)
+
+    def _has_members_left(self, node: int) -> bool:
+        return is_open_group(self.plan, node) and any(
+            each.parent == node and each.index not in self.status for each in self.plan.nodes
+        )
 
     def _look_at(self, node: int) -> bool:
         """Make a node ready, or skip it, where that can be said by now; whether it could."""
         if node in self.status or node in self.ready:
             return False
-        ports: dict[Any, list[PlanEdge]] = {}
-        for edge in self.plan.edges:
-            if edge.target == node:
-                ports.setdefault(edge.target_path, []).append(edge)
+        ports = self._ports(node)
         resolved = {path: [e for e in edges if self._resolves(e)] for path, edges in ports.items()}
         if all(resolved.values()):
+            if self._has_members_left(node):
+                return False
             self._admit(node, sorted((e[0] for e in resolved.values()), key=lambda e: e.index))
             return True
         dead = [all(e.source in self.status for e in ports[p]) for p in ports if not resolved[p]]
@@ -95,6 +122,44 @@ class Model:
             self.ready[node] = values
         else:
             self.status[node] = "skipped"
+
+
+def is_open_group(plan: Plan, node: int | None) -> bool:
+    return node is not None and plan.nodes[node].is_group and not plan.nodes[node].is_template
+
+
+def idle(plan: Plan, event: str | None) -> set[int]:
+    """The nodes that take no part: bound to another event, or groups with nobody in them."""
+    names = {node.event for node in plan.nodes if node.event is not None}
+    every = {node.index for node in plan.nodes}
+    if event is None:
+        taking = every.difference(*(bound(plan, name) for name in names))
+    else:
+        others = {node.index for node in plan.nodes if node.event not in (None, event)}
+        taking = bound(plan, event) - others
+    taking = {node for node in taking if not is_open_group(plan, node)}
+    for _ in plan.nodes:
+        held = {plan.nodes[node].parent for node in taking}
+        taking |= {group for group in held if group is not None and is_open_group(plan, group)}
+    return every - taking
+
+
+def bound(plan: Plan, name: str) -> set[int]:
+    """What is bound to an event."""
+    own = {node.index for node in plan.nodes if node.event == name}
+    others = {node.index for node in plan.nodes if node.event is not None} - own
+    up = closure(own, lambda node: [e.source for e in plan.edges if e.target == node])
+    down = closure(own, lambda node: [e.target for e in plan.edges if e.source == node])
+    return up | closure(
+        down, lambda node: [e.source for e in plan.edges if e.target == node and node not in others]
+    )
+
+
+def closure(start: Iterable[int], steps: Callable[[int], list[int]]) -> set[int]:
+    reached = set(start)
+    while more := {step for node in reached for step in steps(node)} - reached:
+        reached |= more
+    return reached
 
 
 def _put(holder: Any, path: list[Any], value: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from app.engine import Checkpoint, Completion, Engine, Failure, NodeFailure, NodeStatus, RunOptions
 from app.events.types import Event, EventType
-from tests.unit.engine.graphs import engine_of, node, start_all
+from tests.unit.engine.graphs import engine_of, group, inside, listener, node, start_all
 
 CONTINUE = RunOptions(fail_on_error=False)
 BROKEN = NodeFailure("NodeError", "broken")
@@ -24,8 +24,9 @@ class Run:
         edges: list[str] | None = None,
         options: RunOptions | None = None,
         inputs: dict[int, dict[str, Any]] | None = None,
+        event: str | None = None,
     ) -> None:
-        self.engine: Engine = engine_of(nodes, edges or [], options, inputs)
+        self.engine: Engine = engine_of(nodes, edges or [], options, inputs, event)
         self.engine.begin()
         self.index = self.engine.plan.index_of
 
@@ -489,3 +490,175 @@ def test_a_node_that_waited_for_the_attempt_that_was_cut_off_starts_again() -> N
     start = engine.start_next()
     assert start is not None
     assert start.attempt == 3
+
+
+# -- rule 10: groups
+
+
+def test_a_group_completes_after_its_children_in_whatever_way_they_settle() -> None:
+    nodes = [group("g"), inside("a", "g"), inside("b", "g"), inside("c", "g"), "after"]
+    run = Run(nodes, ["a.__error > c.a", "g.out > after.a"], CONTINUE)
+
+    assert run.start() == ["a", "b"]
+    assert run.complete("a") == []
+    assert run.status("c") == "skipped"
+    assert run.fail("b") == ["g"]
+    assert run.complete("g") == ["after"]
+
+
+def test_a_group_waits_for_its_own_edges_too() -> None:
+    run = Run([group("g"), inside("a", "g"), "before"], ["before.out > g.a"])
+
+    assert run.start() == ["a", "before"]
+    assert run.complete("a") == []
+    assert run.complete("before") == ["g"]
+
+
+def test_a_group_whose_port_can_not_be_fed_is_skipped_while_its_children_run() -> None:
+    run = Run([group("g"), inside("a", "g"), "before"], ["before.__error > g.a"])
+
+    assert run.start() == ["a", "before"]
+    assert run.complete("before") == []
+    assert (run.status("g"), run.status("a")) == ("skipped", "executing")
+    assert run.complete("a") == []
+    assert run.engine.verdict() == Completion()
+
+
+def test_groups_inside_groups_complete_from_the_inside() -> None:
+    nodes = [group("outer"), inside("inner", "outer", type="GroupNode"), inside("a", "inner")]
+    run = Run(nodes)
+
+    assert run.start() == ["a"]
+    assert run.complete("a") == ["inner"]
+    assert run.complete("inner") == ["outer"]
+
+
+def test_a_group_with_nobody_in_it_takes_no_part() -> None:
+    run = Run([group("g"), "a"], ["g.out > a.a"])
+
+    assert (run.status("g"), run.status("a")) == ("idle", "skipped")
+    assert run.engine.verdict() == Completion()
+    assert run.engine.participation.total == 1
+
+
+def test_a_group_in_a_template_counts_as_completed_and_its_children_run() -> None:
+    parent = node("p", type="HolderNode")
+    run = Run([parent, inside("g", "p", type="GroupNode"), inside("a", "g")])
+
+    assert run.status("g") == "completed"
+    assert run.start() == ["p", "a"]
+
+
+def test_a_group_of_a_cycle_that_nothing_set_going_completes_after_it() -> None:
+    nodes = ["out", group("g"), inside("a", "g"), inside("b", "g"), "after"]
+    edges = ["out.__error > a.a", "b.out > a.a", "a.out > b.a", "g.out > after.a"]
+    run = Run(nodes, edges)
+
+    assert run.start() == ["out"]
+    assert run.complete("out") == ["g"]
+    assert (run.status("a"), run.status("b")) == ("skipped", "skipped")
+    assert run.complete("g") == ["after"]
+
+
+def test_a_child_that_only_its_own_group_would_feed_is_skipped() -> None:
+    nodes = ["out", group("g"), inside("a", "g")]
+    run = Run(nodes, ["out.__error > a.a", "g.out > a.a"])
+
+    assert run.start() == ["out"]
+    assert run.complete("out") == ["g"]
+    assert run.status("a") == "skipped"
+    assert run.complete("g") == []
+    assert run.engine.verdict() == Completion()
+
+
+def test_groups_within_groups_that_are_skipped_do_not_deepen_the_stack() -> None:
+    depth = 5_000
+    refused = {"__execute": False}
+    nodes = [group("g0", values=refused)]
+    nodes += [
+        inside(f"g{n}", f"g{n - 1}", type="GroupNode", values=refused) for n in range(1, depth)
+    ]
+    run = Run([*nodes, inside("a", f"g{depth - 1}")])
+
+    assert run.start() == ["a"]
+    assert run.complete("a") == []
+    assert run.engine.skipped == depth
+
+
+# -- events from outside
+
+#: Two parts with a feeder each, a feeder that both share, and a node outside of them.
+PARTS: list[str | dict[str, Any]] = [
+    "up", listener("on", "x"), "behind", "feeder", "feeds", listener("other", "y"), "end", "shared",
+    "loose",
+]  # fmt: skip
+PART_EDGES = [
+    "up.out > on.a",
+    "on.out > behind.a",
+    "feeder.out > feeds.a",
+    "feeds.out > behind.b",
+    "other.out > end.a",
+    "shared.out > end.b",
+    "shared.out > behind.need",
+]
+
+
+def idle_nodes(run: Run) -> set[str]:
+    return {node_id for node_id in run.index if run.status(node_id) == "idle"}
+
+
+@pytest.mark.parametrize(
+    ("event", "idle"),
+    [
+        (None, {"up", "on", "behind", "feeder", "feeds", "other", "end", "shared"}),
+        ("x", {"other", "end", "loose"}),
+        ("y", {"up", "on", "behind", "feeder", "feeds", "loose"}),
+    ],
+)
+def test_only_what_is_bound_to_the_event_takes_part(event: str | None, idle: set[str]) -> None:
+    run = Run(PARTS, PART_EDGES, event=event)
+
+    assert idle_nodes(run) == idle
+    assert run.engine.participation.total == len(PARTS) - len(idle)
+
+
+def test_an_event_that_nothing_listens_for_runs_nothing() -> None:
+    run = Run(PARTS, PART_EDGES, event="z")
+
+    assert idle_nodes(run) == set(run.index)
+    assert run.engine.verdict() == Completion()
+
+
+def test_a_listener_of_another_event_feeds_nobody() -> None:
+    run = Run(
+        [listener("x", "x"), listener("y", "y"), "both"],
+        ["x.out > both.a", "y.out > both.b"],
+        event="x",
+    )
+
+    assert (run.status("y"), run.status("both")) == ("idle", "skipped")
+    assert run.start() == ["x"]
+
+
+def test_the_walk_to_the_feeders_does_not_cross_other_listeners() -> None:
+    nodes = [listener("x", "x"), "behind", listener("y", "y"), "before-y"]
+    run = Run(nodes, ["x.out > behind.a", "y.out > behind.b", "before-y.out > y.a"], event="x")
+
+    assert idle_nodes(run) == {"y", "before-y"}
+
+
+def test_a_group_takes_part_if_one_of_its_children_does() -> None:
+    nodes = [group("g"), inside("a", "g"), listener("x", "x"), "behind", group("h")]
+    nodes[3] = inside("behind", "h")
+    without, within = (Run(nodes, ["x.out > behind.a"], event=event) for event in (None, "x"))
+
+    assert idle_nodes(without) == {"x", "behind", "h"}
+    assert idle_nodes(within) == {"g", "a"}
+
+
+def test_a_template_that_takes_no_part_feeds_nobody() -> None:
+    nodes = [node("p", type="HolderNode"), inside("t", "p"), "after", listener("x", "x")]
+    run = Run(nodes, ["t.out > after.a"], event="x")
+
+    assert idle_nodes(run) == {"p", "t", "after"}
+    assert run.start() == ["x"]

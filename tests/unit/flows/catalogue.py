@@ -27,6 +27,7 @@ ARRAY = PortConfig(PortType.ARRAY, PASS, default=[], item=PortConfig(PortType.AN
 
 _SPECS = (
     spec("TextNode", ports={"text": TEXT}),
+    spec("GroupNode", "group", ports={}),
     spec("NumberNode", ports={"num": NUMBER}),
     spec("BooleanNode", ports={"flag": FLAG}),
     spec("ObjectNode", ports={"object": OBJECT}),

@@ -66,9 +66,21 @@ def test_a_node_type_that_is_not_built_is_refused_by_name(node_type: str) -> Non
     assert f"'{node_type}' is not built yet" in message
 
 
-def test_a_child_of_a_group_is_refused_until_groups_are_built() -> None:
-    raw = flow(node("g", "GroupNode"), node("a", metadata={"parentNodeId": "g"}))
-    assert faults(raw)["/nodes/1/metadata/parentNodeId"] == "groups are not built yet"
+def test_a_group_inside_itself_is_refused() -> None:
+    outer = node("g", "GroupNode", metadata={"parentNodeId": "h"})
+    inner = node("h", "GroupNode", metadata={"parentNodeId": "g"})
+    found = faults(flow(outer, inner))
+    assert found["/nodes/0/metadata/parentNodeId"] == "is inside itself: g → h → g"
+
+
+def test_a_child_that_waits_for_its_own_group_is_a_cycle() -> None:
+    raw = flow(
+        node("g", "GroupNode"),
+        node("a", metadata={"parentNodeId": "g"}),
+        edges=[{"source": "g.__success", "target": "a.__execute"}],
+    )
+    message = "nothing from outside can set this cycle going: g → a → g"
+    assert faults(raw) == {"/nodes/1/metadata/parentNodeId": message}
 
 
 def test_a_queue_other_than_the_default_is_refused_until_queues_are_built() -> None:
