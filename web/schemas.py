@@ -36,12 +36,6 @@ EVENT_TYPES = frozenset(str(each) for each in EventType)
 Status = Literal["created", "running", "paused", "completed", "failed", "stopped"]
 
 
-def _reject_unbuilt(value: Any) -> Any:
-    if value:
-        raise PydanticCustomError("not_built", "is not built yet")
-    return value
-
-
 def _fits_integration(value: Any) -> Any:
     if len(orjson.dumps(value)) > MAX_INTEGRATION_BYTES:
         raise PydanticCustomError("integration_too_large", "must be at most 64 KiB of JSON")
@@ -160,7 +154,7 @@ class ExternalEvent(Body):
     """An event from outside that drives an execution."""
 
     event_name: Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
-    payload: Any = None
+    payload: dict[str, Any] | None = None
 
 
 class CreateExecution(Body):
@@ -171,9 +165,7 @@ class CreateExecution(Body):
     inputs: dict[str, dict[str, Any]] | None = None
     options: ExecutionOptions = Field(default_factory=ExecutionOptions)
     integration: Annotated[Any, AfterValidator(_fits_integration)] = None
-    events: Annotated[
-        list[ExternalEvent] | None, Field(max_length=100), AfterValidator(_reject_unbuilt)
-    ] = None
+    events: Annotated[list[ExternalEvent] | None, Field(max_length=100)] = None
     autostart: bool = False
 
 

@@ -13,11 +13,19 @@ from typing import Any
 from sqlalchemy import Row
 
 from app.engine import Checkpoint, Engine, NodeFailure, NodeStatus, RunOptions, Wiring
+from app.engine.state import SETTLED
 from app.events.wire import timestamp
+from app.executions.opening import driving_event
 from app.executions.views import FINAL, loaded, optional_time
 from app.flows import overlay_inputs
 from app.values.paths import get_path
 from app.values.ports import SYSTEM_PORTS, Missing, Value
+
+#: A node that runs in no attempt.
+_NOT_BEGUN = frozenset({NodeStatus.IDLE, NodeStatus.INITIALIZED, NodeStatus.SKIPPED})
+
+#: A node that the end of its execution doesn't change.
+_AT_REST = SETTLED | {NodeStatus.IDLE}
 
 
 class Inspection:
@@ -33,6 +41,7 @@ class Inspection:
             wiring,
             RunOptions(fail_on_error=options["execution"]["onNodeError"] == "fail"),
             overlay_inputs(wiring.plan, loaded(row.inputs) or {}),
+            driving_event(loaded(row.external_events)),
         )
         if row.started_at is not None:
             self._engine.restore(map(_as_checkpoint, checkpoints), self._granted)
@@ -58,7 +67,7 @@ class Inspection:
         node = self._plan.nodes[index]
         status = self._status(index)
         checkpoint = self._checkpoints.get(node.id)
-        began = status not in (NodeStatus.INITIALIZED, NodeStatus.SKIPPED) and not node.is_template
+        began = status not in _NOT_BEGUN and not node.is_template
         shown: dict[str, Value] = {
             "id": node.id,
             "nodeId": node.id,
@@ -111,7 +120,7 @@ class Inspection:
 
     def _status(self, index: int) -> NodeStatus:
         status = self._engine.status[index]
-        settled = status in (NodeStatus.COMPLETED, NodeStatus.SKIPPED, NodeStatus.ERROR)
+        settled = status in _AT_REST
         if not settled and self.row.status in FINAL:
             return NodeStatus.CANCELLED
         is_running = self._plan.nodes[index].id in self._granted and self.row.status != "paused"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -28,6 +28,7 @@ def facts_of(origin: Origin) -> RunFacts:
         owner_id=origin.owner_id,
         integrations=orjson.loads(origin.integration) if origin.integration else {},
         is_child=origin.parent_execution_id is not None,
+        event=next(iter(events_of(origin)), None),
     )
 
 
@@ -43,7 +44,18 @@ def new_engine(origin: Origin, wiring: Wiring, options: Mapping[str, Any]) -> En
             debug=options["debug"],
         ),
         overlay_inputs(wiring.plan, inputs),
+        driving_event(events_of(origin)),
     )
+
+
+def events_of(origin: Origin) -> list[dict[str, Value]]:
+    """The events from outside that came with an execution, `{eventName, payload?}` each."""
+    return orjson.loads(origin.external_events) if origin.external_events else []
+
+
+def driving_event(events: Sequence[Mapping[str, Value]] | None) -> str | None:
+    """The name of the event that drives an execution: the first one's, None without any."""
+    return str(events[0]["eventName"]) if events else None
 
 
 def restore(

@@ -82,6 +82,7 @@ def created_row(new: NewExecution, at: datetime) -> SimpleNamespace:
         wake_at=_start_deadline(new, at),
         options=new.options,
         integration=new.integration,
+        external_events=new.external_events,
     )
 
 
@@ -106,7 +107,6 @@ _UNTOUCHED = {
     "completed_at": None,
     "error_message": None,
     "error_node_id": None,
-    "external_events": None,
     "failure_count": 0,
     "last_failure_reason": None,
     "last_failure_at": None,

@@ -42,6 +42,7 @@ def _create(
     start_timeout_ms: int | None,
     nodes_total: int,
     created_event: str,
+    external_events: str | None,
 ) -> None:
     at = turn.at
     started = at if start_requested else None
@@ -57,6 +58,7 @@ def _create(
         options=options,
         inputs=inputs,
         integration=integration,
+        external_events=external_events,
         start_requested_at=started,
         runnable_at=started,
         wake_at=turn.after(start_timeout_ms or 0) if waits else None,

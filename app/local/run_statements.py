@@ -80,6 +80,7 @@ def _claimed(turn: Turn, row: ExecutionRow) -> tuple[Any, ...]:
         row.requested,
         row.requested_reason,
         row.breakpoints_hit,
+        row.external_events,
     )
 
 

@@ -76,6 +76,7 @@ def claim_step(turn: Turn, execution: str, node: str, worker: str, lease_ms: int
             row.options,
             row.inputs,
             row.integration,
+            row.external_events,
         )
     ]
 

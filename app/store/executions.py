@@ -18,16 +18,14 @@ from app.store.slot_statements import SLOTS_TAKEN
 from app.store.sweep_statements import SLOTS
 from app.store.tables import checkpoints, claims, executions, workers
 
-_CREATE_TYPES = (
-    "text[], text[], int[], text[], int[], text[], text[], text[], bool[], bigint[], int[], text[]"
-)
+_CREATE_TYPES = "text[], text[], int[], text[], int[], text[], text[], text[], bool[], bigint[], int[], text[], text[]"
 
 
 def create_statement(name: str, more_types: str, at: str) -> Statement:
     """A statement that creates executions, each with its first event, at the time `at`.
 
     `at` is a query that gives the time, or no row where nothing is to be created; it may use
-    the parameters of `more_types`, from $13 on.
+    the parameters of `more_types`, from $14 on.
     """
     return Statement(
         name,
@@ -35,19 +33,21 @@ def create_statement(name: str, more_types: str, at: str) -> Statement:
         f"""
     WITH t AS MATERIALIZED ({at}), rows AS MATERIALIZED (
         SELECT u.*, t.at
-        FROM t, unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        FROM t, unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+            $13)
             AS u(id, flow_id, flow_version, owner_id, priority, options, inputs, integration,
-                 start_requested, start_timeout_ms, nodes_total, created_event)
+                 start_requested, start_timeout_ms, nodes_total, created_event,
+                 external_events)
     ), created AS (
         INSERT INTO chaingraph_executions
             (id, flow_id, flow_version, owner_id, root_execution_id, priority, created_at,
              options, inputs, integration, start_requested_at, runnable_at, wake_at, nodes_total,
-             updated_at)
+             updated_at, external_events)
         SELECT id, flow_id, flow_version, owner_id, id, priority, at, options::json,
             inputs::json, integration::json,
             CASE WHEN start_requested THEN at END, CASE WHEN start_requested THEN at END,
             CASE WHEN NOT start_requested THEN at + start_timeout_ms * interval '1 ms' END,
-            nodes_total, at
+            nodes_total, at, external_events::json
         FROM rows
     )
     INSERT INTO chaingraph_event_batches (execution_id, first_index, written_at, types, data)
@@ -124,6 +124,7 @@ def columns_of(rows: Sequence[NewExecution]) -> tuple[list[object], ...]:
         [row.start_timeout_ms for row in rows],
         [row.nodes_total for row in rows],
         [row.created_event for row in rows],
+        [row.external_events for row in rows],
     )
 
 

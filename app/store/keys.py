@@ -22,7 +22,7 @@ CREATE_KEYED = create_statement(
     f"""
         INSERT INTO chaingraph_idempotency_keys AS k
             (owner_id, route, key, body_hash, execution_ids, created_at)
-        VALUES ($13, $14, $15, $16, $1, clock_timestamp())
+        VALUES ($14, $15, $16, $17, $1, clock_timestamp())
         ON CONFLICT (owner_id, route, key) DO UPDATE
         SET body_hash = excluded.body_hash, execution_ids = excluded.execution_ids,
             created_at = excluded.created_at

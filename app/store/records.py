@@ -26,6 +26,7 @@ class NewExecution:
     start_timeout_ms: int | None
     nodes_total: int
     created_event: str
+    external_events: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class Claimed:
     requested: str | None = None
     requested_reason: str | None = None
     breakpoints_hit: Sequence[str] | None = None
+    external_events: str | None = None
 
     @property
     def request(self) -> Request | None:
@@ -280,3 +282,4 @@ class ClaimedStep:
     options: str
     inputs: str | None
     integration: str | None
+    external_events: str | None = None

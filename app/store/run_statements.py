@@ -36,7 +36,8 @@ _CLAIMED = f"""
     e.options::text, e.inputs::text, e.integration::text, e.grants::text,
     coalesce(1000 * extract(epoch FROM clock_timestamp() - e.started_at), 0)::bigint,
     (1000 * extract(epoch FROM {deadline_of("e.")} - clock_timestamp()))::bigint,
-    e.requested, e.requested_reason, e.breakpoints_hit
+    e.requested, e.requested_reason, e.breakpoints_hit,
+    e.external_events::text
 """
 
 

@@ -69,7 +69,8 @@ CLAIM_STEP = Statement(
         RETURNING execution_id, epoch, node_id, attempt
     )
     SELECT step.epoch, step.attempt, e.flow_id, e.flow_version, e.owner_id, e.root_execution_id,
-        e.parent_execution_id, e.options::text, e.inputs::text, e.integration::text
+        e.parent_execution_id, e.options::text, e.inputs::text, e.integration::text,
+        e.external_events::text
     FROM step JOIN chaingraph_executions AS e ON e.id = step.execution_id
     WHERE e.completed_at IS NULL
     """,

@@ -107,7 +107,7 @@ REFUSED = [
     b'{"flowId": "%s", "integration": "' + b"x" * 6_000_000 + b'"}',
     rb'{"flowId": "\u0000"}',
     b'{"flowId": "%s", "options": {"priority": 99}}',
-    b'{"flowId": "%s", "events": [{"eventName": "e"}]}',
+    b'{"flowId": "%s", "events": [{"eventName": "e"}, {"eventName": "f"}]}',
     b'{"flowId": "%s", "unknown": 1}',
 ]
 

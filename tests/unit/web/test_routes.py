@@ -68,7 +68,9 @@ def test_options_are_taken_as_sent(client: FlaskClient, faked: Any) -> None:
         ({"options": {"execution": {"flowTimeoutMs": -1}}}, "/options/execution/flowTimeoutMs"),
         ({"options": {"breakpoints": [1]}}, "/options/breakpoints/0"),
         ({"options": {"unknown": 1}}, "/options/unknown"),
-        ({"events": [{"eventName": "e"}]}, "/events"),
+        ({"events": [{"eventName": "e"}] * 101}, "/events"),
+        ({"events": [{"eventName": ""}]}, "/events/0/eventName"),
+        ({"events": [{"eventName": "e", "payload": [1]}]}, "/events/0/payload"),
         ({"events": [{}]}, "/events/0/eventName"),
         ({"integration": "x" * 70_000}, "/integration"),
     ],
@@ -81,12 +83,6 @@ def test_a_wrong_member_is_named(
     batch = {"items": [{"flowId": "V2a"}, body]}
     assert pointers(client.post("/api/v1/executions/batch", json=batch)) == [f"/items/1{pointer}"]
     assert faked.executions.created == []
-
-
-def test_what_is_not_built_says_so(client: FlaskClient) -> None:
-    body = {"flowId": "V2a", "events": [{"eventName": "e"}]}
-    response = client.post("/api/v1/executions", json=body)
-    assert "not built yet" in response.get_json()["errors"][0]["message"]
 
 
 def test_a_missing_flow_is_named(client: FlaskClient) -> None:
