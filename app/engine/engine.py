@@ -45,6 +45,8 @@ class Engine:
         self.plan = plan
         self.status = [NodeStatus.INITIALIZED] * len(plan.nodes)
         self.participation = wiring.participation(event)
+        for node in self.participation.idle:
+            self.status[node] = NodeStatus.IDLE
         self.attempts = [0] * len(plan.nodes)
         self.outputs: dict[int, Mapping[str, Value]] = {}
         self.failures: dict[int, NodeFailure] = {}
@@ -109,7 +111,6 @@ class Engine:
         resolving: list[int] = []
         closing: list[int] = []
         for node in self.participation.idle:
-            self.status[node] = NodeStatus.IDLE
             closing += self._wiring.edges_out(node)
         for group, members in self.participation.members.items():
             self._missing[group] += members

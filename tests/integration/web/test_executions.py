@@ -219,3 +219,29 @@ def test_the_catalogue_has_what_flows_use(client: FlaskClient) -> None:
     types = [item["type"] for item in page["items"]]
     assert types == sorted(types)
     assert "HandlebarsTemplateNode" in types
+
+
+def test_an_event_decides_what_takes_part(client: FlaskClient) -> None:
+    listener = {"id": "on", "type": "EventListenerNodeV2", "values": {"eventName": "order"}}
+    flow = client.post("/api/v1/flows", json=flow_of(listener, text("a"), text("b"))).get_json()
+    events = [{"eventName": "order", "payload": {"n": 1}}]
+
+    driven = create(client, flow["id"], events=events)
+    assert (driven["externalEvents"], driven["progress"]["total"]) == (events, 1)
+    nodes = client.get(f"{EXECUTIONS}/{driven['id']}/nodes").get_json()["items"]
+    assert {node["id"]: node["status"] for node in nodes} == {
+        "on": "initialized",
+        "a": "idle",
+        "b": "idle",
+    }
+    assert client.get(f"{EXECUTIONS}/{driven['id']}").get_json()["externalEvents"] == events
+    plain = create(client, flow["id"])
+    assert (plain["externalEvents"], plain["progress"]["total"]) == ([], 2)
+
+
+def test_a_second_event_is_refused_where_it_stands(client: FlaskClient, flow_id: str) -> None:
+    events = [{"eventName": "a"}, {"eventName": "b"}]
+    response = client.post(EXECUTIONS, json={"flowId": flow_id, "events": events})
+    [error] = response.get_json()["errors"]
+    assert (response.status_code, error["pointer"]) == (422, "/events/1")
+    assert "not built yet" in error["message"]
