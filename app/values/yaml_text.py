@@ -102,7 +102,9 @@ def _text(text: str, indent: str, quote: bool) -> str:
     if quote or _CONTROL.search(text):
         return _double_quoted(text)
     if "\n" in text:
-        return _quoted(text) if _BLANK_LAST_LINE.search(text) else _block(text, indent)
+        # A block can't end in blanks, nor hold nothing else.
+        is_blank = not text.strip() or _BLANK_LAST_LINE.search(text)
+        return _quoted(text) if is_blank else _block(text, indent)
     if not _is_plain(text):
         return _quoted(text)
     if not indent and _DOCUMENT_MARK.search(text):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.values.yaml_text import to_yaml
@@ -78,6 +78,7 @@ _values = st.recursive(
 
 
 @given(_values)
+@example(" \n")
 def test_what_is_written_is_read_back(value: Any) -> None:
     assert read(to_yaml(value)) == value
 
