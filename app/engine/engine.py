@@ -59,6 +59,10 @@ class Engine:
         self._queue = StartQueue(self.status)
         self._chosen = [UNRESOLVED] * len(wiring.ports)
         self._transfers = Transfers(wiring, inputs or {}, self.outputs, self._chosen)
+        #: What a started node is given: stored values, laid over by the run's, by the edges'.
+        self.inputs = self._transfers.inputs
+        #: The edges that feed a node that is ready or was, in document order.
+        self.chosen_edges = self._transfers.chosen_edges
         self._open = list(wiring.port_edges)
         #: Ports of each node that wait, and of a group the children that have not settled.
         self._missing = list(wiring.missing)
@@ -196,14 +200,16 @@ class Engine:
         self.waiting.discard(node)
         self._tell.completed(node, self.status[node], own_outputs(resolved), execution_ms)
         self._settle_completed(node, resolved)
-        self._end_if_stuck()
+        if self._wiring.has_cycle:
+            self._end_if_stuck()
 
     def fail(self, node: int, error: NodeFailure, execution_ms: int) -> None:
         """Settle a running node that failed for good."""
         self.running.discard(node)
         self._tell.failed(node, error, self.attempts[node], execution_ms, retry_at=None)
         self._settle_failed(node, error)
-        self._end_if_stuck()
+        if self._wiring.has_cycle:
+            self._end_if_stuck()
 
     def defer(self, node: int, error: NodeFailure, execution_ms: int, retry_at: str) -> None:
         """Let a running node that failed wait until `retry_at` (ISO 8601) for its next try."""
@@ -243,14 +249,6 @@ class Engine:
 
     # -- asking
 
-    def inputs(self, node: int) -> dict[str, Value]:
-        """What a started node is given: stored values, laid over by the run's, by the edges'."""
-        return self._transfers.inputs(node)
-
-    def chosen_edges(self, node: int) -> list[int]:
-        """The edges that feed a node that is ready or was, in document order."""
-        return self._transfers.chosen_edges(node)
-
     def own_outputs(self, node: int) -> dict[str, Value]:
         """The outputs and passthroughs of a completed node, system ports left out."""
         return own_outputs(self.outputs[node])
@@ -288,8 +286,9 @@ class Engine:
         self._settle(node, self._wiring.error_edges[node], self._wiring.value_edges[node])
 
     def _settle(self, node: int, resolving: Sequence[int], closing: Sequence[int]) -> None:
-        if self._wiring.group_of[node] != NO_GROUP:
-            self._left.append(self._wiring.group_of[node])
+        group = self._wiring.group_of[node]
+        if group != NO_GROUP:
+            self._left.append(group)
         touched = self._resolve(resolving)
         unfed = self._close(closing)
         for target in touched:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.engine.participation import Participation, groups_of, participation
+from app.engine.participation import NO_GROUP, Participation, groups_of, participation
 from app.flows.plan import InPort, Plan
 from app.values.ports import ERROR, ERROR_MESSAGE
 
@@ -16,7 +16,8 @@ class Wiring:
     a node's, `port_node` the node of one, `port_edges` how many edges lead into it.
     `edge_port` is the port that an edge feeds. `value_edges` and `error_edges` are, for each
     node, the edges that resolve when it completes and when it fails. `group_of` is the group
-    whose child a node is, NO_GROUP without one.
+    whose child a node is, NO_GROUP without one. `has_cycle` says whether nodes may wait for one
+    another in the end, over edges or as a group for its children.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -34,6 +35,7 @@ class Wiring:
             self._split_edges(node.out_edges)
         self.group_of = groups_of(plan)
         self._without_event = participation(plan, self.group_of, None)
+        self.has_cycle = self._finds_cycle()
 
     def participation(self, event: str | None) -> Participation:
         """Who takes part in a run for this event; None: for none."""
@@ -44,6 +46,22 @@ class Wiring:
     def edges_out(self, node: int) -> tuple[int, ...]:
         """All edges that leave a node, in whatever order."""
         return self.value_edges[node] + self.error_edges[node]
+
+    def _finds_cycle(self) -> bool:
+        waits = [sum(self.port_edges[port] for port in ports) for ports in self.ports_of]
+        for group in self.group_of:
+            if group != NO_GROUP:
+                waits[group] += 1
+        free = [node for node, count in enumerate(waits) if not count]
+        for node in free:
+            targets = [self.port_node[self.edge_port[edge]] for edge in self.edges_out(node)]
+            if self.group_of[node] != NO_GROUP:
+                targets.append(self.group_of[node])
+            for target in targets:
+                waits[target] -= 1
+                if not waits[target]:
+                    free.append(target)
+        return len(free) < len(waits)
 
     def _number_ports(self, node: int, ports: tuple[InPort, ...]) -> None:
         first = len(self.ports)

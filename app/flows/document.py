@@ -1,7 +1,7 @@
 """The flow document: what was written, read into models, before any node type is looked at.
 
-Two forms: our own, and an export of ChainGraph (v2), which is taken as it is. What is stored
-and given back is always the JSON that came in, never these models.
+Two forms: our own, and an export of ChainGraph (v2), which is taken as it is; one of v1 is made
+into v2 first. What is stored and given back is that JSON, never these models.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from enum import Enum
 from app.errors import ValidationFailed
 from app.flows.faults import FaultLog, below
 from app.flows.reading import Fields
+from app.flows.v1 import is_v1, migrate
 from app.values.checks import FaultKind, value_faults
 from app.values.jsonable import kind_of
 from app.values.ports import MISSING, Missing, PortConfig, PortType, Value
@@ -159,11 +160,12 @@ def read_document(raw: Value, log: FaultLog) -> FlowDocument | None:
     if not isinstance(raw, dict):
         log.add("", f"a flow must be an object, not {kind_of(raw)}")
         return None
+    return _read(migrate(raw) if is_v1(raw) else raw, log)
+
+
+def _read(raw: Mapping[str, Value], log: FaultLog) -> FlowDocument:
     flow = Fields(raw, "", log)
     nodes, edges = flow.array("nodes"), flow.array("edges")
-    if _is_v1(raw, nodes):
-        log.add("", "is an export of ChainGraph v1, which is not read yet: export it as v2")
-        return None
     form = _form(raw, nodes)
     if form is Form.NATIVE:
         flow.refuse_unknown(_FLOW_FIELDS)
@@ -198,23 +200,6 @@ def _form(raw: Mapping[str, Value], nodes: list[Value]) -> Form:
 def _is_exported(node: Mapping[str, Value]) -> bool:
     signs = ("systemPorts", "connections", "schemaVersion")
     return isinstance(node.get("ports"), list) or any(sign in node for sign in signs)
-
-
-def _is_v1(raw: Mapping[str, Value], nodes: list[Value]) -> bool:
-    holders = [raw.get("metadata"), *nodes]
-    return any(
-        isinstance(holder, dict) and (holder.get("schemaVersion") == "v1" or _has_v1_ports(holder))
-        for holder in holders
-    )
-
-
-def _has_v1_ports(node: Mapping[str, Value]) -> bool:
-    """Whether ports are an object of `{config, value}`, or have ids like `key:PO…`."""
-    ports = node.get("ports")
-    return isinstance(ports, dict) and any(
-        ":PO" in key or (isinstance(port, dict) and isinstance(port.get("config"), dict))
-        for key, port in ports.items()
-    )
 
 
 def _flow_id(flow: Fields) -> str | None:

@@ -388,13 +388,6 @@ def test_a_bad_pattern_is_a_fault() -> None:
     assert list(found) == ["/nodes/0/ports/object/schema/properties/p/pattern"]
 
 
-def test_a_v1_export_is_refused_as_such() -> None:
-    ports = {"x:PO123": {"config": {"id": "x:PO123", "type": "string"}, "value": "a"}}
-    found = faults(flow({"id": "a", "type": "TextNode", "ports": ports}))
-    assert list(found) == [""]
-    assert "v1" in found[""]
-
-
 def test_outputs_of_the_flow_must_be_places_that_hand_out_values() -> None:
     raw = flow(node("t", "TemplateNode"), node("a"))
     raw["metadata"]["outputs"] = {
