@@ -21,6 +21,9 @@ from app.values.ports import SYSTEM_PORTS, Missing, PortConfig, PortType, Value
 
 Ports = Mapping[str, PortConfig]
 
+#: Ports whose schema is that of another port, by node type, where a document gives them none.
+_FOLLOWS: Mapping[str, Mapping[str, str]] = {"EventListenerNodeV2": {"eventPayload": "eventSchema"}}
+
 
 class Shaper:
     """Shapes the ports of a document's nodes; what nodes of one type share is made once."""
@@ -47,7 +50,7 @@ class Shaper:
             config = self._shape(port, spec, plain)
             if config is not None:
                 shaped[port.id] = config
-        return {**plain, **shaped} if shaped else plain
+        return _with_followers(spec, {**plain, **shaped}) if shaped else plain
 
     def enforced(self, ports: Ports) -> Ports:
         """The ports as a run enforces them: in an export, bounds are stated and no more."""
@@ -164,6 +167,15 @@ class Shaper:
         if isinstance(port.config.get("required"), bool):
             said["required"] = port.config["required"]
         return replace(standing, **said) if _differs(standing, said) else None
+
+
+def _with_followers(spec: NodeSpec, ports: dict[str, PortConfig]) -> Ports:
+    """The ports, of which one without a schema takes that of the port that it follows."""
+    for name, followed in _FOLLOWS.get(spec.type, {}).items():
+        schema = ports[followed].properties
+        if schema and not ports[name].properties:
+            ports[name] = replace(ports[name], properties=schema)
+    return ports
 
 
 def _differs(config: PortConfig, said: Mapping[str, Value]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.engine import Engine, NodeFailure, RunOptions, Wiring
-from tests.unit.engine.graphs import flow, plan_of
+from tests.unit.engine.graphs import flow, group, inside, plan_of
 
 LARGE = 10_000
 SMALL = 10
@@ -48,6 +48,11 @@ def fan_in_any(size: int) -> dict[str, Any]:
     """The last waits for any of the others."""
     names = [f"n{number}" for number in range(size)]
     return flow(names, [f"{name}.out > {names[-1]}.a" for name in names[:-1]])
+
+
+def in_one_group(size: int) -> dict[str, Any]:
+    """The first waits for each of the others to settle."""
+    return flow([group("n0"), *(inside(f"n{number}", "n0") for number in range(1, size))])
 
 
 def complete_all(engine: Engine) -> None:
@@ -92,6 +97,7 @@ def time_of(wiring: Wiring, drive: Callable[[Engine], None], runs: int) -> float
         (fan_out, fail_first),
         (fan_in_all, complete_all),
         (fan_in_any, complete_all),
+        (in_one_group, complete_all),
     ],
 )
 def test_a_node_costs_the_same_in_a_flow_of_any_size(

@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from app.errors import ValidationFailed
 from app.flows.compile import compile_plan, prepare
 from app.flows.document import Form, parse_document
 from app.flows.plan import Plan, PlanNode
+from app.nodes.registry import builtin_catalogue
 from app.nodes.spec import RetryPolicy
 from app.values.ports import SYSTEM_PORTS, PortType
 from tests.unit.flows.catalogue import CATALOGUE, exported, flow, node
@@ -270,3 +272,16 @@ def test_what_an_edge_may_bring_need_not_be_stored() -> None:
 def test_a_parsed_document_compiles_to_the_same_plan() -> None:
     raw = flow(node("a"), node("b"), edges=["a.text -> b.text"])
     assert compile_plan(parse_document(raw), CATALOGUE) == prepare(raw, CATALOGUE).plan
+
+
+def test_what_comes_with_an_event_has_the_schema_of_its_listener() -> None:
+    schema = {"type": "object", "schema": {"properties": {"n": {"type": "number"}}}}
+    listener = node("on", "EventListenerNodeV2", ports={"eventSchema": schema})
+    raw = flow(listener, node("m", "MathNode"), edges=["on.eventPayload.n -> m.a"])
+
+    prepare(raw, builtin_catalogue())
+
+    del listener["ports"]
+    with pytest.raises(ValidationFailed) as failed:
+        prepare(raw, builtin_catalogue())
+    assert "(any) can't feed 'a' (number)" in failed.value.faults[0].message
