@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -36,6 +37,9 @@ _PATIENT: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCh
 settings.register_profile("repeatable", derandomize=True, **_PATIENT)
 settings.register_profile("searching", **_PATIENT)
 settings.load_profile("repeatable")
+
+# Who starts us in the background has SIGINT ignored, and what we start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 KINDS = ("unit", "integration", "system", "chaos")
 
