@@ -39,7 +39,7 @@ settings.register_profile("searching", **_PATIENT)
 settings.load_profile("repeatable")
 
 # Who starts us in the background has SIGINT ignored, and what we start would inherit that.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(SIGINT, signal.default_int_handler)
 
 KINDS = ("unit", "integration", "system", "chaos")
 
