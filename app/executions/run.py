@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from app.engine import Start, Verdict
+from app.engine.state import SETTLED
 from app.errors import NodeTimeout, ValidationFailed
 from app.events.wire import to_json
 from app.executions import waiting
@@ -295,9 +296,15 @@ class Run:
 
     def _take_results(self) -> None:
         """Turn the results that were handed in into checkpoints, and forget their steps."""
+        engine = self._ledger.engine
         for node_id, result in self._sent.take_results():
+            node = engine.plan.index_of[node_id]
+            if engine.status[node] in SETTLED:
+                # Frozen since its claim, this process read old grants and new checkpoints. The
+                # execution is another's, as the next write finds.
+                continue
             self._commands.count_step()
-            self._settlement.take(self._ledger.engine.plan.index_of[node_id], result)
+            self._settlement.take(node, result)
 
     # -- arrivals
 

@@ -274,7 +274,8 @@ class PostgresSession:
             self._is_in_transaction = True
             self._backend.open_transactions += 1
         elif self._is_in_transaction:
-            self._real._command(text)
+            if not self._real.lost:
+                self._real._command(text)
             self._is_in_transaction = False
             self._backend.open_transactions -= 1
             self._backend.changed()
@@ -316,5 +317,7 @@ class PostgresSession:
         self._is_over = True
         self._backend.sessions.discard(self)
         self.command("ROLLBACK")
-        self._real._command("SELECT pg_advisory_unlock_all()")
-        self._backend.store.spare[type(self._real)].append(self._real)
+        if not self._real.lost:
+            # A statement that was cancelled has closed it.
+            self._real._command("SELECT pg_advisory_unlock_all()")
+            self._backend.store.spare[type(self._real)].append(self._real)
