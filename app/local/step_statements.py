@@ -17,6 +17,7 @@ def post_steps(
         return []
     for node, attempt in zip(nodes, attempts, strict=True):
         earlier = turn.claim(execution, node)
+        first_epoch = attempt * sql.EPOCHS_PER_ATTEMPT
         turn.put_claim(
             ClaimRow(
                 execution_id=execution,
@@ -24,7 +25,7 @@ def post_steps(
                 worker_id="",
                 claimed_at=turn.at,
                 status="released",
-                epoch=earlier.epoch + 1 if earlier else 0,
+                epoch=max(earlier.epoch + 1, first_epoch) if earlier else first_epoch,
                 heartbeat_at=earlier.heartbeat_at if earlier else turn.at,
                 attempt=attempt,
             )

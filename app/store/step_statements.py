@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from app.store.session import Statement
 
+#: A step's row is deleted with its result, and the next attempt's is a new one: its epochs begin
+#: beyond those of any earlier attempt, so that what a zombie of that one hands in stays void.
+EPOCHS_PER_ATTEMPT = 1 << 16
+
 #: (execution, epoch, nodes, attempts): note the steps that are about to be sent.
 POST_STEPS = Statement(
     "post_steps",
     "text, int, text[], int[]",
-    """
+    f"""
     WITH guard AS (
         SELECT id FROM chaingraph_executions
         WHERE id = $1 AND epoch = $2 AND completed_at IS NULL
@@ -22,11 +26,12 @@ POST_STEPS = Statement(
     ), posted AS (
         INSERT INTO chaingraph_execution_claims AS c
             (execution_id, node_id, worker_id, claimed_at, status, epoch, heartbeat_at, attempt)
-        SELECT guard.id, u.node_id, '', clock_timestamp(), 'released', 0, clock_timestamp(),
-            u.attempt
+        SELECT guard.id, u.node_id, '', clock_timestamp(), 'released',
+            u.attempt * {EPOCHS_PER_ATTEMPT}, clock_timestamp(), u.attempt
         FROM guard, unnest($3, $4) AS u(node_id, attempt)
         ON CONFLICT (execution_id, node_id) DO UPDATE
-        SET worker_id = '', status = 'released', epoch = c.epoch + 1, expires_at = NULL,
+        SET worker_id = '', status = 'released', expires_at = NULL,
+            epoch = greatest(c.epoch + 1, excluded.epoch),
             claimed_at = excluded.claimed_at, attempt = excluded.attempt, result = NULL
     )
     SELECT id FROM guard

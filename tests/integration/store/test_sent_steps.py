@@ -10,6 +10,7 @@ import pytest
 
 from app.store.protocol import RunStore
 from app.store.records import Claimed, ClaimedStep, Fence, SentStep
+from app.store.step_statements import EPOCHS_PER_ATTEMPT
 from app.store.sweeps import LostClaim, PgSweepStore
 from tests.integration.store.boundaries import DONE, LEASE_MS, boundary, claim, write
 from tests.world import World
@@ -52,7 +53,7 @@ def test_a_sent_step_is_taken_by_one(store: RunStore, world: World, claimed: Cla
 
     step = take(store, execution)
 
-    assert step.fence == Fence(execution, 1, "a")
+    assert step.fence == Fence(execution, 3 * EPOCHS_PER_ATTEMPT + 1, "a")
     assert (step.attempt, step.flow_id, step.inputs) == (3, "V2flow", '{"a":1}')
     assert store.claim_step(execution, "a", "w3", LEASE_MS) is None
     [row] = world.rows(CLAIMS, execution_id=execution, node_id="a")
@@ -123,6 +124,21 @@ def test_a_step_that_is_sent_again_is_of_no_use_to_its_last_owner(
 
     assert not store.hand_in(step.fence, "{}")
     assert take(store, execution, worker="w3").attempt == 2
+
+
+def test_the_owner_of_a_dropped_attempt_is_not_taken_for_that_of_the_next(
+    store: RunStore, sweeps: PgSweepStore, claimed: Claimed
+) -> None:
+    execution = sent(store, claimed)
+    zombie = take(store, execution)
+    assert sweeps.recover_step(lost(zombie), "expired_claim", MOST) is True
+    store.drop_steps(claimed.fence, ["a"])
+    sent(store, claimed, a=2)
+    step = take(store, execution)
+
+    assert not store.hand_in(zombie.fence, "{}")
+    assert not store.holds(zombie.fence)
+    assert store.hand_in(step.fence, "{}")
 
 
 def test_a_step_that_did_not_begin_is_released(store: RunStore, claimed: Claimed) -> None:
