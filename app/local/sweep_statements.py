@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Any
 
 from app.local.rows import BeatRow, EventBatchRow, ExecutionRow, WorkerRow
@@ -81,9 +82,10 @@ def beat(turn: Turn, worker: str, interval_ms: int) -> Rows:
     """Move the beat on, if it is due."""
     present = turn.tables.beat
     if present is not None and present.swept_at > turn.after(-interval_ms):
-        return []
+        due = present.swept_at - turn.after(-interval_ms)
+        return [(max(1, ceil(due.total_seconds() * 1000)),)]
     turn.tables.beat = BeatRow(swept_at=turn.at, worker_id=worker)
-    return [(1,)]
+    return [(0,)]
 
 
 def unlocked_workers(turn: Turn) -> Rows:

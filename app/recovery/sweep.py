@@ -51,11 +51,16 @@ class Messages(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SweepOptions:
-    """`recovers` is ENABLE_RECOVERY; `most_crashes` RECOVERY_MAX_FAILURE_COUNT."""
+    """`recovers` is ENABLE_RECOVERY; `most_crashes` RECOVERY_MAX_FAILURE_COUNT.
+
+    `look_ms`: a timer that is set between two beats, and due before the next one, is found so
+    late at most.
+    """
 
     recovers: bool
     most_crashes: int
     interval_ms: int
+    look_ms: int = 50
 
 
 class Sweep:
@@ -63,7 +68,7 @@ class Sweep:
 
     `may_judge` says whether this process has renewed its own leases long enough without a
     break to tell others' leases expired; `pause` waits for so many seconds; `tell` tells what a
-    command did to whoever it concerns.
+    command did to whoever it concerns; `clock` is monotonic, in seconds.
     """
 
     def __init__(
@@ -76,6 +81,7 @@ class Sweep:
         may_judge: Callable[[], bool],
         pause: Callable[[float], object],
         tell: Tell,
+        clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._options = options
@@ -84,11 +90,22 @@ class Sweep:
         self._may_judge = may_judge
         self._pause = pause
         self._tell_effect = tell
+        self._clock = clock
 
-    def turn(self) -> None:
-        """Sweep if the beat is due and ours. Raises StoreUnavailable."""
-        if not self._store.take_beat(self._options.interval_ms * 9 // 10):
-            return
+    def turn(self) -> float:
+        """Sweep if the beat is due and ours, up to the next one; how soon (s) to try again.
+
+        Raises StoreUnavailable.
+        """
+        began = self._clock()
+        if due_ms := self._store.take_beat(self._options.interval_ms):
+            return due_ms / 1000
+        next_beat_at = began + self._options.interval_ms / 1000
+        self._sweep()
+        self._keep_time(next_beat_at)
+        return max(0.0, next_beat_at - self._clock())
+
+    def _sweep(self) -> None:
         if self._options.recovers:
             self._recover_dead()
             self._recover_expired()
@@ -174,15 +191,16 @@ class Sweep:
                     self._publish_events(effect.execution_id, effect.told)
 
     def _fire_timers(self) -> None:
-        """Fire what is due, and, each at its time, what is due before the next beat."""
-        left_ms = self._options.interval_ms
-        while left_ms > 0:
-            self._end_all(lambda: self._store.end_unstarted(BATCH))
-            self._end_all(lambda: self._store.end_overdue(BATCH))
-            self._messages.hint(self._store.fire_timers(BATCH))
+        """Fire what is due."""
+        self._end_all(lambda: self._store.end_unstarted(BATCH))
+        self._end_all(lambda: self._store.end_overdue(BATCH))
+        self._messages.hint(self._store.fire_timers(BATCH))
+
+    def _keep_time(self, until: float) -> None:
+        """Fire each timer at its time, also those that are set meanwhile."""
+        while (left_ms := round((until - self._clock()) * 1000)) > 0:
             due_ms = self._store.next_timer_ms(left_ms)
-            if due_ms is None:
-                return
-            wait_ms = max(due_ms, FINEST_MS)
-            self._pause(wait_ms / 1000)
-            left_ms -= wait_ms
+            wait_ms = left_ms if due_ms is None else max(due_ms, FINEST_MS)
+            self._pause(min(wait_ms, left_ms, self._options.look_ms) / 1000)
+            if wait_ms <= self._options.look_ms:
+                self._fire_timers()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 
 from app.errors import StoreUnavailable
@@ -40,6 +41,7 @@ class Sweeper:
             may_judge=may_judge,
             pause=self._stop.wait,
             tell=tell,
+            clock=time.monotonic,
         )
         self._thread = threading.Thread(target=self._loop, name="sweep", daemon=True)
 
@@ -58,8 +60,10 @@ class Sweeper:
         return self._store.fileno()
 
     def _loop(self) -> None:
-        while not self._stop.wait(self._interval_s):
+        wait_s = self._interval_s
+        while not self._stop.wait(wait_s):
             try:
-                self._sweep.turn()
+                wait_s = self._sweep.turn()
             except StoreUnavailable as error:
                 _log.warning("could not sweep: %s", error)
+                wait_s = self._interval_s

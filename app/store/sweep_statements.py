@@ -45,15 +45,24 @@ UNREGISTER = Statement(
     "DELETE FROM chaingraph_workers WHERE worker_id = ANY ($1)",
 )
 
-#: (worker, interval ms): move the beat on, if it is due; whoever gets the row sweeps.
+#: (worker, interval ms): move the beat on, if it is due; whoever gets the row sweeps. Gives how
+#: soon (ms) it is due, 0 to who got it. A look at a beat that is taken at this very moment sees
+#: the one before, and asks again at once.
 BEAT = Statement(
     "beat",
     "text, int",
     """
-    INSERT INTO chaingraph_beat AS b (id, swept_at, worker_id) VALUES (1, clock_timestamp(), $1)
-    ON CONFLICT (id) DO UPDATE SET swept_at = clock_timestamp(), worker_id = $1
-    WHERE b.swept_at <= clock_timestamp() - $2 * interval '1 ms'
-    RETURNING id
+    WITH taken AS (
+        INSERT INTO chaingraph_beat AS b (id, swept_at, worker_id)
+        VALUES (1, clock_timestamp(), $1)
+        ON CONFLICT (id) DO UPDATE SET swept_at = clock_timestamp(), worker_id = $1
+        WHERE b.swept_at <= clock_timestamp() - $2 * interval '1 ms'
+        RETURNING id
+    )
+    SELECT CASE WHEN EXISTS (SELECT FROM taken) THEN 0 ELSE greatest(1, coalesce((
+        SELECT ceil(1000 * extract(epoch FROM swept_at - clock_timestamp()))::int + $2
+        FROM chaingraph_beat WHERE id = 1
+    ), 1)) END
     """,
 )
 

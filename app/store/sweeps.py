@@ -67,9 +67,10 @@ class PgSweepStore:
         """Forget processes that have ended."""
         self._run(sql.UNREGISTER, list(worker_ids))
 
-    def take_beat(self, interval_ms: int) -> bool:
-        """Whether the sweep is due and this process's to do."""
-        return bool(self._run(sql.BEAT, self._worker_id, interval_ms))
+    def take_beat(self, interval_ms: int) -> int:
+        """How soon (ms) the sweep is due; 0: it is, and it is this process's to do."""
+        due_ms: int = self._run(sql.BEAT, self._worker_id, interval_ms)[0][0]
+        return due_ms
 
     def unlocked(self) -> set[str]:
         """Processes that hold no lock although they took one; one look proves nothing yet."""

@@ -126,12 +126,14 @@ class SimWorker(WorkerProcess):
                 recovers=True,
                 most_crashes=self._options.most_crashes,
                 interval_ms=round(SCAN_S * 1000),
+                look_ms=round(SCAN_S * 1000),
             ),
             publish=world.publish,
             messages=self.dispatcher,
             may_judge=self.leases.may_judge,
             pause=self._flag.wait,
             tell=Effects(world.publisher, self._signals, self.dispatcher).tell,
+            clock=world.clock,
         )
         inbox = ControlInbox.__new__(ControlInbox)
         inbox._key = keys.control(self.host.name)
@@ -173,10 +175,12 @@ class SimWorker(WorkerProcess):
         self._renews = False
 
     def _keep_sweeping(self) -> None:
-        while not self._flag.wait(SCAN_S):
+        wait_s = SCAN_S
+        while not self._flag.wait(wait_s):
             try:
-                self._sweep.turn()
+                wait_s = self._sweep.turn()
             except StoreUnavailable as error:
+                wait_s = SCAN_S
                 self._world.scheduler.note(f"{self.host.name}: could not sweep: {error}")
 
     def _take_messages(self) -> None:

@@ -324,7 +324,7 @@ def test_what_lies_for_long_is_told_in_the_order_of_claiming(
 @pytest.mark.parametrize("is_first", [True, False])
 def test_of_many_at_once_one_takes_the_beat(world: World, is_first: bool) -> None:
     if not is_first:
-        assert world.sweeps("earlier").take_beat(60_000)
+        assert world.sweeps("earlier").take_beat(60_000) == 0
         world.change("chaingraph_beat", {}, swept_at=world.now() - timedelta(seconds=61))
     stores = [world.sweeps(f"s{number}") for number in range(12)]
     ready = threading.Barrier(len(stores))
@@ -333,7 +333,7 @@ def test_of_many_at_once_one_takes_the_beat(world: World, is_first: bool) -> Non
     def take(number: int) -> None:
         stores[number].silent()
         ready.wait()
-        if stores[number].take_beat(60_000):
+        if not stores[number].take_beat(60_000):
             taken.append(number)
 
     threads = [threading.Thread(target=take, args=(number,)) for number in range(len(stores))]
@@ -347,7 +347,8 @@ def test_of_many_at_once_one_takes_the_beat(world: World, is_first: bool) -> Non
 
 
 def test_the_beat_is_due_again_after_its_interval(world: World, sweeps: PgSweepStore) -> None:
-    assert sweeps.take_beat(60_000)
-    assert not sweeps.take_beat(60_000)
+    assert sweeps.take_beat(60_000) == 0
+    assert 0 < sweeps.take_beat(60_000) <= 60_000
+    assert 60_000 < sweeps.take_beat(120_000) <= 120_000
     world.change("chaingraph_beat", {}, swept_at=world.now() - timedelta(seconds=61))
-    assert sweeps.take_beat(60_000)
+    assert sweeps.take_beat(60_000) == 0

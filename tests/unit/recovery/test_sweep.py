@@ -12,6 +12,7 @@ from app.store.records import Effect, Recovered, Told
 from app.store.sweeps import LostClaim
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
+LOOK_MS = SweepOptions(recovers=True, most_crashes=5, interval_ms=500).look_ms
 
 
 def ended(execution_id: str) -> Effect:
@@ -42,8 +43,8 @@ class Store:
     asked: int = 0
     now: float = 0.0
 
-    def take_beat(self, interval_ms: int) -> bool:
-        return self.is_due
+    def take_beat(self, interval_ms: int) -> int:
+        return 0 if self.is_due else 120
 
     def unlocked(self) -> set[str]:
         return self.looks.pop(0) if self.looks else set()
@@ -122,11 +123,13 @@ class Setting:
     published: list[dict[str, Any]] = field(default_factory=list)
     pauses: list[float] = field(default_factory=list)
     told: list[tuple[str, str]] = field(default_factory=list)
+    new_timers: dict[float, int] = field(default_factory=dict)
+    late_ms: dict[str, int] = field(default_factory=dict)
 
-    def turn(self) -> None:
+    def turn(self) -> float:
         store: Any = self.store
         messages: Any = self
-        Sweep(
+        return Sweep(
             store,
             SweepOptions(recovers=self.recovers, most_crashes=5, interval_ms=500),
             publish=lambda _, first, lines: self.published.extend(map(json.loads, lines)),
@@ -134,14 +137,20 @@ class Setting:
             may_judge=lambda: self.may_judge,
             pause=self._pause,
             tell=lambda effect, command: self.told.append((effect.execution_id, command)),
+            clock=lambda: self.store.now,
         ).turn()
 
     def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
-        self.store.now += seconds
+        self.store.now = round(self.store.now + seconds, 3)
+        for at in [at for at in self.new_timers if at <= self.store.now]:
+            self.store.timers.append(self.new_timers.pop(at))
 
     def hint(self, execution_ids: Sequence[str]) -> None:
         self.hinted += execution_ids
+        for each in execution_ids:
+            if " at " in each:
+                self.late_ms[each] = round(self.store.now * 1000) - int(each.split()[-1])
 
     def room(self, wanted: int) -> int:
         return wanted
@@ -157,9 +166,9 @@ def claim(number: int, worker: str = "w1") -> LostClaim:
 def test_a_sweep_is_left_to_whoever_has_the_beat() -> None:
     setting = Setting(Store(looks=[{"w1"}] * 2, claims=[claim(1)], lying=["EX9"], is_due=False))
 
-    setting.turn()
+    assert setting.turn() == 0.12
 
-    assert (setting.store.recovered, setting.hinted) == ([], [])
+    assert (setting.store.recovered, setting.hinted, setting.pauses) == ([], [], [])
 
 
 def test_who_holds_no_lock_at_two_looks_is_dead() -> None:
@@ -178,7 +187,7 @@ def test_with_every_lock_held_there_is_no_second_look() -> None:
 
     setting.turn()
 
-    assert setting.pauses == []
+    assert SECOND_LOOK_S not in setting.pauses
     assert setting.store.unregistered == []
 
 
@@ -251,15 +260,7 @@ def test_timers_before_the_next_beat_fire_each_at_its_time() -> None:
     setting.turn()
 
     assert setting.hinted == ["EX at 0", "EX at 120", "EX at 300"]
-    assert setting.pauses == [0.12, 0.18]
-
-
-def test_without_timers_nothing_is_waited_for() -> None:
-    setting = Setting(Store())
-
-    setting.turn()
-
-    assert setting.pauses == []
+    assert set(setting.late_ms.values()) == {0}
 
 
 def told(setting: Setting, execution_id: str) -> list[tuple[int, str]]:
@@ -292,7 +293,36 @@ def test_deadlines_before_the_next_beat_are_kept_each_at_its_time() -> None:
     setting.turn()
 
     assert [told(setting, f"EX due {at}") != [] for at in (100, 300, 900)] == [True, True, False]
-    assert [round(pause, 3) for pause in setting.pauses] == [0.1, 0.1, 0.1]
+    assert setting.late_ms == {"EX at 200": 0}
+    assert setting.store.now == 0.5
+
+
+def test_a_timer_that_is_set_after_the_beat_is_late_by_one_look_at_most() -> None:
+    setting = Setting(Store(timers=[480]), new_timers={0.1: 110, 0.3: 301, 0.4: 900})
+
+    setting.turn()
+
+    assert setting.late_ms.keys() == {"EX at 110", "EX at 301", "EX at 480"}
+    assert all(0 <= late_ms <= LOOK_MS for late_ms in setting.late_ms.values())
+
+
+def test_the_next_turn_comes_one_interval_after_this_one_began() -> None:
+    setting = Setting(Store(looks=[{"w1"}, set()]))
+
+    assert setting.turn() == 0.0
+    assert setting.store.now == 0.5
+
+
+def test_a_turn_that_took_longer_than_the_interval_is_followed_at_once() -> None:
+    class Slow(Store):
+        def expired(self, limit: int) -> list[LostClaim]:
+            self.now += 0.7
+            return []
+
+    setting = Setting(Slow(timers=[650]))
+
+    assert setting.turn() == 0.0
+    assert (setting.store.now, setting.hinted) == (0.7, ["EX at 650"])
 
 
 def test_a_timer_that_is_due_and_held_is_not_asked_for_without_pause() -> None:
