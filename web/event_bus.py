@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import orjson
 
+from app.caller import LOCAL
 from app.client.shapes import Event
 from app.errors import Conflict, Fault, NotFound, ValidationFailed
 from app.events.fitting import fit_event
@@ -20,7 +21,6 @@ from app.streams.hub import Hub
 from app.streams.protocol import Publisher
 from app.streams.relay import End, Events, Gone, Wanted
 from app.values.ports import Value
-from web.security import LOCAL_OWNER
 
 #: What anybody may append. What tells of a status is the engine's alone to say.
 OPEN_TYPES = frozenset({EventType.NODE_DEBUG_LOG, EventType.NODE_PROGRESS})
@@ -44,7 +44,7 @@ class Subscription:
     def __iter__(self) -> Iterator[Sequence[Event]]:
         """Give batches as they come, to the end. Raises NotFound, StoreUnavailable."""
         head = self._hub.head(self._execution_id)
-        if head is None or head.owner_id != LOCAL_OWNER:
+        if head is None or not LOCAL.may_see(head.owner_id):
             raise NotFound(f"There is no execution '{self._execution_id}'")
         with self._hub.feed(self._execution_id, head, self._wanted) as feed:
             while not self._is_closed.is_set():

@@ -11,6 +11,7 @@ from app.executions.creation import Created, Replayed
 from app.executions.service import NewExecution
 from web import shapes
 from web.answers import answer, page
+from web.callers import caller
 from web.cursors import at_position, read_position
 from web.description import gives
 from web.idempotency import REPLAYED, read_key
@@ -23,7 +24,6 @@ from web.schemas import (
     ExecutionNodesQuery,
     NoBody,
 )
-from web.security import owner
 from web.services import services
 
 blueprint = Blueprint("executions", __name__, url_prefix="/api/v1/executions")
@@ -36,7 +36,7 @@ def create(body: CreateExecution) -> Response:
     """Create an execution, and start it if asked to."""
     match _create(body, [body], ""):
         case Replayed([execution_id]):
-            execution, headers = services().executions.get(execution_id, owner()), REPLAYED
+            execution, headers = services().executions.get(execution_id, caller()), REPLAYED
         case Created([execution]):
             headers = {}
     location = f"{blueprint.url_prefix}/{execution['id']}"
@@ -50,7 +50,7 @@ def create_batch(body: CreateExecutions) -> Response:
     """Create many executions, or none of them."""
     match _create(body, body.items, "/items/{}"):
         case Replayed(execution_ids):
-            executions, headers = services().executions.many(execution_ids, owner()), REPLAYED
+            executions, headers = services().executions.many(execution_ids, caller()), REPLAYED
         case Created(executions):
             headers = {}
     location = str(blueprint.url_prefix)
@@ -62,7 +62,7 @@ def create_batch(body: CreateExecutions) -> Response:
 @gives(shapes.Execution, 202)
 def start(execution_id: str) -> Response:
     """Send the start signal."""
-    return answer(services().executions.start(execution_id, owner()), 202)
+    return answer(services().executions.start(execution_id, caller()), 202)
 
 
 @blueprint.post("/<execution_id>/pause")
@@ -74,7 +74,7 @@ def pause(execution_id: str, body: Command) -> Response:
     Until then `requested` says so. Again while it is requested: no change. It acts on this
     execution alone. 409 unless it is running.
     """
-    return answer(services().control.pause(execution_id, owner(), body.reason), 202)
+    return answer(services().control.pause(execution_id, caller(), body.reason), 202)
 
 
 @blueprint.post("/<execution_id>/resume")
@@ -85,7 +85,7 @@ def resume(execution_id: str, body: Command) -> Response:  # noqa: ARG001 — no
 
     409 where there is neither.
     """
-    return answer(services().control.resume(execution_id, owner()), 202)
+    return answer(services().control.resume(execution_id, caller()), 202)
 
 
 @blueprint.post("/<execution_id>/step")
@@ -98,7 +98,7 @@ def step(execution_id: str, body: Command) -> Response:  # noqa: ARG001 — noth
     completes. A node that fails and is to be tried again has had its step. 409 unless it is
     paused and a node is ready.
     """
-    return answer(services().control.step(execution_id, owner()), 202)
+    return answer(services().control.step(execution_id, caller()), 202)
 
 
 @blueprint.post("/<execution_id>/stop")
@@ -110,7 +110,7 @@ def stop(execution_id: str, body: Command) -> Response:
     It is stopped when this answers: no node starts any more, and one in the middle of its work
     is told to end, or its result is dropped. 409 if it is final.
     """
-    return answer(services().control.stop(execution_id, owner(), body.reason), 202)
+    return answer(services().control.stop(execution_id, caller(), body.reason), 202)
 
 
 @blueprint.post("/<execution_id>/recover")
@@ -122,7 +122,7 @@ def recover(execution_id: str) -> Response:
     For an owner that hangs: what it still does changes nothing any more. It counts as no
     failure. What is paused, or not started yet, stays so. 409 if the execution is final.
     """
-    return answer(services().takeover.recover(execution_id, owner()), 202)
+    return answer(services().takeover.recover(execution_id, caller()), 202)
 
 
 @blueprint.get("/<execution_id>")
@@ -130,7 +130,7 @@ def recover(execution_id: str) -> Response:
 @gives(shapes.Execution)
 def show(execution_id: str) -> Response:
     """Show an execution with its outputs."""
-    return answer(services().executions.get(execution_id, owner()))
+    return answer(services().executions.get(execution_id, caller()))
 
 
 @blueprint.get("/<execution_id>/nodes")
@@ -140,7 +140,7 @@ def list_nodes(execution_id: str, query: ExecutionNodesQuery) -> Response:
     """List an execution's nodes in document order."""
     position = read_position(query.cursor)
     nodes = services().executions.nodes(
-        execution_id, owner(), limit=query.limit + 1, offset=position
+        execution_id, caller(), limit=query.limit + 1, offset=position
     )
     return answer(page(nodes, query.limit, lambda _: at_position(position + query.limit)))
 
@@ -150,7 +150,7 @@ def list_nodes(execution_id: str, query: ExecutionNodesQuery) -> Response:
 @gives(shapes.Node)
 def show_node(execution_id: str, node_id: str) -> Response:
     """Show one node of an execution, values in full."""
-    return answer(services().executions.node(execution_id, owner(), node_id))
+    return answer(services().executions.node(execution_id, caller(), node_id))
 
 
 @blueprint.get("/<execution_id>/events")
@@ -160,7 +160,7 @@ def list_events(execution_id: str, query: EventsQuery) -> Response:
     """Read one page of an execution's events."""
     events = services().executions.events(
         execution_id,
-        owner(),
+        caller(),
         from_index=query.from_index,
         limit=query.limit,
         types=query.event_types,
@@ -173,8 +173,8 @@ def _create(body: BaseModel, bodies: Sequence[CreateExecution], prefix: str) -> 
     wanted = [_new(each) for each in bodies]
     key = read_key(body)
     if key is None:
-        return Created(services().executions.create(wanted, owner(), prefix.format))
-    return services().creation.create(key, wanted, prefix.format)
+        return Created(services().executions.create(wanted, caller(), prefix.format))
+    return services().creation.create(key, wanted, caller(), prefix.format)
 
 
 def _new(body: CreateExecution) -> NewExecution:

@@ -11,12 +11,12 @@ from werkzeug.exceptions import PreconditionFailed
 from app.executions.flows import Changed, Stored
 from web import shapes
 from web.answers import answer
+from web.callers import caller
 from web.cursors import at_moment, read_moment
 from web.description import gives
 from web.inputs import takes
 from web.problems import listed
 from web.schemas import MAX_INTEGER, FlowQuery, PageQuery
-from web.security import owner
 from web.services import services
 
 blueprint = Blueprint("flows", __name__, url_prefix="/api/v1/flows")
@@ -27,7 +27,7 @@ blueprint = Blueprint("flows", __name__, url_prefix="/api/v1/flows")
 @gives(shapes.SavedFlow, 201)
 def store(body: dict[str, Any]) -> Response:
     """Store a flow: new, or a new version of one's own."""
-    flow = services().flows.store(body, owner())
+    flow = services().flows.store(body, caller())
     response = _flow(flow, 201)
     response.headers["Location"] = f"{blueprint.url_prefix}/{quote(flow['id'], safe='')}"
     return response
@@ -53,7 +53,7 @@ def validate(body: dict[str, Any]) -> Response:
 @gives(shapes.FlowPage)
 def list_flows(query: PageQuery) -> Response:
     """List one's flows, newest first."""
-    page = services().flows.page(owner(), query.limit, read_moment(query.cursor))
+    page = services().flows.page(caller(), query.limit, read_moment(query.cursor))
     cursor = at_moment(*page.after) if page.after else None
     return answer({"items": page.flows, "nextCursor": cursor})
 
@@ -63,7 +63,7 @@ def list_flows(query: PageQuery) -> Response:
 @gives(shapes.FlowOrDocument, headers=("If-None-Match",))
 def show(flow_id: str, query: FlowQuery) -> Response:
     """Show a flow, one version of it, or that version's document alone."""
-    flow = services().flows.get(flow_id, owner(), query.version)
+    flow = services().flows.get(flow_id, caller(), query.version)
     response = _flow(flow) if query.format is None else _tagged(answer(flow["document"]), flow)
     response.make_conditional(request)
     return response
@@ -74,7 +74,7 @@ def show(flow_id: str, query: FlowQuery) -> Response:
 @gives(shapes.SavedFlow, headers=("If-Match",))
 def replace(flow_id: str, body: dict[str, Any]) -> Response:
     """Store a new version of a flow, if it is still the one that the caller saw."""
-    match services().flows.replace(flow_id, body, owner(), _expected_versions()):
+    match services().flows.replace(flow_id, body, caller(), _expected_versions()):
         case Stored(flow):
             return _flow(flow)
         case Changed():
@@ -86,7 +86,7 @@ def replace(flow_id: str, body: dict[str, Any]) -> Response:
 @gives(status=204)
 def hide(flow_id: str) -> Response:
     """Hide a flow; its executions stay."""
-    services().flows.hide(flow_id, owner())
+    services().flows.hide(flow_id, caller())
     return Response(status=204)
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from app.errors import Fault, ValidationFailed
 from app.store.keys import RequestKey
-from web.security import owner
+from web.callers import caller
 
 HEADER = "Idempotency-Key"
 #: Said with the answer to a request that had been carried out before.
@@ -34,4 +34,4 @@ def read_key(body: BaseModel) -> RequestKey | None:
     document = body.model_dump(by_alias=True, exclude_unset=True)
     text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
     route = f"{request.method} {request.path}"
-    return RequestKey(owner(), route, key, hashlib.sha256(text).hexdigest())
+    return RequestKey(caller().owner_id, route, key, hashlib.sha256(text).hexdigest())

@@ -6,6 +6,7 @@ from flask import Blueprint, Response
 
 from web import shapes
 from web.answers import answer
+from web.callers import caller
 from web.cursors import (
     at_level,
     at_moment,
@@ -17,7 +18,6 @@ from web.cursors import (
 from web.description import gives
 from web.inputs import takes
 from web.schemas import ExecutionsQuery, PageQuery, RootsQuery, TreeQuery
-from web.security import owner
 from web.services import services
 
 blueprint = Blueprint("listings", __name__, url_prefix="/api/v1")
@@ -29,7 +29,7 @@ blueprint = Blueprint("listings", __name__, url_prefix="/api/v1")
 def list_executions(query: ExecutionsQuery) -> Response:
     """List one's executions, newest first, without their outputs."""
     page = services().listings.executions(
-        owner(),
+        caller(),
         status=query.status,
         flow_id=query.flow_id,
         root_execution_id=query.root_execution_id,
@@ -50,7 +50,7 @@ def list_roots(flow_id: str, query: RootsQuery) -> Response:
     """
     page = services().listings.roots(
         flow_id,
-        owner(),
+        caller(),
         limit=query.limit,
         before=read_moment(query.cursor),
         created_before=query.after,
@@ -67,7 +67,7 @@ def list_tree(execution_id: str, query: TreeQuery) -> Response:
     The execution that was asked for is on level 0.
     """
     page = services().listings.tree(
-        execution_id, owner(), limit=query.limit, after=read_level(query.cursor)
+        execution_id, caller(), limit=query.limit, after=read_level(query.cursor)
     )
     return answer({"items": page.items, "nextCursor": page.after and at_level(*page.after)})
 
@@ -78,6 +78,6 @@ def list_tree(execution_id: str, query: TreeQuery) -> Response:
 def list_recoveries(execution_id: str, query: PageQuery) -> Response:
     """List the times that an execution was taken from its owner, oldest first."""
     page = services().listings.recoveries(
-        execution_id, owner(), limit=query.limit, offset=read_position(query.cursor)
+        execution_id, caller(), limit=query.limit, offset=read_position(query.cursor)
     )
     return answer({"items": page.items, "nextCursor": page.after and at_position(page.after)})

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from app.caller import LOCAL
 from app.client.shapes import Execution, Member, Root
 from app.config import Settings, load_settings
 from app.errors import Conflict, NotFound
@@ -25,7 +26,6 @@ from app.streams.relay import End, Gone, Wanted
 from app.values.ports import Value
 from web.event_bus import EventBus
 from web.parts import Parts, parts_of
-from web.security import LOCAL_OWNER
 from web.services import Services
 
 #: A wait for the end looks up so often (s).
@@ -52,7 +52,7 @@ class ExecutionService:
         """Create an execution of a flow: of one that is stored, or of a document, stored first."""
         flow_id = flow if isinstance(flow, str) else ""
         if not isinstance(flow, str):
-            stored = self._services.flows.store(dict(flow), LOCAL_OWNER)
+            stored = self._services.flows.store(dict(flow), LOCAL)
             flow_id, flow_version = stored["id"], stored["version"]
         wanted = NewExecution(
             flow_id=flow_id,
@@ -63,32 +63,32 @@ class ExecutionService:
             events=None,
             autostart=autostart,
         )
-        [created] = self._services.executions.create([wanted], LOCAL_OWNER, lambda _: "")
+        [created] = self._services.executions.create([wanted], LOCAL, lambda _: "")
         return Execution.from_json(created)
 
     def start(self, execution_id: str) -> Execution:
         """Start an execution that was created without `autostart`."""
-        return Execution.from_json(self._services.executions.start(execution_id, LOCAL_OWNER))
+        return Execution.from_json(self._services.executions.start(execution_id, LOCAL))
 
     def pause(self, execution_id: str, reason: str | None = None) -> Execution:
         """Pause at the next node boundary."""
-        shown = self._services.control.pause(execution_id, LOCAL_OWNER, reason)
+        shown = self._services.control.pause(execution_id, LOCAL, reason)
         return Execution.from_json(shown)
 
     def resume(self, execution_id: str) -> Execution:
         """Go on, or withdraw a pause that is not effective yet."""
-        return Execution.from_json(self._services.control.resume(execution_id, LOCAL_OWNER))
+        return Execution.from_json(self._services.control.resume(execution_id, LOCAL))
 
     def stop(self, execution_id: str, reason: str | None = None) -> Execution:
         """Stop for good, with all that descends from it."""
-        shown = self._services.control.stop(execution_id, LOCAL_OWNER, reason)
+        shown = self._services.control.stop(execution_id, LOCAL, reason)
         return Execution.from_json(shown)
 
     def wait(self, execution_id: str, timeout_s: float | None = None) -> Execution:
         """Wait until an execution is final, and give it. Raises TimeoutError."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         head = self._hub.head(execution_id)
-        if head is None or head.owner_id != LOCAL_OWNER:
+        if head is None or not LOCAL.may_see(head.owner_id):
             raise NotFound(f"There is no execution '{execution_id}'")
         # Past the last event there is nothing but the end.
         wanted = Wanted(from_index=head.last_event_index + 1, types=frozenset())
@@ -96,7 +96,7 @@ class ExecutionService:
             while not isinstance(feed.next(_left(deadline)), End | Gone):
                 if deadline is not None and time.monotonic() >= deadline:
                     raise TimeoutError(f"{execution_id} is not final after {timeout_s:g} s")
-        return Execution.from_json(self._services.executions.get(execution_id, LOCAL_OWNER))
+        return Execution.from_json(self._services.executions.get(execution_id, LOCAL))
 
 
 class ExecutionStore:
@@ -108,7 +108,7 @@ class ExecutionStore:
 
     def get(self, execution_id: str) -> Execution:
         """An execution, with its outputs once it is completed."""
-        return Execution.from_json(self._services.executions.get(execution_id, LOCAL_OWNER))
+        return Execution.from_json(self._services.executions.get(execution_id, LOCAL))
 
     def list(
         self,
@@ -120,7 +120,7 @@ class ExecutionStore:
     ) -> Sequence[Execution]:
         """The newest executions, or those of a status, a flow or a tree."""
         page = self._services.listings.executions(
-            LOCAL_OWNER,
+            LOCAL,
             status=status,
             flow_id=flow_id,
             root_execution_id=root_execution_id,
@@ -131,7 +131,7 @@ class ExecutionStore:
 
     def tree(self, execution_id: str, *, limit: int = 1000) -> Sequence[Member]:
         """An execution and all that descend from it, by level, then id."""
-        page = self._services.listings.tree(execution_id, LOCAL_OWNER, limit=limit, after=None)
+        page = self._services.listings.tree(execution_id, LOCAL, limit=limit, after=None)
         return [Member.from_json(item) for item in page.items]
 
     def list_roots(
@@ -139,7 +139,7 @@ class ExecutionStore:
     ) -> Sequence[Root]:
         """A flow's newest root executions; `after`: created before that time."""
         page = self._services.listings.roots(
-            flow_id, LOCAL_OWNER, limit=limit, before=None, created_before=after
+            flow_id, LOCAL, limit=limit, before=None, created_before=after
         )
         return [Root.from_json(item) for item in page.items]
 
@@ -162,7 +162,7 @@ class ExecutionStore:
 
     def mark_for_recovery(self, execution_id: str) -> Execution:
         """Give up the present owner; another goes on from the last checkpoint."""
-        shown = self._services.takeover.recover(execution_id, LOCAL_OWNER)
+        shown = self._services.takeover.recover(execution_id, LOCAL)
         return Execution.from_json(shown)
 
 

@@ -18,9 +18,9 @@ from app.events.log import Head
 from app.streams.frames import end_frame, events_frame
 from app.streams.hub import Hub
 from app.streams.relay import End, Events, Feed, Gone, Wanted
+from web.callers import caller
 from web.inputs import read_query
 from web.schemas import MAX_INTEGER, EventTypes, Query
-from web.security import owner
 from web.sockets import (
     DELETED,
     GOING_AWAY,
@@ -77,7 +77,7 @@ class Relay:
     def head(self, execution_id: str) -> Head:
         """Where the caller's execution stands. Raises NotFound, StoreUnavailable."""
         head = None if "\0" in execution_id else self._hub.head(execution_id)
-        if head is None or head.owner_id != owner():
+        if head is None or not caller().may_see(head.owner_id):
             raise NotFound
         return head
 

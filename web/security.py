@@ -13,11 +13,10 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, request
 from werkzeug.exceptions import UnsupportedMediaType
 
+from app.caller import LOCAL
 from app.errors import Forbidden
 from web.bodies import has_body
-
-#: Who owns everything while nobody has to say who they are.
-LOCAL_OWNER = "local"
+from web.callers import set_caller
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -35,12 +34,12 @@ def register_security(app: Flask) -> None:
     """Guard every route of the app, those of WebSockets among them."""
     app.before_request(_refuse_foreigners)
     app.before_request(_refuse_other_media_types)
+    app.before_request(_know_caller)
     app.after_request(_add_headers)
 
 
-def owner() -> str:
-    """Who makes this request."""
-    return LOCAL_OWNER
+def _know_caller() -> None:
+    set_caller(LOCAL)
 
 
 def _refuse_foreigners() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from app.caller import Caller
 from app.errors import StoreUnavailable
 from app.executions.effects import Effects
 from app.store.bulk import (
@@ -30,13 +31,15 @@ class BulkCommands:
         self._effects = effects
         self._clock = clock
 
-    def command(self, owner: str, action: Action, wanted: BulkFilter) -> Recorded:
-        """Command all of an owner's executions that pass the filter, as they are now.
+    def command(self, caller: Caller, action: Action, wanted: BulkFilter) -> Recorded:
+        """Command all of the caller's own executions that pass the filter, as they are now.
+
+        Those of others are out of reach for an admin, too: one call must not stop everybody's.
 
         What is recorded is carried out, whatever dies next. Raises StoreUnavailable where
         nothing was recorded, or that isn't known.
         """
-        recorded = self._store.record(owner, action, wanted)
+        recorded = self._store.record(caller, action, wanted)
         until = self._clock() + WITHIN_S
         try:
             while recorded.accepted and self._clock() < until:

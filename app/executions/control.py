@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from app.caller import Caller
 from app.errors import Conflict
 from app.executions.commands import PAUSED_BY_USER, STOPPED_BY_USER
 from app.executions.effects import Effects
@@ -40,44 +41,48 @@ class Control:
         self._clock = clock
         self._pause = pause
 
-    def pause(self, execution_id: str, owner: str, reason: str | None = None) -> dict[str, Value]:
+    def pause(
+        self, execution_id: str, caller: Caller, reason: str | None = None
+    ) -> dict[str, Value]:
         """Pause at the next node boundary. Raises Conflict where it doesn't run."""
-        self._executions.check(execution_id, owner)
+        self._executions.check(execution_id, caller)
         effect = self._commands.pause(execution_id, reason or PAUSED_BY_USER)
-        return self._answer("pause", execution_id, owner, effect)
+        return self._answer("pause", execution_id, caller, effect)
 
-    def resume(self, execution_id: str, owner: str) -> dict[str, Value]:
+    def resume(self, execution_id: str, caller: Caller) -> dict[str, Value]:
         """Go on, or withdraw a pause that is not effective yet. Raises Conflict elsewhere."""
-        self._executions.check(execution_id, owner)
+        self._executions.check(execution_id, caller)
         effect = self._commands.resume(execution_id)
-        shown = self._answer("resume", execution_id, owner, effect)
+        shown = self._answer("resume", execution_id, caller, effect)
         if effect is not None and not effect.owners:
             self._effects.hint([execution_id])
         return shown
 
-    def step(self, execution_id: str, owner: str) -> dict[str, Value]:
+    def step(self, execution_id: str, caller: Caller) -> dict[str, Value]:
         """Run one node and pause again. Raises Conflict where it isn't paused, or none is ready."""
-        shown = self._answer("step", execution_id, owner, self._request_step(execution_id, owner))
+        shown = self._answer("step", execution_id, caller, self._request_step(execution_id, caller))
         self._effects.hint([execution_id])
         return shown
 
-    def stop(self, execution_id: str, owner: str, reason: str | None = None) -> dict[str, Value]:
+    def stop(
+        self, execution_id: str, caller: Caller, reason: str | None = None
+    ) -> dict[str, Value]:
         """Stop for good, with all that descends from it. Raises Conflict where it is final.
 
         Answers once the owners have let go, or after 0.1 s.
         """
-        self._executions.check(execution_id, owner)
+        self._executions.check(execution_id, caller)
         effects = self._commands.stop(execution_id, reason or STOPPED_BY_USER)
         until = self._clock() + LET_GO_WITHIN_S
         for effect in effects[1:]:
             self._effects.tell(effect, "stop")
-        shown = self._answer("stop", execution_id, owner, effects[0] if effects else None)
+        shown = self._answer("stop", execution_id, caller, effects[0] if effects else None)
         self._await_owners(effects, until)
         return shown
 
-    def _request_step(self, execution_id: str, owner: str) -> Effect | None:
+    def _request_step(self, execution_id: str, caller: Caller) -> Effect | None:
         """Look whether a node is ready, and request the step if nothing was written since."""
-        while (inspection := self._executions.inspect(execution_id, owner)).row.status == "paused":
+        while (inspection := self._executions.inspect(execution_id, caller)).row.status == "paused":
             if not inspection.has_ready(self._commands.now):
                 raise Conflict("Cannot step execution: no node is ready")
             effect = self._commands.step(execution_id, inspection.row.writes)
@@ -86,11 +91,11 @@ class Control:
         return None
 
     def _answer(
-        self, command: str, execution_id: str, owner: str, effect: Effect | None
+        self, command: str, execution_id: str, caller: Caller, effect: Effect | None
     ) -> dict[str, Value]:
         if effect is not None:
             self._effects.tell(effect, command)
-        shown = self._executions.get(execution_id, owner)
+        shown = self._executions.get(execution_id, caller)
         if effect is None:
             raise Conflict(f"Cannot {command} execution in status {shown['status']}")
         return shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from app.caller import Caller
 from app.errors import Fault, ValidationFailed
 from app.executions.service import ExecutionService, NewExecution
 from app.store.keys import KeyTable, KnownRequest, RequestKey
@@ -33,7 +34,11 @@ class KeyedCreation:
         self._keys = keys
 
     def create(
-        self, key: RequestKey, requests: Sequence[NewExecution], pointer: Callable[[int], str]
+        self,
+        key: RequestKey,
+        requests: Sequence[NewExecution],
+        caller: Caller,
+        pointer: Callable[[int], str],
     ) -> Created | Replayed:
         """Create executions as `ExecutionService.create` does, if their key is new.
 
@@ -41,7 +46,7 @@ class KeyedCreation:
         also where the key was sent with another body.
         """
         while (known := self._keys.find(key)) is None:
-            rows = self._executions.prepare(requests, key.owner_id, pointer)
+            rows = self._executions.prepare(requests, caller, pointer)
             at = self._keys.create(key, rows)
             if at is not None:
                 return Created(self._executions.announce(rows, at))

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from app.caller import Caller
 from app.errors import Conflict, Fault, NotFound, ValidationFailed
 from app.events.wire import timestamp
 from app.flows.compile import Prepared, prepare
@@ -48,7 +49,7 @@ class FlowPage:
 
 
 class FlowService:
-    """The use cases of flows, as one owner. Every method may raise StoreUnavailable."""
+    """The use cases of flows. Every method may raise StoreUnavailable."""
 
     def __init__(self, store: FlowStore, catalogue: Catalogue, fresh_id: IdSource) -> None:
         self._store = store
@@ -63,14 +64,14 @@ class FlowService:
             return Checked(error.faults, ())
         return Checked((), prepared.warnings)
 
-    def store(self, raw: Mapping[str, Any], owner: str) -> dict[str, Any]:
-        """Store a document: as a new flow, or as the next version of the owner's.
+    def store(self, raw: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
+        """Store a document: as a new flow, or as the next version of the caller's own.
 
         Raises ValidationFailed, and Conflict if the id is another owner's.
         """
         prepared = self._prepare(raw)
         flow_id = prepared.plan.flow_id
-        row = self._store.store(flow_id, owner, prepared.document.name, _text_of(prepared))
+        row = self._store.store(flow_id, caller, prepared.document.name, _text_of(prepared))
         if row is None:
             raise Conflict(f"The id {flow_id} is taken.")
         return _stored(row, prepared)
@@ -79,55 +80,57 @@ class FlowService:
         self,
         flow_id: str,
         raw: Mapping[str, Any],
-        owner: str,
+        caller: Caller,
         expected: Sequence[int] | None = None,
     ) -> Stored | Changed:
         """Store the next version of a flow, if its present one is among those expected.
 
         Raises NotFound and ValidationFailed.
         """
-        if changed := self._changed(flow_id, owner, expected):
+        if changed := self._changed(flow_id, caller, expected):
             return changed
         if raw.get("id") not in (None, flow_id):
             raise ValidationFailed([Fault("/id", f"must be {flow_id}, as the path says")])
         prepared = self._prepare(_with_id(raw, flow_id))
         row = self._store.replace(
-            flow_id, owner, prepared.document.name, _text_of(prepared), expected
+            flow_id, caller, prepared.document.name, _text_of(prepared), expected
         )
         if row is not None:
             return Stored(_stored(row, prepared))
         # Another one stored or hid it since we looked.
-        if changed := self._changed(flow_id, owner, expected):
+        if changed := self._changed(flow_id, caller, expected):
             return changed
         raise NotFound
 
-    def get(self, flow_id: str, owner: str, version: int | None = None) -> dict[str, Any]:
+    def get(self, flow_id: str, caller: Caller, version: int | None = None) -> dict[str, Any]:
         """Read a flow with the document of one version, the newest by default.
 
         Raises NotFound.
         """
-        row = self._store.read_version(flow_id, owner, version)
+        row = self._store.read_version(flow_id, caller.scope, version)
         if row is None or row.document is None:
             raise NotFound
         document = orjson.loads(row.document)
         # The row has the newest version's name.
         return {**_shape(row), "name": document["metadata"]["name"], "document": document}
 
-    def page(self, owner: str, limit: int, before: tuple[datetime, str] | None) -> FlowPage:
-        """One page of the owner's flows, newest first."""
-        rows = self._store.page(owner, limit + 1, before)
+    def page(self, caller: Caller, limit: int, before: tuple[datetime, str] | None) -> FlowPage:
+        """One page of the flows that the caller sees, newest first."""
+        rows = self._store.page(caller.scope, limit + 1, before)
         shown = rows[:limit]
         last = shown[-1] if len(rows) > limit else None
         after = (last.created_at, last.id) if last else None
         return FlowPage([_shape(row) for row in shown], after)
 
-    def hide(self, flow_id: str, owner: str) -> None:
+    def hide(self, flow_id: str, caller: Caller) -> None:
         """Hide a flow. Raises NotFound."""
-        if not self._store.hide(flow_id, owner):
+        if not self._store.hide(flow_id, caller):
             raise NotFound
 
-    def _changed(self, flow_id: str, owner: str, expected: Sequence[int] | None) -> Changed | None:
-        row = self._store.read(flow_id, owner)
+    def _changed(
+        self, flow_id: str, caller: Caller, expected: Sequence[int] | None
+    ) -> Changed | None:
+        row = self._store.read(flow_id, caller.scope)
         if row is None:
             raise NotFound
         return (

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Row
 
+from app.caller import Caller
 from app.errors import Forbidden, NotFound
 from app.events.wire import timestamp
 from app.executions.views import execution_json
@@ -30,7 +31,7 @@ class Page(Generic[Place]):
 
 
 class Listings:
-    """Pages of an owner's executions. Every method may raise StoreUnavailable."""
+    """Pages of the executions that a caller sees. Every method may raise StoreUnavailable."""
 
     def __init__(self, table: ExecutionTable, listings: ListingTable) -> None:
         self._table = table
@@ -38,7 +39,7 @@ class Listings:
 
     def executions(
         self,
-        owner: str,
+        caller: Caller,
         *,
         status: str | None,
         flow_id: str | None,
@@ -47,7 +48,7 @@ class Listings:
         before: Moment | None,
     ) -> Page[Moment]:
         """List executions, newest first."""
-        wanted = ExecutionFilter(owner, status, flow_id, root_execution_id, before)
+        wanted = ExecutionFilter(caller.scope, status, flow_id, root_execution_id, before)
         rows = self._listings.page(wanted, limit + 1)
         shown = rows[:limit]
         reached = self._table.limit_reached(shown)
@@ -59,7 +60,7 @@ class Listings:
     def roots(
         self,
         flow_id: str,
-        owner: str,
+        caller: Caller,
         *,
         limit: int,
         before: Moment | None,
@@ -69,8 +70,8 @@ class Listings:
 
         A hidden flow has them still. Raises NotFound, Forbidden.
         """
-        self._check_flow(flow_id, owner)
-        wanted = RootFilter(flow_id, owner, before, created_before)
+        self._check_flow(flow_id, caller)
+        wanted = RootFilter(flow_id, caller.scope, before, created_before)
         roots = self._listings.roots(wanted, limit + 1)
         shown = roots[:limit]
         reached = self._table.limit_reached(root.row for root in shown)
@@ -87,10 +88,10 @@ class Listings:
         )
 
     def tree(
-        self, execution_id: str, owner: str, *, limit: int, after: Level | None
+        self, execution_id: str, caller: Caller, *, limit: int, after: Level | None
     ) -> Page[Level]:
         """List an execution and all that descend from it, by level, then id. Raises NotFound."""
-        top = self._own(execution_id, owner)
+        top = self._own(execution_id, caller)
         rows = self._listings.tree(execution_id, limit + 1, after)
         shown = rows[:limit]
         last = shown[-1] if len(rows) > limit else None
@@ -100,23 +101,25 @@ class Listings:
             (last.execution_depth, last.id) if last else None,
         )
 
-    def recoveries(self, execution_id: str, owner: str, *, limit: int, offset: int) -> Page[int]:
+    def recoveries(
+        self, execution_id: str, caller: Caller, *, limit: int, offset: int
+    ) -> Page[int]:
         """List the times that an execution was taken from its owner. Raises NotFound."""
-        self._own(execution_id, owner)
+        self._own(execution_id, caller)
         rows = self._listings.recoveries(execution_id, limit + 1, offset)
         after = offset + limit if len(rows) > limit else None
         return Page([_recovery(row) for row in rows[:limit]], after)
 
-    def _check_flow(self, flow_id: str, owner: str) -> None:
+    def _check_flow(self, flow_id: str, caller: Caller) -> None:
         head = self._table.flow_head(flow_id)
         if head is None:
             raise NotFound(f"There is no flow '{flow_id}'")
-        if head.owner_id != owner:
+        if not caller.may_see(head.owner_id):
             raise Forbidden("User does not own this flow")
 
-    def _own(self, execution_id: str, owner: str) -> Row[Any]:
+    def _own(self, execution_id: str, caller: Caller) -> Row[Any]:
         row = self._table.one(execution_id)
-        if row is None or row.owner_id != owner:
+        if row is None or not caller.may_see(row.owner_id):
             raise NotFound(f"There is no execution '{execution_id}'")
         return row
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import orjson
 from sqlalchemy import Row
 
+from app.caller import Caller
 from app.engine import Wiring
 from app.errors import Conflict, Fault, Forbidden, NotFound, ValidationFailed
 from app.events.fitting import fit_event, fit_outputs
@@ -23,7 +24,7 @@ from app.flows import overlay_inputs
 from app.ids import EXECUTION_PREFIX, IdSource
 from app.store import records
 from app.store.events import EventLog
-from app.store.executions import ExecutionTable
+from app.store.executions import ExecutionTable, FlowHead
 from app.streams.protocol import Batch, Publisher, SignalBox
 from app.values.ports import Value
 
@@ -98,30 +99,33 @@ class ExecutionService:
         self._start_ttl_ms = start_ttl_ms
 
     def create(
-        self, requests: Sequence[NewExecution], owner: str, pointer: Callable[[int], str]
+        self, requests: Sequence[NewExecution], caller: Caller, pointer: Callable[[int], str]
     ) -> list[dict[str, Value]]:
         """Create executions, all or none, and dispatch their chains.
 
         `pointer` gives where the body of the n-th one stands in the request. Raises NotFound,
         Forbidden, ValidationFailed.
         """
-        rows = self.prepare(requests, owner, pointer)
+        rows = self.prepare(requests, caller, pointer)
         return self.announce(rows, self._table.create(rows))
 
     def prepare(
-        self, requests: Sequence[NewExecution], owner: str, pointer: Callable[[int], str]
+        self, requests: Sequence[NewExecution], caller: Caller, pointer: Callable[[int], str]
     ) -> Sequence[records.NewExecution]:
         """Check what is wanted and make rows of it. Raises as `create` does."""
         # Ids of one call are in the order of the call: of the same age, they are claimed so.
         ids = sorted(self._fresh_id(EXECUTION_PREFIX) for _ in requests)
-        versions: dict[str, int] = {}
+        flows: dict[str, FlowHead] = {}
         faults: list[Fault] = []
         rows = []
         for place, (execution_id, wanted) in enumerate(zip(ids, requests, strict=True)):
-            version = wanted.flow_version or self._newest(wanted.flow_id, owner, versions)
-            wiring = self._wiring(wanted, version, owner, versions)
+            flow = self._flow(wanted.flow_id, caller, flows)
+            version = wanted.flow_version or flow.version
+            wiring = self._wiring(wanted, version, flow)
             found = _faults(wanted, wiring)
             faults += [Fault(pointer(place) + fault.pointer, fault.message) for fault in found]
+            # Its nodes run with the rights of the flow's owner, whoever has them run.
+            owner = flow.owner_id
             rows.append(_new_row(execution_id, wanted, version, owner, wiring, self._start_ttl_ms))
         if faults:
             raise ValidationFailed(faults)
@@ -144,11 +148,11 @@ class ExecutionService:
         self._dispatch(rows)
         return [execution_json(created_row(row, at)) for row in rows]
 
-    def start(self, execution_id: str, owner: str) -> dict[str, Value]:
+    def start(self, execution_id: str, caller: Caller) -> dict[str, Value]:
         """Send the start signal. Raises NotFound, Conflict."""
-        row = self._own(execution_id, owner)
+        row = self._own(execution_id, caller)
         if not self._table.request_start(execution_id):
-            row = self._own(execution_id, owner)
+            row = self._own(execution_id, caller)
             already = row.status == "created"
             what = "twice" if already else f"in status {row.status}"
             raise Conflict(f"Cannot start execution {what}")
@@ -156,26 +160,28 @@ class ExecutionService:
         is_coming = self._signals.mark_message(execution_id)
         if not is_coming and self._dispatcher.unoffered([execution_id]):
             self._dispatcher.send([execution_id])
-        row = self._own(execution_id, owner)
+        row = self._own(execution_id, caller)
         return execution_json(row, limit=self._table.limit_reached([row]))
 
-    def get(self, execution_id: str, owner: str) -> dict[str, Value]:
+    def get(self, execution_id: str, caller: Caller) -> dict[str, Value]:
         """Show an execution, with its outputs once it is completed. Raises NotFound."""
-        row = self._own(execution_id, owner)
+        row = self._own(execution_id, caller)
         outputs = self._inspect(row).outputs() if row.status == "completed" else None
         return execution_json(row, outputs, limit=self._table.limit_reached([row]))
 
-    def check(self, execution_id: str, owner: str) -> None:
-        """Raise NotFound unless there is such an execution of this owner."""
-        self._own(execution_id, owner)
+    def check(self, execution_id: str, caller: Caller) -> None:
+        """Raise NotFound unless the caller sees such an execution."""
+        self._own(execution_id, caller)
 
-    def inspect(self, execution_id: str, owner: str) -> Inspection:
+    def inspect(self, execution_id: str, caller: Caller) -> Inspection:
         """Look into an execution. Raises NotFound."""
-        return self._inspect(self._own(execution_id, owner))
+        return self._inspect(self._own(execution_id, caller))
 
-    def many(self, execution_ids: Sequence[str], owner: str) -> list[dict[str, Value]]:
+    def many(self, execution_ids: Sequence[str], caller: Caller) -> list[dict[str, Value]]:
         """Show executions, without their outputs, in this order. Raises NotFound."""
-        rows = {row.id: row for row in self._table.many(execution_ids) if row.owner_id == owner}
+        rows = {
+            row.id: row for row in self._table.many(execution_ids) if caller.may_see(row.owner_id)
+        }
         for execution_id in execution_ids:
             if execution_id not in rows:
                 raise _no_execution(execution_id)
@@ -183,19 +189,19 @@ class ExecutionService:
         return [execution_json(rows[execution_id], limit=limit) for execution_id in execution_ids]
 
     def nodes(
-        self, execution_id: str, owner: str, *, limit: int, offset: int
+        self, execution_id: str, caller: Caller, *, limit: int, offset: int
     ) -> Sequence[dict[str, Value]]:
         """Show nodes in document order, large values left out. Raises NotFound."""
-        row = self._own(execution_id, owner)
+        row = self._own(execution_id, caller)
         inspection = self._inspect(row)
         started_at = self._started_at(inspection, execution_id)
         last = min(offset + limit, inspection.size())
         nodes = [inspection.node(index, started_at) for index in range(offset, last)]
         return [_fitted(execution_id, node) for node in nodes]
 
-    def node(self, execution_id: str, owner: str, node_id: str) -> dict[str, Value]:
+    def node(self, execution_id: str, caller: Caller, node_id: str) -> dict[str, Value]:
         """Show one node, values in full. Raises NotFound."""
-        inspection = self._inspect(self._own(execution_id, owner))
+        inspection = self._inspect(self._own(execution_id, caller))
         index = inspection.index_of(node_id)
         if index is None:
             raise NotFound(f"There is no node '{node_id}' in the execution")
@@ -204,7 +210,7 @@ class ExecutionService:
     def events(
         self,
         execution_id: str,
-        owner: str,
+        caller: Caller,
         *,
         from_index: int,
         limit: int,
@@ -212,7 +218,7 @@ class ExecutionService:
     ) -> EventPage:
         """Read a page of events. Raises NotFound."""
         head = self._log.head(execution_id)
-        if head is None or head.owner_id != owner:
+        if head is None or not caller.may_see(head.owner_id):
             raise _no_execution(execution_id)
         stored = self._log.read(execution_id, from_index, limit, types, up_to=head.last_event_index)
         is_full = len(stored) == limit
@@ -234,21 +240,18 @@ class ExecutionService:
             self._signals.announce(woken, frozenset(started), self._start_ttl_ms)
             self._dispatcher.send(woken)
 
-    def _newest(self, flow_id: str, owner: str, known: dict[str, int]) -> int:
+    def _flow(self, flow_id: str, caller: Caller, known: dict[str, FlowHead]) -> FlowHead:
         if flow_id not in known:
             head = self._table.flow_head(flow_id)
             if head is None or head.is_hidden:
                 raise NotFound(f"There is no flow '{flow_id}'")
-            if head.owner_id != owner:
+            if not caller.may_see(head.owner_id):
                 raise Forbidden("User does not own this flow")
-            known[flow_id] = head.version
+            known[flow_id] = head
         return known[flow_id]
 
-    def _wiring(
-        self, wanted: NewExecution, version: int, owner: str, known: dict[str, int]
-    ) -> Wiring:
-        newest = self._newest(wanted.flow_id, owner, known)
-        if version > newest:
+    def _wiring(self, wanted: NewExecution, version: int, flow: FlowHead) -> Wiring:
+        if version > flow.version:
             raise NotFound(f"Flow '{wanted.flow_id}' has no version {version}")
         return self._plans.get(wanted.flow_id, version, self._document)
 
@@ -258,9 +261,9 @@ class ExecutionService:
             raise NotFound(f"Flow '{flow_id}' has no version {version}")
         return document
 
-    def _own(self, execution_id: str, owner: str) -> Row[Any]:
+    def _own(self, execution_id: str, caller: Caller) -> Row[Any]:
         row = self._table.one(execution_id)
-        if row is None or row.owner_id != owner:
+        if row is None or not caller.may_see(row.owner_id):
             raise _no_execution(execution_id)
         return row
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.errors import Conflict
+from app.caller import Caller
+from app.errors import Conflict, Forbidden
 from app.executions.effects import Effects
 from app.executions.service import ExecutionService
 from app.store.takeovers import TakeoverTable
@@ -19,14 +20,17 @@ class Takeover:
         self._takeovers = takeovers
         self._effects = effects
 
-    def recover(self, execution_id: str, owner: str) -> dict[str, Value]:
+    def recover(self, execution_id: str, caller: Caller) -> dict[str, Value]:
         """Give up the present owner; another goes on from the last checkpoint.
 
-        It counts as no failure. Raises NotFound, and Conflict where the execution is final.
+        It counts as no failure. Raises Forbidden, NotFound, and Conflict where the
+        execution is final.
         """
-        self._executions.get(execution_id, owner)
-        effect = self._takeovers.take_over(execution_id, f"api:{owner}")
-        shown = self._executions.get(execution_id, owner)
+        if not caller.operates:
+            raise Forbidden("Only an admin may recover executions.")
+        self._executions.get(execution_id, caller)
+        effect = self._takeovers.take_over(execution_id, f"api:{caller.owner_id}")
+        shown = self._executions.get(execution_id, caller)
         if effect is None:
             raise Conflict(f"Cannot recover execution in status {shown['status']}")
         self._effects.tell(effect, "recover")

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from app.caller import Caller
 from app.events.wire import timestamp
 from app.executions.views import loaded
 from app.store.executions import ExecutionTable
@@ -19,12 +20,15 @@ class WorkerDirectory:
     def __init__(self, table: ExecutionTable) -> None:
         self._table = table
 
-    def list(self) -> list[dict[str, Value]]:
-        """Show the workers with what runs on them. Raises StoreUnavailable."""
+    def list(self, caller: Caller) -> list[dict[str, Value]]:
+        """Show the workers with what the caller sees of what runs there.
+
+        Raises StoreUnavailable.
+        """
         rows = self._table.workers()
         worker_of = {row.worker_id: row.parent_worker_id or row.worker_id for row in rows}
         active: dict[str, list[str]] = defaultdict(list)
-        for claim in self._table.active_claims():
+        for claim in self._table.active_claims(caller.scope):
             active[worker_of.get(claim.worker_id, claim.worker_id)].append(claim.execution_id)
         return [_worker(row, active[row.worker_id]) for row in rows if not row.parent_worker_id]
 

@@ -178,7 +178,12 @@ def store_flow(turn: Turn, flow: str, owner: str, name: str, document: str) -> R
 
 
 def replace_flow(
-    turn: Turn, flow: str, owner: str, name: str, document: str, expected: Sequence[int] | None
+    turn: Turn,
+    flow: str,
+    owner: str | None,
+    name: str,
+    document: str,
+    expected: Sequence[int] | None,
 ) -> Rows:
     """The next version, if the present one is among those expected."""
     row = _shown(turn, flow, owner)
@@ -196,9 +201,9 @@ def _add_version(turn: Turn, row: FlowRow, name: str, document: str, at: datetim
     return [_listed(row)]
 
 
-def _shown(turn: Turn, flow: str, owner: str) -> FlowRow | None:
+def _shown(turn: Turn, flow: str, owner: str | None) -> FlowRow | None:
     row = turn.tables.flows.get(flow)
-    is_shown = row is not None and row.owner_id == owner and row.hidden_at is None
+    is_shown = row is not None and owner in {None, row.owner_id} and row.hidden_at is None
     return row if is_shown else None
 
 
@@ -206,13 +211,13 @@ def _listed(row: FlowRow) -> tuple[Any, ...]:
     return row.id, row.version, row.owner_id, row.name, row.created_at, row.updated_at
 
 
-def read_flow(turn: Turn, flow: str, owner: str) -> Rows:
+def read_flow(turn: Turn, flow: str, owner: str | None) -> Rows:
     """The flow as a list shows it."""
     row = _shown(turn, flow, owner)
     return [] if row is None else [_listed(row)]
 
 
-def read_flow_version(turn: Turn, flow: str, owner: str, version: int | None) -> Rows:
+def read_flow_version(turn: Turn, flow: str, owner: str | None, version: int | None) -> Rows:
     """The flow with a document: as old as its version."""
     row = _shown(turn, flow, owner)
     if row is None:
@@ -224,12 +229,12 @@ def read_flow_version(turn: Turn, flow: str, owner: str, version: int | None) ->
     return [(*head, found.created_at, found.document)]
 
 
-def list_flows(turn: Turn, owner: str, created_at: datetime, flow: str, limit: int) -> Rows:
+def list_flows(turn: Turn, owner: str | None, created_at: datetime, flow: str, limit: int) -> Rows:
     """Those before the place, newest first."""
     rows = [
         row
         for row in turn.tables.flows.values()
-        if row.owner_id == owner
+        if owner in {None, row.owner_id}
         and row.hidden_at is None
         and (row.created_at, row.id) < (created_at, flow)
     ]
@@ -237,7 +242,7 @@ def list_flows(turn: Turn, owner: str, created_at: datetime, flow: str, limit: i
     return [_listed(row) for row in rows[:limit]]
 
 
-def hide_flow(turn: Turn, flow: str, owner: str) -> Rows:
+def hide_flow(turn: Turn, flow: str, owner: str | None) -> Rows:
     """No list shows it any more."""
     row = _shown(turn, flow, owner)
     if row is None:

@@ -38,10 +38,15 @@ class MemoryExecutionTable(ExecutionTable):
             rows = tables.checkpoints.get(execution_id, {}).values()
             return [copy(row) for row in sorted(rows, key=lambda row: row.seq)]
 
-    def active_claims(self) -> Sequence[Any]:
-        """(worker id, execution id) of all that runs now."""
+    def active_claims(self, owner_id: str | None) -> Sequence[Any]:
+        """(worker id, execution id) of all that runs now, or of what an owner has of it."""
         with self._memory.reading() as tables:
-            claims = [claim for claims in tables.claims.values() for claim in claims.values()]
+            owned = [
+                claims
+                for execution_id, claims in tables.claims.items()
+                if owner_id in {None, tables.executions[execution_id].owner_id}
+            ]
+            claims = [claim for claims in owned for claim in claims.values()]
             active = [copy(claim) for claim in claims if claim.status == "active"]
         return sorted(active, key=lambda claim: claim.claimed_at)
 

@@ -30,7 +30,8 @@ class MemoryListingTable(ListingTable):
             rows = [
                 row
                 for row in tables.executions.values()
-                if (row.flow_id, row.owner_id) == (wanted.flow_id, wanted.owner_id)
+                if row.flow_id == wanted.flow_id
+                and wanted.owner_id in {None, row.owner_id}
                 and row.parent_execution_id is None
                 and (bound is None or row.created_at < bound)
             ]

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from app.caller import LOCAL
 from app.client.shapes import FINAL, Event, Execution, Node
 from app.config import Settings, child_environ, load_settings
 from app.errors import NodeDefinitionError, ValidationFailed
@@ -22,7 +23,6 @@ from app.executions.service import ExecutionService, NewExecution
 from app.executions.views import execution_json
 from app.ids import id_source
 from app.local.process import LocalProcess
-from app.local.steps import OWNER_ID
 from app.nodes.registry import load_catalogue
 from app.nodes.sdk import spec_of
 from app.nodes.spec import Catalogue, NodeSpec
@@ -137,7 +137,7 @@ def _create(
         fresh_id,
         start_ttl_ms=settings.start_signal_timeout_ms,
     )
-    stored = flows.store(dict(flow), OWNER_ID)
+    stored = flows.store(dict(flow), LOCAL)
     wanted = NewExecution(
         flow_id=stored["id"],
         flow_version=stored["version"],
@@ -147,7 +147,7 @@ def _create(
         events=None,
         autostart=True,
     )
-    [created] = executions.create([wanted], OWNER_ID, lambda _: "")
+    [created] = executions.create([wanted], LOCAL, lambda _: "")
     return str(created["id"])
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from app.caller import Caller
 from app.store.commands import PgCommandStore
 from app.store.endings import OuterEnding, end_tree
 from app.store.executions import REQUEST_START
@@ -123,15 +124,17 @@ class BulkStore:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    def record(self, owner: str, action: Action, wanted: BulkFilter) -> Recorded:
-        """Record a command to all that pass the filter and are in a status that allows it."""
+    def record(self, caller: Caller, action: Action, wanted: BulkFilter) -> Recorded:
+        """Record a command to all of the caller's that pass the filter and are in a status that allows it."""
         statement = RECORD if wanted.flow_id is None else RECORD_FLOW
         if wanted.ids is not None:
             statement = RECORD_IDS
         statuses = None if wanted.statuses is None else list(wanted.statuses)
         ids = None if wanted.ids is None else list(wanted.ids)
         with self._sessions.session() as session:
-            rows = session.execute(statement, owner, action, statuses, wanted.flow_id, ids)
+            rows = session.execute(
+                statement, caller.owner_id, action, statuses, wanted.flow_id, ids
+            )
         return Recorded(*rows[0])
 
     def carry_out(self, limit: int) -> Batch:

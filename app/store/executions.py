@@ -208,9 +208,12 @@ class ExecutionTable:
             query = select(checkpoints).where(wanted).order_by(checkpoints.c.seq)
             return list(connection.execute(query))
 
-    def active_claims(self) -> Sequence[Row[Any]]:
-        """(worker id, execution id) of all that runs now."""
+    def active_claims(self, owner_id: str | None) -> Sequence[Row[Any]]:
+        """(worker id, execution id) of all that runs now, or of what an owner has of it."""
         query = select(claims.c.worker_id, claims.c.execution_id).where(claims.c.status == "active")
+        if owner_id is not None:
+            query = query.join(executions, executions.c.id == claims.c.execution_id)
+            query = query.where(executions.c.owner_id == owner_id)
         with self._database.reading() as connection:
             return list(connection.execute(query.order_by(claims.c.claimed_at)))
 

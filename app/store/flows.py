@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from app.caller import Caller
 from app.store.session import Statement
 from app.store.sessions import Sessions
 
@@ -39,7 +40,7 @@ STORE = Statement(
     """,
 )
 
-#: (id, owner, name, document, expected versions or null): the next version, if the present one
+#: (id, owner or null for any, name, document, expected versions or null): the next version, if the present one
 #: is among those expected.
 REPLACE = Statement(
     "replace_flow",
@@ -48,7 +49,7 @@ REPLACE = Statement(
     WITH stored AS (
         UPDATE chaingraph_flows
         SET version = version + 1, name = $3, updated_at = date_trunc('milliseconds', clock_timestamp())
-        WHERE id = $1 AND owner_id = $2 AND hidden_at IS NULL
+        WHERE id = $1 AND ($2 IS NULL OR owner_id = $2) AND hidden_at IS NULL
           AND ($5 IS NULL OR version = ANY ($5))
         RETURNING id, version, owner_id, name, created_at, updated_at
     ), versioned AS (
@@ -59,17 +60,17 @@ REPLACE = Statement(
     """,
 )
 
-#: (id, owner): the flow as a list shows it.
+#: (id, owner or null for any): the flow as a list shows it.
 READ = Statement(
     "read_flow",
     "text, text",
     """
     SELECT id, version, owner_id, name, created_at, updated_at FROM chaingraph_flows
-    WHERE id = $1 AND owner_id = $2 AND hidden_at IS NULL
+    WHERE id = $1 AND ($2 IS NULL OR owner_id = $2) AND hidden_at IS NULL
     """,
 )
 
-#: (id, owner, version or null for the newest): the flow with a document. It is as old as its
+#: (id, owner or null for any, version or null for the newest): the flow with a document. It is as old as its
 #: version; the name that the row has is the newest version's.
 READ_VERSION = Statement(
     "read_flow_version",
@@ -79,29 +80,29 @@ READ_VERSION = Statement(
     FROM chaingraph_flows AS f
     JOIN chaingraph_flow_versions AS v
       ON v.flow_id = f.id AND v.version = coalesce($3, f.version)
-    WHERE f.id = $1 AND f.owner_id = $2 AND f.hidden_at IS NULL
+    WHERE f.id = $1 AND ($2 IS NULL OR f.owner_id = $2) AND f.hidden_at IS NULL
     """,
 )
 
-#: (owner, created at, id, limit): those before the place, newest first.
+#: (owner or null for all, created at, id, limit): those before the place, newest first.
 LIST = Statement(
     "list_flows",
     "text, timestamptz, text, int",
     """
     SELECT id, version, owner_id, name, created_at, updated_at FROM chaingraph_flows
-    WHERE owner_id = $1 AND hidden_at IS NULL AND (created_at, id) < ($2, $3)
+    WHERE ($1 IS NULL OR owner_id = $1) AND hidden_at IS NULL AND (created_at, id) < ($2, $3)
     ORDER BY created_at DESC, id DESC
     LIMIT $4
     """,
 )
 
-#: (id, owner): no list shows it any more; its versions stay for the executions bound to them.
+#: (id, owner or null for any): no list shows it any more; its versions stay for the executions bound to them.
 HIDE = Statement(
     "hide_flow",
     "text, text",
     """
     UPDATE chaingraph_flows SET hidden_at = date_trunc('milliseconds', clock_timestamp())
-    WHERE id = $1 AND owner_id = $2 AND hidden_at IS NULL
+    WHERE id = $1 AND ($2 IS NULL OR owner_id = $2) AND hidden_at IS NULL
     RETURNING id
     """,
 )
@@ -126,39 +127,46 @@ class FlowStore:
     def __init__(self, database: Sessions) -> None:
         self._database = database
 
-    def store(self, flow_id: str, owner: str, name: str, document: str) -> FlowRow | None:
+    def store(self, flow_id: str, caller: Caller, name: str, document: str) -> FlowRow | None:
         """Store a version, of a new flow if need be; None if the id is another owner's."""
-        return self._one(STORE, flow_id, owner, name, document)
+        return self._one(STORE, flow_id, caller.owner_id, name, document)
 
     def replace(
-        self, flow_id: str, owner: str, name: str, document: str, expected: Sequence[int] | None
+        self,
+        flow_id: str,
+        caller: Caller,
+        name: str,
+        document: str,
+        expected: Sequence[int] | None,
     ) -> FlowRow | None:
         """Store the next version of a flow, if its present one is among those expected.
 
         None if there is no such flow, or it is at another version.
         """
         versions = None if expected is None else list(expected)
-        return self._one(REPLACE, flow_id, owner, name, document, versions)
+        return self._one(REPLACE, flow_id, caller.scope, name, document, versions)
 
-    def read(self, flow_id: str, owner: str) -> FlowRow | None:
-        """A flow without a document; None if the owner has no such flow."""
-        return self._one(READ, flow_id, owner)
+    def read(self, flow_id: str, scope: str | None) -> FlowRow | None:
+        """A flow without a document, of one owner or of any; None if there is none."""
+        return self._one(READ, flow_id, scope)
 
-    def read_version(self, flow_id: str, owner: str, version: int | None) -> FlowRow | None:
+    def read_version(self, flow_id: str, scope: str | None, version: int | None) -> FlowRow | None:
         """A flow with the document of a version, the newest by default; None if there is none."""
-        return self._one(READ_VERSION, flow_id, owner, version)
+        return self._one(READ_VERSION, flow_id, scope, version)
 
-    def page(self, owner: str, limit: int, before: tuple[datetime, str] | None) -> list[FlowRow]:
-        """Up to `limit` flows of an owner, newest first, from after the place `before`."""
+    def page(
+        self, scope: str | None, limit: int, before: tuple[datetime, str] | None
+    ) -> list[FlowRow]:
+        """Up to `limit` flows, of one owner or of all, newest first, from after the place `before`."""
         created_at, flow_id = before or _NEWEST
         with self._database.session() as session:
-            rows = session.execute(LIST, owner, created_at, flow_id, limit)
+            rows = session.execute(LIST, scope, created_at, flow_id, limit)
         return [FlowRow(*row) for row in rows]
 
-    def hide(self, flow_id: str, owner: str) -> bool:
-        """Hide a flow; False if the owner has no such flow."""
+    def hide(self, flow_id: str, caller: Caller) -> bool:
+        """Hide a flow; False if the caller sees no such flow."""
         with self._database.session() as session:
-            return bool(session.execute(HIDE, flow_id, owner))
+            return bool(session.execute(HIDE, flow_id, caller.scope))
 
     def _one(self, statement: Statement, *args: object) -> FlowRow | None:
         with self._database.session() as session:

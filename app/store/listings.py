@@ -34,7 +34,7 @@ class RootFilter:
     """Which roots a list holds; `created_before` is a bound of the caller's."""
 
     flow_id: str
-    owner_id: str
+    owner_id: str | None
     before: Moment | None = None
     created_before: datetime | None = None
 
@@ -75,9 +75,10 @@ class ListingTable:
         """The newest roots of a flow, at most `limit`, with the size of their trees."""
         query = select(executions).where(
             executions.c.flow_id == wanted.flow_id,
-            executions.c.owner_id == wanted.owner_id,
             executions.c.parent_execution_id.is_(None),
         )
+        if wanted.owner_id is not None:
+            query = query.where(executions.c.owner_id == wanted.owner_id)
         if wanted.created_before is not None:
             query = query.where(executions.c.created_at < wanted.created_before)
         if wanted.before is not None:

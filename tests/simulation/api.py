@@ -6,6 +6,7 @@ import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from app.caller import LOCAL
 from app.errors import Conflict, StoreUnavailable
 from app.executions.control import Control
 from app.executions.effects import Effects
@@ -22,7 +23,6 @@ from tests.world import OPTIONS
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-OWNER = "local"
 #: How many executions are commanded, and how many have a deadline.
 COMMANDED = 0.4
 LIMITED = 0.1
@@ -77,7 +77,7 @@ class SimApi:
             autostart=is_started,
         )
         try:
-            [shown] = self.service.create([wanted], OWNER, lambda _: "")
+            [shown] = self.service.create([wanted], LOCAL, lambda _: "")
         except StoreUnavailable:
             world.scheduler.note("create is answered with 503")
             return
@@ -97,7 +97,7 @@ class SimApi:
 
     def start(self, execution_id: str) -> None:
         """Start an execution; trying again until there is an answer."""
-        if self._insist(lambda: self.service.start(execution_id, OWNER)):
+        if self._insist(lambda: self.service.start(execution_id, LOCAL)):
             self._world.promise(execution_id, "started")
 
     def _command(self, execution_id: str) -> None:
@@ -107,7 +107,7 @@ class SimApi:
             scheduler.sleep(scheduler.random.choice(SOON_S) * scheduler.random.random())
             command = scheduler.random.choice(("pause", "pause", "step", "resume", "stop"))
             try:
-                shown = getattr(self.control, command)(execution_id, OWNER)
+                shown = getattr(self.control, command)(execution_id, LOCAL)
             except Conflict:
                 continue
             except StoreUnavailable:
@@ -116,14 +116,14 @@ class SimApi:
             self._world.promise(execution_id, f"told to {command}")
             self._world.invariants.commanded(execution_id, command, shown)
         scheduler.sleep(scheduler.random.random())
-        self._insist(lambda: self.control.resume(execution_id, OWNER))
+        self._insist(lambda: self.control.resume(execution_id, LOCAL))
 
     def set_going(self, execution_id: str, state: State) -> None:
         """Give an execution what it waits for."""
         if state.start_requested_at is None:
             self.start(execution_id)
         elif state.status == "paused":
-            self._insist(lambda: self.control.resume(execution_id, OWNER))
+            self._insist(lambda: self.control.resume(execution_id, LOCAL))
 
     def _insist(self, call: Callable[[], object]) -> bool:
         """Call until there is an answer; whether it is a 2xx."""

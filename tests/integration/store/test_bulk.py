@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import pytest
 
+from app.caller import LOCAL
 from app.store.bulk import TAKE, BulkFilter, BulkStore, Recorded
 from app.store.protocol import RunStore
 from tests.integration.store.boundaries import DONE, boundary, claim, write
@@ -55,7 +56,7 @@ def test_what_is_matched_and_allowed_is_recorded_and_carried_out_once(
     waiting = [world.create(start=False) for _ in range(3)]
     started, over = world.create(), ended(world, store)
 
-    assert bulk.record("local", "start", BulkFilter(flow_id="V2flow")) == Recorded(5, 3)
+    assert bulk.record(LOCAL, "start", BulkFilter(flow_id="V2flow")) == Recorded(5, 3)
     # What comes after the call isn't meant by it.
     later = world.create(start=False)
 
@@ -85,7 +86,7 @@ def test_a_filter_joins_what_it_names(
     world.create(start=False)
     world.create(start=False)
     world.create(start=False, owner_id="ada")
-    assert bulk.record("local", "stop", wanted) == Recorded(count, count)
+    assert bulk.record(LOCAL, "stop", wanted) == Recorded(count, count)
 
 
 def test_ids_are_filtered_like_all_else(
@@ -94,10 +95,10 @@ def test_ids_are_filtered_like_all_else(
     running, waiting = unowned(world, store), world.create(start=False)
     anothers = world.create(start=False, owner_id="ada")
     ids = [running, waiting, anothers, "EXnone"]
-    assert bulk.record("local", "stop", BulkFilter(ids=ids)).matched == 2
+    assert bulk.record(LOCAL, "stop", BulkFilter(ids=ids)).matched == 2
     wanted = BulkFilter(ids=ids, statuses=["created"], flow_id="V2flow")
-    assert bulk.record("local", "stop", wanted).matched == 1
-    assert bulk.record("local", "stop", BulkFilter(ids=ids, flow_id="V2none")).matched == 0
+    assert bulk.record(LOCAL, "stop", wanted).matched == 1
+    assert bulk.record(LOCAL, "stop", BulkFilter(ids=ids, flow_id="V2none")).matched == 0
 
 
 def test_commands_to_one_execution_keep_their_order(
@@ -106,9 +107,9 @@ def test_commands_to_one_execution_keep_their_order(
     execution = unowned(world, store)
     wanted = BulkFilter(ids=[execution])
     for _ in range(2):
-        assert bulk.record("local", "pause", wanted).accepted == 1
+        assert bulk.record(LOCAL, "pause", wanted).accepted == 1
     for action in ("stop", "stop"):
-        bulk.record("local", action, wanted)
+        bulk.record(LOCAL, action, wanted)
 
     # The second of each comes to nothing.
     assert [bulk.carry_out(10).size for _ in range(3)] == [1, 1, 1]
@@ -124,8 +125,8 @@ def test_what_is_paused_is_resumed_and_a_pause_on_its_way_withdrawn(
     paused, owned = unowned(world, store), unowned(world, store)
     claim(store, owned, "w1")
     wanted = BulkFilter(flow_id="V2flow")
-    assert bulk.record("local", "resume", wanted) == Recorded(2, 0)
-    bulk.record("local", "pause", wanted)
+    assert bulk.record(LOCAL, "resume", wanted) == Recorded(2, 0)
+    bulk.record(LOCAL, "pause", wanted)
     at_once, requested = (done.effect for done in bulk.carry_out(10).done)
     assert (world.row(paused).status, world.row(owned).requested) == ("paused", "pause")
     assert (at_once.told is not None, list(requested.owners)) == (
@@ -133,7 +134,7 @@ def test_what_is_paused_is_resumed_and_a_pause_on_its_way_withdrawn(
         ["w1"],
     )
 
-    assert bulk.record("local", "resume", wanted) == Recorded(2, 2)
+    assert bulk.record(LOCAL, "resume", wanted) == Recorded(2, 2)
     work_off(bulk)
 
     assert (world.row(paused).status, world.row(owned).requested) == ("running", None)
@@ -143,7 +144,7 @@ def test_a_status_that_has_changed_meanwhile_is_left_alone(
     world: EitherWorld, store: RunStore, bulk: BulkStore
 ) -> None:
     execution = unowned(world, store)
-    assert bulk.record("local", "pause", BulkFilter(ids=[execution])).accepted == 1
+    assert bulk.record(LOCAL, "pause", BulkFilter(ids=[execution])).accepted == 1
     claimed = claim(store, execution)
     write(store, claimed, 0, DONE)
     before = world.row(execution)
@@ -156,7 +157,7 @@ def test_a_status_that_has_changed_meanwhile_is_left_alone(
 def test_what_many_work_off_at_once_is_done_once(pg: PgWorld) -> None:
     bulk = BulkStore(pg.database)
     executions = [pg.create(start=False) for _ in range(60)]
-    assert bulk.record("local", "start", BulkFilter(flow_id="V2flow")).accepted == 60
+    assert bulk.record(LOCAL, "start", BulkFilter(flow_id="V2flow")).accepted == 60
     ready = threading.Barrier(4)
     done: list[tuple[str, str]] = []
 
@@ -176,7 +177,7 @@ def test_what_many_work_off_at_once_is_done_once(pg: PgWorld) -> None:
 def test_a_crash_while_they_are_carried_out_leaves_them_to_the_next(pg: PgWorld) -> None:
     bulk = BulkStore(pg.database)
     executions = [pg.create(start=False) for _ in range(2)]
-    bulk.record("local", "start", BulkFilter(flow_id="V2flow"))
+    bulk.record(LOCAL, "start", BulkFilter(flow_id="V2flow"))
     dying = pg.database.open()
     with suppress(Killed), dying.transaction():
         assert len(dying.execute(TAKE, 1)) == 1

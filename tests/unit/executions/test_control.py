@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from app.caller import Caller
 from app.errors import Conflict
 from app.executions.control import LET_GO_WITHIN_S, Control
 from app.store.records import Effect
 
+ADA = Caller("ada")
 ROOT = Effect("EX1", None, ["w1"])
 CHILD = Effect("EX2", None, ["w1", "w2"])
 PARKED = Effect("EX3", None, [])
@@ -32,10 +34,10 @@ class Setting:
         fake: Any = self
         return Control(fake, fake, fake, fake, clock=lambda: self.now, pause=self.pauses.append)
 
-    def check(self, execution_id: str, owner: str) -> None:
-        assert (execution_id, owner) == ("EX1", "ada")
+    def check(self, execution_id: str, caller: Caller) -> None:
+        assert (execution_id, caller) == ("EX1", ADA)
 
-    def get(self, execution_id: str, owner: str) -> dict[str, Any]:
+    def get(self, execution_id: str, caller: Caller) -> dict[str, Any]:
         return {"id": execution_id, "status": "completed"}
 
     def stop(self, _execution_id: str, _reason: str) -> Sequence[Effect]:
@@ -62,7 +64,7 @@ class Setting:
 def test_a_stop_waits_for_every_owner_and_no_longer() -> None:
     setting = Setting([ROOT, CHILD, PARKED])
 
-    assert setting.control().stop("EX1", "ada")["id"] == "EX1"
+    assert setting.control().stop("EX1", ADA)["id"] == "EX1"
 
     assert setting.waited_for == [("EX1", 1), ("EX2", 2)]
     assert setting.pauses == []
@@ -74,7 +76,7 @@ def test_owners_that_say_nothing_are_given_their_time(takes_s: float | None) -> 
     """They may begin for a moment what they were about to begin: the answer comes after that."""
     setting = Setting([ROOT, CHILD], takes_s=takes_s)
 
-    setting.control().stop("EX1", "ada")
+    setting.control().stop("EX1", ADA)
 
     assert setting.waited_for == [("EX1", 1)]
     left_s = LET_GO_WITHIN_S if takes_s is None else 0.0
@@ -84,7 +86,7 @@ def test_owners_that_say_nothing_are_given_their_time(takes_s: float | None) -> 
 def test_what_nobody_owned_is_not_waited_for() -> None:
     setting = Setting([PARKED])
 
-    setting.control().stop("EX1", "ada")
+    setting.control().stop("EX1", ADA)
 
     assert (setting.waited_for, setting.pauses) == ([], [])
 
@@ -93,7 +95,7 @@ def test_what_is_final_is_a_conflict() -> None:
     setting = Setting()
 
     with pytest.raises(Conflict, match="Cannot stop execution in status completed"):
-        setting.control().stop("EX1", "ada")
+        setting.control().stop("EX1", ADA)
 
     assert setting.told == []
 
@@ -102,6 +104,6 @@ def test_what_is_final_is_a_conflict() -> None:
 def test_a_worker_is_looked_for_where_none_goes_on(effect: Effect, hinted: list[str]) -> None:
     setting = Setting(resumed=effect)
 
-    setting.control().resume("EX1", "ada")
+    setting.control().resume("EX1", ADA)
 
     assert setting.hinted == hinted

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.caller import Caller
 from app.errors import NotFound
 from app.executions.flows import Changed, Checked, FlowPage, Stored
 from app.executions.listings import Page
@@ -26,41 +27,41 @@ class FakeFlows:
     versions: dict[str, int] = field(default_factory=dict)
     error: Exception | None = None
 
-    def store(self, raw: Any, owner: str) -> dict[str, Any]:
+    def store(self, raw: Any, caller: Caller) -> dict[str, Any]:
         self._raise()
         flow_id = raw.get("id", "V2fresh")
         self.versions[flow_id] = self.versions.get(flow_id, 0) + 1
-        return self._flow(flow_id, owner)
+        return self._flow(flow_id, caller)
 
-    def replace(self, flow_id: str, raw: Any, owner: str, expected: Any) -> Stored | Changed:
-        self.get(flow_id, owner)
+    def replace(self, flow_id: str, raw: Any, caller: Caller, expected: Any) -> Stored | Changed:
+        self.get(flow_id, caller)
         if expected is not None and self.versions[flow_id] not in expected:
             return Changed(self.versions[flow_id])
-        return Stored(self.store({**raw, "id": flow_id}, owner))
+        return Stored(self.store({**raw, "id": flow_id}, caller))
 
     def validate(self, raw: Any) -> Checked:
         return Checked((), ())
 
-    def get(self, flow_id: str, owner: str, version: int | None = None) -> dict[str, Any]:
+    def get(self, flow_id: str, caller: Caller, version: int | None = None) -> dict[str, Any]:
         self._raise()
         if flow_id not in self.versions:
             raise NotFound
-        return self._flow(flow_id, owner)
+        return self._flow(flow_id, caller)
 
-    def page(self, owner: str, limit: int, before: Any) -> FlowPage:
+    def page(self, caller: Caller, limit: int, before: Any) -> FlowPage:
         return FlowPage([], None)
 
-    def hide(self, flow_id: str, owner: str) -> None:
-        self.get(flow_id, owner)
+    def hide(self, flow_id: str, caller: Caller) -> None:
+        self.get(flow_id, caller)
 
     def _raise(self) -> None:
         if self.error:
             raise self.error
 
-    def _flow(self, flow_id: str, owner: str) -> dict[str, Any]:
+    def _flow(self, flow_id: str, caller: Caller) -> dict[str, Any]:
         document = {"id": flow_id, "metadata": {"name": "a"}, "nodes": [], "edges": []}
         version = self.versions[flow_id]
-        return {"id": flow_id, "version": version, "ownerId": owner, "document": document}
+        return {"id": flow_id, "version": version, "ownerId": caller.owner_id, "document": document}
 
 
 @dataclass
@@ -71,26 +72,26 @@ class FakeExecutions:
     asked: dict[str, Any] = field(default_factory=dict)
 
     def create(
-        self, requests: Sequence[NewExecution], owner: str, pointer_prefix: Callable[[int], str]
+        self, requests: Sequence[NewExecution], caller: Caller, pointer_prefix: Callable[[int], str]
     ) -> list[dict[str, Any]]:
         self.created.extend(requests)
         self.pointers = [pointer_prefix(index) for index in range(len(requests))]
         return [{"id": f"EX{index}"} for index in range(len(requests))]
 
-    def start(self, execution_id: str, owner: str) -> dict[str, Any]:
+    def start(self, execution_id: str, caller: Caller) -> dict[str, Any]:
         return {"id": execution_id, "requested": "start"}
 
-    def get(self, execution_id: str, owner: str) -> dict[str, Any]:
+    def get(self, execution_id: str, caller: Caller) -> dict[str, Any]:
         raise NotFound
 
-    def nodes(self, execution_id: str, owner: str, **asked: Any) -> list[dict[str, Any]]:
+    def nodes(self, execution_id: str, caller: Caller, **asked: Any) -> list[dict[str, Any]]:
         self.asked = asked
         return self.listed[asked["offset"] : asked["offset"] + asked["limit"]]
 
-    def node(self, execution_id: str, owner: str, node_id: str) -> dict[str, Any]:
+    def node(self, execution_id: str, caller: Caller, node_id: str) -> dict[str, Any]:
         return {"id": node_id}
 
-    def events(self, execution_id: str, owner: str, **asked: Any) -> EventPage:
+    def events(self, execution_id: str, caller: Caller, **asked: Any) -> EventPage:
         self.asked = asked
         return EventPage(events=[], next_index=asked["from_index"], end=False)
 
@@ -100,25 +101,25 @@ class FakeListings:
     asked: dict[str, Any] = field(default_factory=dict)
     after: Any = None
 
-    def executions(self, owner: str, **asked: Any) -> Page[Any]:
+    def executions(self, caller: Caller, **asked: Any) -> Page[Any]:
         self.asked = asked
         return Page([], self.after)
 
-    def roots(self, flow_id: str, owner: str, **asked: Any) -> Page[Any]:
-        return self.executions(owner, **asked)
+    def roots(self, flow_id: str, caller: Caller, **asked: Any) -> Page[Any]:
+        return self.executions(caller, **asked)
 
-    def tree(self, execution_id: str, owner: str, **asked: Any) -> Page[Any]:
-        return self.executions(owner, **asked)
+    def tree(self, execution_id: str, caller: Caller, **asked: Any) -> Page[Any]:
+        return self.executions(caller, **asked)
 
-    def recoveries(self, execution_id: str, owner: str, **asked: Any) -> Page[Any]:
-        return self.executions(owner, **asked)
+    def recoveries(self, execution_id: str, caller: Caller, **asked: Any) -> Page[Any]:
+        return self.executions(caller, **asked)
 
 
 @dataclass
 class FakeBulk:
     asked: list[tuple[str, BulkFilter]] = field(default_factory=list)
 
-    def command(self, owner: str, action: str, wanted: BulkFilter) -> Recorded:
+    def command(self, caller: Caller, action: str, wanted: BulkFilter) -> Recorded:
         self.asked.append((action, wanted))
         return Recorded(7, 5)
 
@@ -127,7 +128,7 @@ class FakeBulk:
 class FakeWorkers:
     alive: list[dict[str, Any]] = field(default_factory=list)
 
-    def list(self) -> list[dict[str, Any]]:
+    def list(self, caller: Caller) -> list[dict[str, Any]]:
         return self.alive
 
 
