@@ -2,6 +2,7 @@
 
 ChainGraphError
 ├── SettingsError               a setting is wrong: the process does not start
+│   └── NodeDefinitionError     … because a node is written wrongly, or can't be loaded
 ├── RequestError                what the caller sent can't be done; has a code of docs/api.md
 │   ├── ValidationFailed        VALIDATION_ERROR, with its faults
 │   ├── BadRequest              BAD_REQUEST
@@ -13,7 +14,6 @@ ChainGraphError
 │   ├── NonRetryableError       … and trying again can't help
 │   ├── NodeTimeout             … because its time was up
 │   └── NodeCancelled           … because the execution stopped
-├── NodeDefinitionError         a node is written wrongly: the process does not start
 └── StoreUnavailable            PostgreSQL can't be reached
 """
 
@@ -33,6 +33,10 @@ class ChainGraphError(Exception):
 
 class SettingsError(ChainGraphError):
     """A setting is wrong."""
+
+
+class NodeDefinitionError(SettingsError):
+    """A node is written wrongly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +110,6 @@ class NodeTimeout(NodeError):
 
 class NodeCancelled(NodeError):
     """The execution was stopped."""
-
-
-class NodeDefinitionError(ChainGraphError):
-    """A node is written wrongly."""
 
 
 class StoreUnavailable(ChainGraphError):

@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from app.client import Client
-from app.nodes.sdk import NodeContext, Port, node
+from app.errors import NodeError, NonRetryableError
+from app.nodes.sdk import NodeContext, Port, RetryPolicy, node
 
 if TYPE_CHECKING:
     from app.local.node_trial import run_node
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Client",
     "NodeContext",
+    "NodeError",
+    "NonRetryableError",
     "Port",
+    "RetryPolicy",
     "get_event_bus",
     "get_execution_service",
     "get_execution_store",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import typer
 
@@ -46,12 +48,25 @@ def examine() -> Iterator[Finding]:
         return
     changed = sum(each.source != "default" for each in settings.describe())
     yield Finding("settings", f"valid, {changed} of them set")
+    yield _examine_nodes(settings)
     if settings.execution_mode == "local":
         yield Finding("mode", "local: one process, without PostgreSQL, Redis and workers")
     else:
         yield from _examine_postgres(settings)
         yield _examine_redis(settings)
     yield _examine_api(settings)
+
+
+def _examine_nodes(settings: Settings) -> Finding:
+    from app.nodes.registry import load_catalogue
+
+    # Where API and workers look for modules, too: the folder that they are started in.
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        found = load_catalogue(settings.node_modules, settings.http_node_allow)
+    except SettingsError as error:
+        return Finding("nodes", error.message, "mend it, or don't name it")
+    return Finding("nodes", f"{len(found)} types")
 
 
 def _examine_postgres(settings: Settings) -> Iterator[Finding]:

@@ -35,9 +35,11 @@ class Shaper:
         self._pattern_time = pattern_time
         self._faults = faults
         self._warnings = warnings
-        self._plain: dict[str, Ports] = {}
+        # By identity, and what is meant is kept along: two nodes of one type may differ in their
+        # ports, where those follow from their values.
+        self._plain: dict[int, tuple[NodeSpec, Ports]] = {}
         self._enforced: dict[int, tuple[Ports, Ports]] = {}
-        self._specs: dict[str, NodeSpec] = {}
+        self._specs: dict[int, tuple[NodeSpec, NodeSpec]] = {}
 
     def ports(self, node: NodeEntry, spec: NodeSpec) -> Ports:
         """A node's ports, system ports first, with all that is stated of them."""
@@ -56,7 +58,6 @@ class Shaper:
         """The ports as a run enforces them: in an export, bounds are stated and no more."""
         if self._form is Form.NATIVE:
             return ports
-        # By identity, and the ports are kept along, as most nodes of a type share theirs.
         known = self._enforced.get(id(ports))
         if known is None:
             loose = {name: without_bounds(config) for name, config in ports.items()}
@@ -67,17 +68,17 @@ class Shaper:
         """The node type as a run enforces it, by the same rule."""
         if self._form is Form.NATIVE:
             return spec
-        known = self._specs.get(spec.type)
+        known = self._specs.get(id(spec))
         if known is None:
             loose = {name: without_bounds(config) for name, config in spec.ports.items()}
-            known = self._specs[spec.type] = replace(spec, ports=loose)
-        return known
+            known = self._specs[id(spec)] = (spec, replace(spec, ports=loose))
+        return known[1]
 
     def _plain_ports(self, spec: NodeSpec) -> Ports:
-        known = self._plain.get(spec.type)
+        known = self._plain.get(id(spec))
         if known is None:
-            known = self._plain[spec.type] = {**SYSTEM_PORTS, **spec.ports}
-        return known
+            known = self._plain[id(spec)] = (spec, {**SYSTEM_PORTS, **spec.ports})
+        return known[1]
 
     def _refuse_what_is_no_config(self, node: NodeEntry) -> None:
         for port in node.ports:

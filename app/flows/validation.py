@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from app.flows.document import FlowDocument, NodeEntry
+from app.flows.document import FlowDocument, Form, NodeEntry
 from app.flows.faults import FaultLog, below
 from app.flows.reach import (
     UNKNOWN,
@@ -17,12 +17,12 @@ from app.flows.reach import (
     start_order,
 )
 from app.flows.shaping import Shaper
-from app.flows.storing import Storing
+from app.flows.storing import Storing, locate
 from app.flows.unbuilt import BUILT_QUEUE, unknown_type
 from app.flows.wiring import EdgeDraft, NodeDraft, Place, Wiring
-from app.nodes.spec import Catalogue
+from app.nodes.spec import Catalogue, NodeSpec
 from app.values.bounds import PatternTime
-from app.values.ports import ERROR, ERROR_MESSAGE
+from app.values.ports import ERROR, ERROR_MESSAGE, SYSTEM_PORTS
 
 #: Seconds that all the patterns in one document may take together.
 PATTERN_TIME_S = 2.0
@@ -91,11 +91,32 @@ def _draft_nodes(
             continue
         if spec.deprecated:
             warnings.add(below(entry.pointer, "type"), f"'{entry.type}' is deprecated")
+        if spec.more_ports is not None:
+            spec = _configured(spec, entry, document.form, faults)
+            if spec is None:
+                drafts.append(NodeDraft(entry, None, {}, {}))
+                continue
         ports = shaper.ports(entry, spec)
         values = storing.values(entry, ports)
         enforced = shaper.enforced(ports)
         drafts.append(NodeDraft(entry, shaper.enforced_spec(spec), enforced, values))
     return drafts
+
+
+def _configured(spec: NodeSpec, entry: NodeEntry, form: Form, faults: FaultLog) -> NodeSpec | None:
+    """The type with the ports that follow from what is stored; None, and a fault, if none do."""
+    ports = {**SYSTEM_PORTS, **spec.ports}
+    known = {name: value for name, value in entry.values.items() if locate(ports, name)}
+    # All values are looked at once all ports are known.
+    found = FaultLog()
+    storing = Storing(form, found, FaultLog(), PatternTime())
+    try:
+        return spec.configured(storing.values(replace(entry, values=known), ports))
+    except ValueError as error:
+        if not found:
+            found.add(below(entry.pointer, "values"), f"give {entry.type} no ports: {error}")
+        faults.extend(found.listed())
+        return None
 
 
 def _check_queue(entry: NodeEntry, faults: FaultLog) -> None:

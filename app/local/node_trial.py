@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import SystemRandom
 from typing import Any
@@ -23,32 +23,46 @@ NODE_ID = "node"
 TIMEOUT_MS = 3_600_000
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRun:
-    """What a node gave by port, and what it said meanwhile."""
+@dataclass(frozen=True, eq=False)
+class NodeRun(Mapping[str, Value]):
+    """What a node gave by port, and what it said meanwhile; as a mapping, what it gave."""
 
     outputs: Mapping[str, Value]
     logs: Sequence[str]
     progress: Sequence[float]
 
+    def __getitem__(self, port: str) -> Value:
+        """What the node gave there."""
+        return self.outputs[port]
+
+    def __iter__(self) -> Iterator[str]:
+        """The ports at which it gave something."""
+        return iter(self.outputs)
+
+    def __len__(self) -> int:
+        return len(self.outputs)
+
 
 def run_node(
     target: NodeFunction | str,
     inputs: Mapping[str, Any] | None = None,
+    /,
     *,
     integration: Mapping[str, Value] | None = None,
     attempt: int = 1,
+    **ports: Any,
 ) -> NodeRun:
     """Run one node once.
 
     `target` is a decorated function or class, or the name of a node type; `inputs` are `{port
-    id or path: value}`. What the node raises is raised. Time that it lets pass is not waited
+    id or path: value}`, and so are further keywords. What the node raises is raised. Time that it lets pass is not waited
     for: `ctx.sleep` comes back at once, and SleepNode gives what it will give then. Raises
     ValidationFailed, which names each fault, for inputs that can't be.
     """
     own = () if isinstance(target, str) else (target,)
     type_ = target if isinstance(target, str) else spec_for(target).type
-    start, given = _start(type_, inputs or {}, catalogue_with(local_settings(), own))
+    values = {**(inputs or {}), **ports}
+    start, given = _start(type_, values, catalogue_with(local_settings(), own))
     said: list[Event] = []
     time = AttemptTime(start.node.timeout_ms or TIMEOUT_MS)
     execution_id = id_source(SystemRandom())(EXECUTION_PREFIX)

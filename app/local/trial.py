@@ -24,7 +24,7 @@ from app.executions.views import execution_json
 from app.ids import id_source
 from app.local.process import LocalProcess
 from app.nodes.registry import load_catalogue
-from app.nodes.sdk import spec_of
+from app.nodes.sdk import decorated_types, spec_of
 from app.nodes.spec import Catalogue, NodeSpec
 from app.store.flows import FlowStore
 from app.values.ports import Value
@@ -74,8 +74,9 @@ def run_flow(
     """Run a flow and wait for its end.
 
     `flow` is a document, `inputs` are `{node id: {port id or path: value}}`, `options` as in
-    `POST /executions`, `nodes` functions of one's own beside those of NODE_MODULES. Raises
-    ValidationFailed, which names each fault, for what can't be run, and TimeoutError.
+    `POST /executions`. Node types are those of NODE_MODULES and whatever this process decorated;
+    of two by one name that one counts which is among `nodes`. Raises ValidationFailed, which names
+    each fault, for what can't be run, and TimeoutError.
     """
     settings = replace(local_settings(), recovery_scan_interval_ms=SCAN_INTERVAL_MS)
     process = LocalProcess(settings, catalogue_with(settings, nodes))
@@ -96,10 +97,10 @@ def local_settings() -> Settings:
 
 
 def catalogue_with(settings: Settings, nodes: Iterable[NodeFunction]) -> Catalogue:
-    """The node types that the settings name, and these."""
+    """The node types that the settings name, what this process decorated, and these."""
     own = [spec_for(target) for target in nodes]
     known = load_catalogue(settings.node_modules, settings.http_node_allow)
-    return {**known, **{spec.type: spec for spec in own}}
+    return {**decorated_types(), **known, **{spec.type: spec for spec in own}}
 
 
 def spec_for(target: NodeFunction) -> NodeSpec:

@@ -6,22 +6,29 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from app.errors import NodeDefinitionError
-from app.nodes.asynchronous import run_until_cancelled
+from app.nodes.asynchronous import awaited
 from app.nodes.binding import Signature, read_signature
-from app.nodes.docstrings import read_docstring
+from app.nodes.classes import read_class, runner_of
+from app.nodes.docstrings import NodeText, read_docstring
 from app.nodes.port import Port
-from app.nodes.spec import Invoke, NodeContext, NodeSpec, RetryPolicy
-from app.values.ports import Value
+from app.nodes.settings import TypeSettings, check_settings
+from app.nodes.spec import Catalogue, Invoke, MorePorts, NodeContext, NodeSpec, RetryPolicy
+from app.values.ports import PortConfig, Value
 
-__all__ = ["NodeContext", "Port", "RetryPolicy", "node", "spec_of"]
+__all__ = ["NodeContext", "Port", "RetryPolicy", "decorated_types", "node", "spec_of"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _SPEC = "__node_spec__"
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+#: What this process decorated and still holds, by node type: for a node's author to try by name.
+_decorated: WeakValueDictionary[str, Callable[..., Any]] = WeakValueDictionary()
 
 
 def node(
@@ -43,28 +50,30 @@ def node(
     `effects=False` promises: same inputs, same outputs, nothing else touched. `retry`,
     `timeout_ms` and `queue` are defaults that a document may override. `in_place=True`
     promises that the node never waits and does little more than hand its values on: no thread
-    is woken for it, and no time limit can end it. A class has a `run` or
-    `__call__` method that is read in the same way; each run of the node makes an instance.
-    The function itself is given back unchanged, so that it can be called as ever.
+    is woken for it, and no time limit can end it. An `async def` runs in an event loop of its own.
+    A class has a `run` or `__call__` method that is read in the same way, and ports for what its
+    constructor takes; each run of the node makes an instance (app/nodes/classes.py). The
+    function itself is given back unchanged, so that it can be called as ever.
 
     Raises NodeDefinitionError, naming file, line and function, where it is written wrongly.
     """
     # Types that are local to a function, in a test or a notebook, are found around the call.
     scope = sys._getframe(1).f_locals  # noqa: SLF001
+    settings = TypeSettings(type, category, retry, timeout_ms, queue, tags, in_place)
 
     def decorate(target: F) -> F:
-        function = _function_of(target)
-        text = read_docstring(target.__doc__ or function.__doc__)
+        place = _place(target)
         try:
-            _check(type, retry, timeout_ms)
-            signature = read_signature(function, text, scope)
+            check_settings(settings, target)
+            read = _read(target, scope)
         except ValueError as error:
-            raise NodeDefinitionError(f"{_place(target, function)}: {error}") from error
+            raise NodeDefinitionError(f"{place}: {error}") from error
+        text, ports, invoke, more_ports = read
         spec = NodeSpec(
             type=type,
             category=category,
-            ports=signature.ports,
-            invoke=_invoke(target, signature),
+            ports=ports,
+            invoke=invoke,
             title=title or _title(type),
             description=text.description,
             effects=effects,
@@ -74,9 +83,12 @@ def node(
             deprecated=deprecated,
             in_place=in_place,
             extra_ports=extra_ports,
-            tags=tags,
+            tags=tuple(tags),
+            more_ports=more_ports,
+            place=place,
         )
         setattr(target, _SPEC, spec)
+        _decorated[type] = target
         return target
 
     return decorate
@@ -88,57 +100,35 @@ def spec_of(target: object) -> NodeSpec | None:
     return spec if isinstance(spec, NodeSpec) else None
 
 
-def _function_of(target: Callable[..., Any]) -> Callable[..., Any]:
-    """The function whose signature counts: a class has it as `run` or `__call__`."""
+def decorated_types() -> Catalogue:
+    """Give the node types that this process decorated, whoever did; of two by one name the later.
+
+    For trying nodes. A server knows the modules that it was told of, and nothing else.
+    """
+    specs = ((name, spec_of(target)) for name, target in list(_decorated.items()))
+    return MappingProxyType({name: spec for name, spec in specs if spec is not None})
+
+
+_Read = tuple[NodeText, Mapping[str, PortConfig], Invoke, MorePorts | None]
+
+
+def _read(target: Callable[..., Any], scope: Mapping[str, Any]) -> _Read:
+    """The docstring, the ports, how to run it, and the ports that follow from its values."""
     if not inspect.isclass(target):
-        return target
-    method = vars(target).get("run") or vars(target).get("__call__")
-    if not inspect.isfunction(method):
-        raise NodeDefinitionError(
-            f"{_place(target, target)}: the class has neither a method run nor __call__"
-        )
-    return _without_self(method)
-
-
-def _without_self(method: Callable[..., Any]) -> Callable[..., Any]:
-    signature = inspect.signature(method)
-    parameters = list(signature.parameters.values())[1:]
-
-    def function(**_: Any) -> None:
-        """Stands for the method where only its signature is read."""
-
-    function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    function.__wrapped__ = method  # type: ignore[attr-defined]
-    function.__annotations__ = method.__annotations__
-    function.__doc__ = method.__doc__
-    return function
-
-
-def _check(type_: str, retry: RetryPolicy | None, timeout_ms: int | None) -> None:
-    if not type_:
-        raise ValueError("its type has no name")
-    if retry is not None and not 1 <= retry.max_attempts <= 100:
-        raise ValueError(f"its retry allows {retry.max_attempts} attempts, not 1 to 100")
-    if timeout_ms is not None and timeout_ms <= 0:
-        raise ValueError(f"its timeout_ms is {timeout_ms}, and a timeout is above 0")
+        text = read_docstring(target.__doc__)
+        signature = read_signature(target, text, scope)
+        return text, signature.ports, _invoke(target, signature), None
+    text = read_docstring(vars(target).get("__doc__") or runner_of(target).__doc__)
+    read = read_class(target, text, scope)
+    return text, read.ports, read.invoke, read.more_ports if read.has_more_ports else None
 
 
 def _invoke(target: Callable[..., Any], signature: Signature) -> Invoke:
-    is_class = inspect.isclass(target)
-
     def invoke(inputs: Mapping[str, Value], ctx: NodeContext) -> Mapping[str, Value]:
-        function = _method_of(target()) if is_class else target
-        returned = function(**signature.bind(inputs, ctx))
-        if inspect.iscoroutine(returned):
-            returned = run_until_cancelled(returned, ctx)
-        return signature.result.spread(returned)
+        returned = target(**signature.parameters.bind(inputs, ctx))
+        return signature.result.spread(awaited(returned, ctx))
 
     return invoke
-
-
-def _method_of(instance: Any) -> Callable[..., Any]:
-    method: Callable[..., Any] = instance.run if hasattr(instance, "run") else instance
-    return method
 
 
 def _title(type_: str) -> str:
@@ -147,8 +137,12 @@ def _title(type_: str) -> str:
     return " ".join(words) or type_
 
 
-def _place(target: Callable[..., Any], function: Callable[..., Any]) -> str:
-    code = getattr(inspect.unwrap(function), "__code__", None)
-    if code is None:
-        return f"{target.__module__}, {target.__qualname__}"
-    return f"{code.co_filename}:{code.co_firstlineno}, {target.__qualname__}"
+def _place(target: Callable[..., Any]) -> str:
+    """File, line and name of what is decorated."""
+    name = getattr(target, "__qualname__", repr(target))
+    code = getattr(inspect.unwrap(target), "__code__", None)
+    if code is not None:
+        return f"{code.co_filename}:{code.co_firstlineno}, {name}"
+    # Of a class, the line at which it is decorated is near enough.
+    frame = sys._getframe(2)  # noqa: SLF001
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}, {name}"

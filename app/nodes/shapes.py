@@ -55,9 +55,54 @@ def shape_of(annotation: Any) -> Shape:
 def fields_of(cls: type) -> dict[str, Any] | None:
     """The annotated fields of a NamedTuple, dataclass or TypedDict; None for another class."""
     if is_named_tuple(cls) or dataclasses.is_dataclass(cls) or typing.is_typeddict(cls):
-        hints = typing.get_type_hints(cls, include_extras=True)
-        return {name: _unwrap(hint) for name, hint in hints.items()}
+        return {name: _unwrap(hint) for name, hint in _field_hints(cls).items()}
     return None
+
+
+def _field_hints(cls: type) -> dict[str, Any]:
+    hints = hints_of(cls, f"has the type {cls.__name__}, whose annotations")
+    if dataclasses.is_dataclass(cls):
+        # A ClassVar, or a field that is no argument, is annotated and no part of the value.
+        names = [field.name for field in dataclasses.fields(cls) if field.init]
+        return {name: hints[name] for name in names}
+    return hints
+
+
+def hints_of(
+    target: type | Callable[..., Any], what: str, scope: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The annotations of a function or class, resolved; `scope` are the names around it.
+
+    Raises ValueError, with "`what` can't be read: …", where one can't be.
+    """
+    local = None if scope is None else dict(scope)
+    try:
+        return typing.get_type_hints(target, localns=local, include_extras=True)
+    except (NameError, TypeError, SyntaxError, AttributeError) as error:
+        raise ValueError(f"{what} can't be read: {error}") from error
+
+
+def defaults_of(cls: type) -> Mapping[str, Any]:
+    """The defaults of the fields of a NamedTuple or dataclass; of a TypedDict there are none."""
+    if is_named_tuple(cls):
+        return dict(getattr(cls, "_field_defaults", {}))
+    if not dataclasses.is_dataclass(cls):
+        return {}
+    return {
+        field.name: field.default if factory is dataclasses.MISSING else factory()
+        for field in dataclasses.fields(cls)
+        for factory in [field.default_factory]
+        if not (factory is field.default is dataclasses.MISSING)
+    }
+
+
+def required_of(cls: type) -> frozenset[str]:
+    """The keys that every value of a TypedDict has."""
+    # The class itself doesn't see NotRequired where annotations are texts.
+    hints = _field_hints(cls)
+    optional = {name for name in hints if typing.get_origin(hints[name]) is typing.NotRequired}
+    keys: frozenset[str] = getattr(cls, "__required_keys__", frozenset())
+    return keys - optional
 
 
 def is_named_tuple(cls: type) -> bool:

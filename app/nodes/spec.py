@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from app.values.ports import PortConfig, Value
@@ -121,6 +121,9 @@ class NodeContext(Protocol):
 #: Raises NodeError, or anything else, which counts as a failure of that type.
 Invoke = Callable[[Mapping[str, Value], NodeContext], Mapping[str, Value]]
 
+#: The ports that follow from stored values by root port id.
+MorePorts = Callable[[Mapping[str, Value]], Mapping[str, PortConfig]]
+
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
@@ -129,7 +132,9 @@ class NodeSpec:
     `effects=False` promises: same inputs, same outputs, nothing else touched.
     `in_place` promises that it never waits and does little more than hand its values on: it
     runs in the thread that drives the run, and no other is woken for it.
-    `extra_ports` says whether a document may add ports of its own to this type.
+    `extra_ports` says whether a document may add ports of its own to this type. `more_ports`
+    gives those that follow from the values that a document stores; it raises ValueError with a
+    sentence. `place` says where it is defined: file, line, function.
     """
 
     type: str
@@ -146,6 +151,17 @@ class NodeSpec:
     in_place: bool = False
     extra_ports: bool = False
     tags: tuple[str, ...] = ()
+    more_ports: MorePorts | None = None
+    place: str = ""
+
+    def configured(self, values: Mapping[str, Value]) -> NodeSpec:
+        """The same with all the ports that it has with these stored values.
+
+        Raises ValueError with a sentence on why it can't have them.
+        """
+        if self.more_ports is None:
+            return self
+        return replace(self, ports={**self.ports, **self.more_ports(values)}, more_ports=None)
 
 
 #: Node types by name.

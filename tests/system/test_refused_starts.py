@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,7 @@ NOWHERE = {"DATABASE_URL": "postgresql://127.0.0.1:1/none", "REDIS_URL": "redis:
 
 WEB = ("gunicorn", "-c", "python:web.gunicorn_conf", "web:create_app()")
 WORKER = ("celery", "-A", "tasks", "worker", "-c", "1")
+DOCTOR = ("app", "doctor")
 
 
 def refusal(command: tuple[str, ...], **given: str) -> str:
@@ -30,13 +32,28 @@ def refusal(command: tuple[str, ...], **given: str) -> str:
         check=False,
     )
     assert ended.returncode not in {0, None}
-    return ended.stderr
+    return ended.stdout + ended.stderr
 
 
-@pytest.mark.parametrize("command", [WEB, WORKER], ids=["web", "worker"])
-def test_a_node_module_that_can_not_be_loaded_is_named(command: tuple[str, ...]) -> None:
-    said = refusal(command, NODE_MODULES="nowhere")
-    assert "NODE_MODULES=nowhere: the module nowhere can't be imported: " in said
+#: Its parameter can't have this default.
+WRONG_NODE = """
+from typing import Annotated
+from chaingraph import Port, node
+
+@node("ShoutNode", category="text")
+def shout(times: Annotated[int, Port(max=3)] = 4) -> None: ...
+"""
+
+
+@pytest.mark.parametrize("command", [WEB, WORKER, DOCTOR], ids=["web", "worker", "command line"])
+def test_a_node_that_is_written_wrongly_is_named(command: tuple[str, ...], tmp_path: Path) -> None:
+    module = tmp_path / "my_nodes.py"
+    module.write_text(WRONG_NODE)
+    said = refusal(command, NODE_MODULES="my_nodes", PYTHONPATH=str(tmp_path))
+    assert (
+        f"NODE_MODULES=my_nodes: {module}:5, shout: its parameter 'times' has a default that it"
+        " does not allow: it must be at most 3"
+    ) in said
     assert "Traceback" not in said
 
 

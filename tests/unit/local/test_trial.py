@@ -111,12 +111,17 @@ def test_a_timer_and_a_retry_fire() -> None:
         ({"options": {"speed": 3}}, "/options/speed: is unknown"),
         ({"options": {"execution": {"speed": 3}}}, "/options/execution/speed: is unknown"),
         ({"options": {"priority": 10}}, "/options/priority: must be at most 9"),
-        ({"nodes": []}, "/nodes/1/type"),
     ],
 )
 def test_what_can_not_be_run_is_named(wrong: dict[str, Any], fault: str) -> None:
     with pytest.raises(ValidationFailed, match=fault):
         run_flow(flow(), **{"nodes": [shout]} | wrong)
+
+
+def test_a_node_that_nobody_decorated_is_named() -> None:
+    document = {"metadata": {"name": "Lost"}, "nodes": [{"id": "a", "type": "LostNode"}]}
+    with pytest.raises(ValidationFailed, match="/nodes/0/type: unknown node type 'LostNode'"):
+        run_flow(document | {"edges": []})
 
 
 def test_a_flow_that_takes_too_long_is_left() -> None:
@@ -160,6 +165,29 @@ def test_a_node_runs_with_checked_inputs() -> None:
 def test_a_built_in_node_runs_by_its_name() -> None:
     inputs = {"template": "Hello {{name}}", "variables": {"name": "Ada"}}
     assert run_node("HandlebarsTemplateNode", inputs).outputs == {"renderedText": "Hello Ada"}
+
+
+def test_a_node_runs_by_the_name_that_it_was_decorated_with() -> None:
+    run = run_node("ShoutNode", text="hi")
+
+    assert run == {"shouted": "HI"}
+    assert (run["shouted"], list(run), len(run)) == ("HI", ["shouted"], 1)
+
+
+def test_a_flow_knows_what_was_decorated() -> None:
+    assert run_flow(flow()).outputs == {"shout": {"shouted": "ADA ADA"}}
+
+
+def test_inputs_may_be_keywords_beside_others() -> None:
+    @node("PortsNode", category="test")
+    def ports(
+        inputs: str = "", target: str = "", attempt: int = 0
+    ) -> Annotated[list[Any], Port("seen")]:
+        """Has ports by the names of parameters."""
+        return [inputs, target, attempt]
+
+    run = run_node(ports, {"attempt": 5}, inputs="a", target="b", attempt=3)
+    assert run["seen"] == ["a", "b", 5]
 
 
 def test_what_a_node_raises_is_raised() -> None:

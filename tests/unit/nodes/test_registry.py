@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.errors import NodeDefinitionError, SettingsError
+from app.errors import SettingsError
 from app.nodes import registry
 from app.nodes.registry import builtin_catalogue, load_catalogue
 
@@ -58,14 +58,35 @@ def test_modules_of_the_operator_register_more(modules: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("import nowhere_at_all", "taken_nodes can't be imported: ModuleNotFoundError"),
-        ("raise SystemExit('no licence')", "SystemExit: no licence$"),
-        ("raise ValueError('two\\nlines')", "ValueError: two lines$"),
-        ("1/0", "taken_nodes can't be imported: ZeroDivisionError"),
-        ("def (", "taken_nodes can't be imported: SyntaxError"),
-        ("x = 1", "taken_nodes registers no node"),
-        (NODE.format(type="TextNode"), "TextNode of taken_nodes is taken by .*basic_values"),
-        (NODE.replace("() -> None", "(x) -> None"), "'x' has no annotation"),
+        (
+            "\nimport nowhere_at_all",
+            r"taken_nodes can't be imported: ModuleNotFoundError: .*taken_nodes\.py:2, <module>\)$",
+        ),
+        (
+            "def f():\n    return {}['a']\nf()",
+            r"taken_nodes can't be imported: KeyError: 'a' \(at .*taken_nodes\.py:2, f\)$",
+        ),
+        ("raise SystemExit('no licence')", r"SystemExit: no licence \(at .*taken_nodes\.py:1, "),
+        ("raise ValueError('two\\nlines')", r"ValueError: two lines \(at .*taken_nodes\.py:1, "),
+        ("\n\ndef (", r"can't be imported: SyntaxError: .* \(at .*taken_nodes\.py:3\)$"),
+        ("x = 1", r"taken_nodes\.py registers no node: decorate one with @node$"),
+        (
+            NODE.format(type="TextNode"),
+            r"taken_nodes\.py:4, it: the node type TextNode is taken by .*basic_values\.py:\d+, text",
+        ),
+        (
+            NODE.format(type="OneNode") + NODE.format(type="OneNode").replace("it()", "again()"),
+            r"taken_nodes\.py:10, again: the node type OneNode is taken by .*nodes\.py:4, it$",
+        ),
+        (
+            NODE.format(type="BenchTickNode"),
+            r"taken_nodes\.py:4, it: the node type BenchTickNode is taken by .*nodes\.py:\d+, tick$",
+        ),
+        (NODE.replace("() -> None", "(x) -> None"), r"taken_nodes\.py:4, it: .*'x' has no annotat"),
+        (
+            "from app.nodes.sdk import node\n\n@node\ndef it() -> None: ...",
+            r"TypeError: .*'category' \(at .*taken_nodes\.py:3, <module>\)$",
+        ),
     ],
 )
 def test_a_module_that_can_not_be_used_is_named(modules: Path, text: str, message: str) -> None:
@@ -92,12 +113,38 @@ def test_packages_bring_modules_or_functions(
     assert "BroughtNode" in load_catalogue(["brought_nodes"])
 
 
-def test_an_entry_point_that_is_no_node(modules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(modules, "brought_nodes", "it = 1")
-    point = EntryPoint("brought", "brought_nodes:it", registry.ENTRY_POINTS)
+@pytest.mark.parametrize(
+    ("text", "value", "message"),
+    [
+        ("it = 1", "brought_nodes:it", r": it of .*brought_nodes\.py is no node$"),
+        ("it = 1", "brought_nodes", r": .*brought_nodes\.py registers no node: "),
+        ("1/0", "brought_nodes:it", r"the module brought_nodes can't be imported: ZeroDivision"),
+        (
+            NODE.format(type="TextNode"),
+            "brought_nodes",
+            r": .*brought_nodes\.py:4, it: the node type TextNode is taken by .*, text_node$",
+        ),
+    ],
+)
+def test_an_entry_point_that_can_not_be_used_is_named(
+    modules: Path, monkeypatch: pytest.MonkeyPatch, text: str, value: str, message: str
+) -> None:
+    write(modules, "brought_nodes", text)
+    point = EntryPoint("brought", value, registry.ENTRY_POINTS)
     monkeypatch.setattr(registry, "entry_points", lambda group: [point])
-    with pytest.raises(NodeDefinitionError, match="brought_nodes:it is no node"):
+    with pytest.raises(SettingsError, match=message) as caught:
         load_catalogue()
+    named = f"the entry point brought = {value} in chaingraph.nodes: "
+    assert caught.value.message.startswith(named)
+
+
+def test_a_package_brings_the_nodes_of_the_modules_that_it_imports(modules: Path) -> None:
+    package = modules / "brought_package"
+    package.mkdir()
+    write(package, "__init__", "from brought_package import one, two")
+    write(package, "one", NODE.format(type="PartOneNode"))
+    write(package, "two", NODE.format(type="PartTwoNode"))
+    assert {"PartOneNode", "PartTwoNode"} <= load_catalogue(["brought_package"]).keys()
 
 
 def test_importing_the_library_does_not_import_an_http_client() -> None:
