@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import Any
 
 import pytest
 
 from app.engine import RunOptions
-from app.local import LocalResult, run_in_process
+from app.local import run_in_process
 from app.nodes.registry import builtin_catalogue
-from tests.corpus_cases import FOLDERS, Case, ExpectedNode, all_cases, load_cases
+from tests.corpus_cases import FOLDERS, Case, all_cases, load_cases
+from tests.corpus_outcomes import differences
 
 CONTINUE = RunOptions(fail_on_error=False)
-
-#: The statuses there and here.
-STATUSES = {
-    "completed": {"completed"},
-    "error": {"error"},
-    "skipped": {"skipped"},
-    "initialized": {"skipped", "idle"},
-}
 
 #: Node types that leave a case out, by what is not there yet.
 LEFT_OUT_TYPES = {
@@ -31,9 +23,6 @@ LEFT_OUT_TYPES = {
     "TextStreamNode": "streams",
     "WaitForStream": "streams",
 }
-
-#: What the reference leaves out, as it is another each time.
-MEASURED = {"actualDuration"}
 
 #: How many cases of a folder run, and how many are left out for which reasons.
 COUNTS = {
@@ -55,34 +44,6 @@ def ports_of(case: Case) -> list[dict[str, Any]]:
     return [port for node in case.flow["nodes"] for port in node["ports"]]
 
 
-def same(expected: Any, actual: Any) -> bool:
-    """Whether two values are one: numbers within 1e-9, and a null may be a missing key."""
-    if isinstance(expected, dict) and isinstance(actual, dict):
-        keys = expected.keys() | actual.keys()
-        return all(same(expected.get(key), actual.get(key)) for key in keys)
-    if isinstance(expected, list) and isinstance(actual, list):
-        return len(expected) == len(actual) and all(map(same, expected, actual))
-    if isinstance(expected, bool) or isinstance(actual, bool):
-        return expected is actual
-    if isinstance(expected, int | float) and isinstance(actual, int | float):
-        return math.isclose(expected, actual, rel_tol=1e-9)
-    return type(expected) is type(actual) and bool(expected == actual)
-
-
-def differences(node_id: str, expected: ExpectedNode, result: LocalResult) -> list[str]:
-    actual = result.nodes[node_id]
-    if actual.status not in STATUSES[expected.status]:
-        return [f"{node_id} is {actual.status}, not {expected.status}: {actual.error}"]
-    if actual.status != "completed":
-        return []
-    own = {port: value for port, value in expected.outputs.items() if not port.startswith("__")}
-    return [
-        f"{node_id}.{port} is {actual.outputs.get(port)!r}, not {own.get(port)!r}"
-        for port in (own.keys() | actual.outputs.keys()) - MEASURED
-        if not same(own.get(port), actual.outputs.get(port))
-    ]
-
-
 RUN = [case for case in all_cases() if not why_left_out(case)]
 
 
@@ -92,12 +53,7 @@ def test_a_flow_ends_as_on_the_original(case: Case) -> None:
 
     assert case.flow_event == "flow:completed"
     assert result.status == "completed"
-    assert result.nodes.keys() == case.nodes.keys()
-    assert [
-        difference
-        for node_id, expected in case.nodes.items()
-        for difference in differences(node_id, expected, result)
-    ] == []
+    assert differences(case, result.nodes) == []
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
