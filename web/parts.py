@@ -114,24 +114,31 @@ def celery_parts(settings: Settings) -> Parts:
     table = ExecutionTable(database, limit=settings.queue_concurrency)
     client = connect(settings.redis_url, role="web")
     hub = redis_hub(settings.redis_url, EventLog(database))
+    publisher = EventPublisher(
+        settings.redis_url,
+        ttl_s=settings.event_stream_ttl_s,
+        maxlen=settings.event_stream_maxlen,
+    )
+
+    def end() -> None:
+        hub.close()
+        publisher.close()
+        client.close()
+
     return Parts(
         sessions=database,
         table=table,
         listings=ListingTable(database),
         plans=PlanCache(catalogue),
         catalogue=catalogue,
-        publisher=EventPublisher(
-            settings.redis_url,
-            ttl_s=settings.event_stream_ttl_s,
-            maxlen=settings.event_stream_maxlen,
-        ),
+        publisher=publisher,
         signals=Signals(client),
         dispatcher=make_dispatcher(settings, table.slots, role="web"),
         hub=hub,
         health=HealthCheck(
             wanted_revision(), partial(present_revision, database), partial(_answers, client)
         ),
-        end=hub.close,
+        end=end,
     )
 
 

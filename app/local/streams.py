@@ -98,6 +98,9 @@ class MemoryStreams:
             stream = self._streams.get(execution_id, ())
             return [entry for entry in stream if entry.first_index >= from_index][:limit]
 
+    def close(self) -> None:
+        """It holds no connections."""
+
     def last_index(self, execution_id: str) -> int | None:
         """The index of the last event that a stream holds."""
         with self._changed:
@@ -231,12 +234,11 @@ class MemoryReader:
         return 0.0
 
     def wake(self) -> None:
-        """Look again at what is watched."""
+        """End the waiting: look again at what is watched."""
         self._streams.nudge()
 
     def close(self) -> None:
-        """End the waiting."""
-        self._streams.nudge()
+        """It holds nothing."""
 
 
 class MemoryInbox:

@@ -45,7 +45,7 @@ def connect(url: str, *, role: Role) -> Redis:
         health_check_interval=HEALTH_CHECK_S,
         retry=Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.1), 1),
     )
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)
 
 
 def connect_blocking(url: str, *, role: Role, block_s: float) -> Redis:

@@ -20,22 +20,24 @@ from app.streams.tail import Tail
 
 #: How often (s) PostgreSQL is asked: what Redis didn't tell is so late at most.
 TICK_S = 0.5
+#: How long (s) closing waits for each of the threads.
+ENDS_WITHIN_S = 1.0
 _log = logging.getLogger(__name__)
 
 
 class Reader(Protocol):
-    """Reads who has news. For one thread; `wake` and `close` may come from another."""
+    """Reads who has news. For one thread; `wake` may come from another."""
 
     def read(self, channels: Channels) -> float:
         """Wait for entries and note them; how long (s) to pause afterwards."""
         ...
 
     def wake(self) -> None:
-        """Look again at what is watched."""
+        """End the waiting: look again at what is watched."""
         ...
 
     def close(self) -> None:
-        """End the waiting."""
+        """Give its connections up; it reads no more."""
         ...
 
 
@@ -48,7 +50,7 @@ class Hub:
         self._tail = tail
         self._reader = reader
         self._channels = Channels(self._reader.wake)
-        self._started = False
+        self._threads: list[threading.Thread] = []
         self._closed = threading.Event()
         self._lock = threading.Lock()
 
@@ -71,19 +73,24 @@ class Hub:
         self._channels.interrupt()
 
     def close(self) -> None:
-        """End the threads and every wait."""
+        """End the threads and every wait, and give the connections up."""
         self._closed.set()
-        self._reader.close()
         self.interrupt()
+        if self._threads:
+            self._reader.wake()
+        for thread in self._threads:
+            thread.join(ENDS_WITHIN_S)
+        self._reader.close()
+        self._tail.close()
 
     def _start(self) -> None:
         with self._lock:
-            if not self._started:
-                self._started = True
-                for target in (self._read, self._tick):
-                    threading.Thread(
-                        target=target, name=f"hub{target.__name__}", daemon=True
-                    ).start()
+            if self._threads or self._closed.is_set():
+                return
+            for target in (self._read, self._tick):
+                thread = threading.Thread(target=target, name=f"hub{target.__name__}", daemon=True)
+                self._threads.append(thread)
+                thread.start()
 
     def _read(self) -> None:
         while not self._closed.is_set():

@@ -85,12 +85,13 @@ class StreamReader:
         return self._connection.read_response() or ()
 
     def wake(self) -> None:
-        """Have the reader look again at what is watched."""
+        """End the waiting: look again at what is watched."""
         self._waker.wake()
 
     def close(self) -> None:
-        """Wake the reader a last time."""
-        self._waker.wake()
+        """Close both connections; nobody reads any more."""
+        self._connection.disconnect()
+        self._waker.close()
 
 
 class _Waker:
@@ -125,6 +126,10 @@ class _Waker:
                 pipe.execute()
         except RedisError:
             self._truce.begin()
+
+    def close(self) -> None:
+        """Close what it wakes the reader over."""
+        self._client.close()
 
 
 def _is_worth_reading(channel: Channel) -> bool:

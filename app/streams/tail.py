@@ -36,6 +36,10 @@ class Tail(Protocol):
         """Read up to `limit` entries of those that begin at or after an index, in order."""
         ...
 
+    def close(self) -> None:
+        """Give its connections up; nobody reads any more."""
+        ...
+
 
 class RedisTail:
     """The tails of all streams in Redis; with Redis away there are none.
@@ -66,6 +70,11 @@ class RedisTail:
         finally:
             self._idle.put(connection)
         return list(_entries(reply))
+
+    def close(self) -> None:
+        """Close what no reader is using; nobody reads any more."""
+        while not self._idle.empty():
+            self._idle.get_nowait().disconnect()
 
 
 def _ask(connection: Any, words: Sequence[str | int]) -> Any:

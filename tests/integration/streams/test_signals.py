@@ -29,14 +29,15 @@ def redis(redis_url: str) -> Iterator[Redis]:
 
 
 @pytest.fixture(params=["redis", "memory"])
-def both(request: pytest.FixtureRequest) -> Signalling:
+def both(request: pytest.FixtureRequest) -> Iterator[Signalling]:
     """Signals, and how to make a worker's inbox."""
     if request.param == "memory":
         streams = MemoryStreams(time.monotonic)
-        return streams, lambda worker: MemoryInbox(streams, worker, block_s=BLOCK_S)
+        yield streams, lambda worker: MemoryInbox(streams, worker, block_s=BLOCK_S)
+        return
     url: str = request.getfixturevalue("redis_url")
-    signals = Signals(connect(url, role="web"))
-    return signals, lambda worker: ControlInbox(url, worker, block_s=BLOCK_S)
+    with connect(url, role="web") as client:
+        yield Signals(client), lambda worker: ControlInbox(url, worker, block_s=BLOCK_S)
 
 
 @pytest.fixture
@@ -117,10 +118,11 @@ def test_a_waiting_worker_is_woken(both: Signalling) -> None:
 
 
 def test_nothing_stands_for_ever_in_redis(redis: Redis, redis_url: str) -> None:
-    signals = Signals(connect(redis_url, role="web"))
-    signals.set_start("EX1", 5000)
-    signals.mark_message("EX1")
-    signals.push_command("EX1", "pause")
+    with connect(redis_url, role="web") as client:
+        signals = Signals(client)
+        signals.set_start("EX1", 5000)
+        signals.mark_message("EX1")
+        signals.push_command("EX1", "pause")
     assert 0 < redis.pttl(keys.start("EX1")) <= 5000
     assert 0 < redis.pttl(keys.message("EX1")) <= 1000
     assert redis.ttl(keys.commands("EX1")) > 0
