@@ -6,6 +6,7 @@ ChainGraphError
 ├── RequestError                what the caller sent can't be done; has a code of docs/api.md
 │   ├── ValidationFailed        VALIDATION_ERROR, with its faults
 │   ├── BadRequest              BAD_REQUEST
+│   ├── Unauthorized            UNAUTHORIZED
 │   ├── Forbidden               FORBIDDEN
 │   ├── NotFound                NOT_FOUND
 │   ├── Conflict                CONFLICT
@@ -65,6 +66,12 @@ class ValidationFailed(RequestError):
 
 class BadRequest(RequestError):
     """The request can't be read."""
+
+
+class Unauthorized(RequestError):
+    """A valid token is needed."""
+
+    code = "UNAUTHORIZED"
 
 
 class Forbidden(RequestError):

@@ -10,6 +10,7 @@ ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 LENGTH = 24
 EXECUTION_PREFIX = "EX"
 FLOW_PREFIX = "V2"
+TOKEN_PREFIX = "TK"  # noqa: S105 — how its id begins
 
 IdSource = Callable[[str], str]
 

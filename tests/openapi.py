@@ -66,7 +66,7 @@ class Description:
         declared = self._operations[endpoint.replace(".", "_"), method]["responses"]
         answer: Json | None = declared.get(str(response.status_code))
         assert answer or response.status_code >= 400, f"{method} {path}: {response.status}"
-        return answer or self._problem
+        return self._problem if answer is None or "$ref" in answer else answer
 
 
 @cache

@@ -35,6 +35,8 @@ TABLES = (
     "chaingraph_event_batches",
     "chaingraph_idempotency_keys",
     "chaingraph_bulk_commands",
+    "chaingraph_tokens",
+    "chaingraph_audit",
     "chaingraph_workers",
     "chaingraph_slots",
     "chaingraph_beat",

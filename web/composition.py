@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 from flask import Flask
 
 from app.config import Settings
+from app.executions.verification import Verifier
+from app.store.tokens import TokenTable
+from web.access import Access
 from web.capacity import MAX_SOCKETS
 from web.factory import build_app
 from web.parts import Parts, parts_of
@@ -19,13 +24,25 @@ _RELAY = "chaingraph.relay"
 def compose(settings: Settings) -> Flask:
     """Connect the parts of the mode that is set."""
     parts = parts_of(settings)
-    app = build_app(parts.services(settings), max_body_bytes=settings.max_body_bytes)
+    access = _access(parts, settings)
+    app = build_app(
+        parts.services(settings),
+        max_body_bytes=settings.max_body_bytes,
+        access=access,
+    )
     app.extensions[PARTS] = parts
     if settings.execution_mode == "local":
         # A node that asks for them meets the executions of this process.
         provide(Interface.over(parts, settings))
-    app.extensions[_RELAY] = register_relay(app, parts.hub, max_sockets=MAX_SOCKETS)
+    app.extensions[_RELAY] = register_relay(app, parts.hub, max_sockets=MAX_SOCKETS, access=access)
     return app
+
+
+def _access(parts: Parts, settings: Settings) -> Access:
+    if not settings.auth_enabled:
+        return Access()
+    verifier = Verifier(TokenTable(parts.sessions), time.monotonic)
+    return Access(verifier, frozenset(settings.cors_origins))
 
 
 def relay_of(app: Flask) -> Relay:

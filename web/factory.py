@@ -5,10 +5,14 @@ from __future__ import annotations
 from flask import Flask
 
 from web import bulk, documentation, executions, flows, health, listings, nodes, workers
+from web.access import Access
 from web.bodies import register_bodies
 from web.problems import register_problems
 from web.security import register_security
 from web.services import Services, provide
+
+#: Where an app keeps its Access.
+ACCESS = "chaingraph.access"
 
 BLUEPRINTS = (
     flows.blueprint,
@@ -22,15 +26,20 @@ BLUEPRINTS = (
 )
 
 
-def build_app(services: Services, *, max_body_bytes: int) -> Flask:
-    """Make the app; a body over `max_body_bytes` is refused, also one of unknown length."""
+def build_app(services: Services, *, max_body_bytes: int, access: Access | None = None) -> Flask:
+    """Make the app; a body over `max_body_bytes` is refused, also one of unknown length.
+
+    Without `access` nobody is asked for a token.
+    """
     app = Flask("web", static_folder=None)
     register_bodies(app, max_body_bytes)
     # A path is taken as it was sent: a client that doubles a slash hears 404, not a redirect
     # that turns its POST into something else.
     app.url_map.merge_slashes = False
     provide(app, services)
-    register_security(app)
+    access = access or Access()
+    app.extensions[ACCESS] = access
+    register_security(app, access)
     register_problems(app)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

@@ -16,6 +16,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import Rule
 
 from web import shapes
+from web.access import OPEN_BLUEPRINTS
 from web.description import JSON, given_by
 from web.inputs import Taken, taken_by
 from web.problems import MEDIA_TYPE
@@ -48,6 +49,20 @@ same key with another body is refused with 422.""",
 
 _PROBLEM = {"$ref": "#/components/responses/Problem"}
 
+_SECURITY_SCHEMES = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": """\
+A token that `chaingraph tokens create` made, where the server runs with AUTH_ENABLED=true. A user
+sees their own flows and executions, an admin everybody's; to others what isn't theirs is not
+there (404). A browser's WebSocket sends it as the subprotocol `bearer.TOKEN`.""",
+    }
+}
+
+#: A server that asks for no tokens takes calls without one.
+_SECURITY: list[dict[str, list[str]]] = [{"token": []}, {}]
+
 Json = dict[str, Any]
 References = Mapping[type[BaseModel], Json]
 
@@ -73,7 +88,11 @@ def describe(app: Flask) -> Json:
     paths: dict[str, Json] = {}
     for rule, method, view in sorted(routes, key=lambda route: (route[0].rule, route[1])):
         path = _VARIABLE.sub(lambda found: f"{{{to_camel(found[1])}}}", rule.rule)
-        paths.setdefault(path, {})[method.lower()] = _operation(rule, view, references)
+        operation = _operation(rule, view, references)
+        if rule.endpoint.split(".")[0] not in OPEN_BLUEPRINTS:
+            operation["security"] = _SECURITY
+            operation["responses"] |= {"401": _PROBLEM, "403": _PROBLEM}
+        paths.setdefault(path, {})[method.lower()] = operation
     problem = {"schema": references[shapes.Problem]}
     return {
         "openapi": "3.1.0",
@@ -86,6 +105,7 @@ def describe(app: Flask) -> Json:
         "paths": paths,
         "components": {
             "schemas": schemas,
+            "securitySchemes": _SECURITY_SCHEMES,
             "responses": {"Problem": {"description": "No.", "content": {MEDIA_TYPE: problem}}},
         },
     }

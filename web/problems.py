@@ -79,6 +79,8 @@ def problem(code: str, detail: str, *, status: int | None = None, **more: Any) -
     response = Response(encode(body), status=status, mimetype=MEDIA_TYPE)
     if status == STATUS_OF["SERVICE_UNAVAILABLE"]:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    if status == STATUS_OF["UNAUTHORIZED"]:
+        response.headers["WWW-Authenticate"] = "Bearer"
     return response
 
 

@@ -18,12 +18,13 @@ from app.events.log import Head
 from app.streams.frames import end_frame, events_frame
 from app.streams.hub import Hub
 from app.streams.relay import End, Events, Feed, Gone, Wanted
+from web.access import Access, Ticket
 from web.callers import caller
 from web.inputs import read_query
 from web.schemas import MAX_INTEGER, EventTypes, Query
 from web.sockets import (
-    DELETED,
     GOING_AWAY,
+    REFUSED,
     RESTARTING,
     EventSocket,
     Patience,
@@ -95,14 +96,14 @@ class Relay:
         with self._changed:
             self._places_taken -= 1
 
-    def serve(self, ws: Any, execution_id: str, head: Head, wanted: Wanted) -> None:
+    def serve(self, ws: Any, execution_id: str, head: Head, wanted: Wanted, ticket: Ticket) -> None:
         """Send events until the end, or until the client is gone or told to come back."""
         client = EventSocket(ws, self._patience)
         with self._changed:
             self._open.add(client)
         try:
             with self._hub.feed(execution_id, head, wanted) as feed:
-                self._relay(feed, client)
+                self._relay(feed, client, ticket)
         except SocketClosed:
             client.cut()
         except Unresponsive:
@@ -124,8 +125,11 @@ class Relay:
         for client in late:
             client.cut()
 
-    def _relay(self, feed: Feed, client: EventSocket) -> None:
+    def _relay(self, feed: Feed, client: EventSocket, ticket: Ticket) -> None:
         while client.is_open:
+            if not ticket.holds():
+                client.close(REFUSED, "the token was revoked")
+                return
             if self._draining:
                 client.close(RESTARTING, "restarting")
                 return
@@ -137,24 +141,31 @@ class Relay:
                     client.send(end_frame(status, next_index))
                     client.close(NORMAL_CLOSURE)
                 case Gone():
-                    client.close(DELETED, "the execution was deleted")
+                    client.close(REFUSED, "the execution was deleted")
 
 
 def register_relay(
-    app: Flask, hub: Hub, *, max_sockets: int, patience: Patience | None = None
+    app: Flask,
+    hub: Hub,
+    *,
+    max_sockets: int,
+    patience: Patience | None = None,
+    access: Access | None = None,
 ) -> Relay:
-    """Add the relay's route to the app, after its security.
+    """Add the relay's route to the app, after its security, which goes by `access` too.
 
     A socket takes a thread of the server: let `max_sockets` leave some for requests. The
     server calls `drain` when it is told to end, from a thread of its own.
     """
     relay = Relay(hub, max_sockets, patience or Patience())
+    who_may = access or Access()
     app.config["SOCK_SERVER_OPTIONS"] = server_options()
 
     def admit() -> None:
         if request.endpoint != ENDPOINT:
             return
         _check_handshake()
+        g.relay_ticket = who_may.ticket()
         g.relay_wanted = read_query(RelayQuery).wanted()
         g.relay_head = relay.head((request.view_args or {})["execution_id"])
         relay.take_place()
@@ -167,7 +178,7 @@ def register_relay(
             relay.give_place_back()
 
     def serve(ws: Any, execution_id: str) -> None:
-        relay.serve(ws, execution_id, g.relay_head, g.relay_wanted)
+        relay.serve(ws, execution_id, g.relay_head, g.relay_wanted, g.relay_ticket)
 
     app.before_request(admit)
     app.teardown_request(leave)

@@ -1,22 +1,32 @@
 """The rules that every request meets before it is routed, and the headers of every answer.
 
-Without authentication whoever reaches the port may do anything, so that the port must be
-reached from this machine alone: not by a page of another origin in a local browser, nor by
-one whose host name was pointed at the loopback address.
+Without tokens whoever reaches the port may do anything, so that the port must be reached from
+this machine alone: not by a page of another origin in a local browser, nor by one whose host
+name was pointed at the loopback address. With tokens a page elsewhere has none of its own to
+send, so that a browser need not be told of it; what a page may read and send is said to the
+browser, for the pages of CORS_ORIGINS, and a socket, which no browser asks about, is checked.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, request
+from flask_cors import CORS
 from werkzeug.exceptions import UnsupportedMediaType
 
-from app.caller import LOCAL
 from app.errors import Forbidden
+from web.access import Access
 from web.bodies import has_body
 from web.callers import set_caller
+
+#: What a page elsewhere may send beside its body, and read beside the answer's.
+_TAKEN_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"]
+_SHOWN_HEADERS = ["ETag", "Idempotent-Replayed", "Location", "Retry-After", "WWW-Authenticate"]
+#: How long (s) a browser need not ask again.
+_PREFLIGHT_HOLDS_S = 600
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -30,16 +40,35 @@ _HEADERS = {
 }
 
 
-def register_security(app: Flask) -> None:
+def register_security(app: Flask, access: Access) -> None:
     """Guard every route of the app, those of WebSockets among them."""
-    app.before_request(_refuse_foreigners)
+
+    def know_caller() -> None:
+        if not access.is_open():
+            set_caller(access.caller())
+
+    def refuse_foreign_sockets() -> None:
+        is_socket = request.headers.get("Upgrade", "").lower() == "websocket"
+        if is_socket and not _is_own_page() and request.headers["Origin"] not in access.origins:
+            raise Forbidden("Origin must be the address that this request goes to, or allowed.")
+
+    app.before_request(refuse_foreign_sockets if access.is_closed else _refuse_foreigners)
+    app.before_request(know_caller)
     app.before_request(_refuse_other_media_types)
-    app.before_request(_know_caller)
     app.after_request(_add_headers)
+    if access.origins:
+        _allow_pages(app, access.origins)
 
 
-def _know_caller() -> None:
-    set_caller(LOCAL)
+def _allow_pages(app: Flask, origins: Collection[str]) -> None:
+    """Tell browsers which pages may send a token here, and read what comes back."""
+    CORS(
+        app,
+        origins=list(origins),
+        allow_headers=_TAKEN_HEADERS,
+        expose_headers=_SHOWN_HEADERS,
+        max_age=_PREFLIGHT_HOLDS_S,
+    )
 
 
 def _refuse_foreigners() -> None:
@@ -49,6 +78,19 @@ def _refuse_foreigners() -> None:
     origin = request.headers.get("Origin")
     if origin is not None and _authority(origin) != host:
         raise Forbidden("Origin must be the address that this request goes to.")
+
+
+def _is_own_page() -> bool:
+    """Whether a page of ours asks, or no page at all.
+
+    What stands before us may speak TLS where we don't: the scheme is the page's.
+    """
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return True
+    scheme = origin.partition("://")[0]
+    host = _authority(f"{scheme}://{request.headers.get('Host', '')}")
+    return host is not None and _authority(origin) == host
 
 
 def _authority(url: str) -> tuple[str, int] | None:

@@ -24,7 +24,8 @@ SEND_BUFFER_BYTES = 128 * 1024
 LINGER_S = 1.0
 
 GOING_AWAY = 1001
-DELETED = 1008
+#: It was deleted, or its reader may not read it any more.
+REFUSED = 1008
 RESTARTING = 1012
 
 

@@ -34,7 +34,8 @@ def dev(
 
     With DATABASE_URL or REDIS_URL set, that server is used and none is embedded. With
     EXECUTION_MODE=local the API alone runs everything, and nothing is kept. With --json one
-    document says where to look, on standard output; all else goes to standard error.
+    document says where to look, on standard output; all else goes to standard error. With
+    AUTH_ENABLED=true a database without tokens gets one of an admin, which is shown once.
     """
     given = {"PORT": port, "DATA_DIR": data_dir}
     environ = child_environ(**{k: str(v) for k, v in given.items() if v is not None})

@@ -80,8 +80,10 @@ class Development:
         )
         if self._options.flower:  # after the workers, whom it asks for their names at once
             await supervisor.start(programs.flower())
+        # Before there is the one that ends with the samples.
+        token = await asyncio.to_thread(self._first_token)
         await asyncio.to_thread(self._load_samples)
-        self._tell_where_to_look()
+        self._tell_where_to_look(token)
 
     async def _run_local(self, supervisor: Supervisor) -> None:
         """One process: no servers, no schema, no workers, no Flower."""
@@ -168,24 +170,38 @@ class Development:
         if self._is_local:
             # What was stored the last time is not there any more.
             notes.unlink(missing_ok=True)
-        load_samples(self._api(), ROOT / "samples", notes)
+        from app.cli.dev_tokens import own_token
+
+        with own_token(self._settings) as token:
+            load_samples(self._api(), ROOT / "samples", notes, token)
+
+    def _first_token(self) -> str | None:
+        from app.cli.dev_tokens import first_token
+
+        return first_token(self._settings)
 
     def _api(self) -> str:
         return f"http://{bracketed(self._settings.host)}:{self._settings.port}"
 
-    def _tell_where_to_look(self) -> None:
+    def _tell_where_to_look(self, token: str | None = None) -> None:
         settings, api = self._settings, self._api()
         flower = f"http://{bracketed(settings.flower_address)}:{settings.flower_port}"
         places = {"api": f"{api}/api/v1"}
         if self._has_flower:
             places["flower"] = flower
         places["logs"] = str(self._directory / "logs")
+        if token is not None:
+            places["token"] = token
         places["try"] = ".venv/bin/chaingraph run samples/greeting.json --follow"
         if self._options.as_json:
             print_json(places)
             return
         lines = [f"  {name:<8}{place}" for name, place in places.items()]
         typer.echo("\n".join(["", "Everything runs. Ctrl-C ends it.", "", *lines, ""]))
+        if token is not None:
+            typer.echo(
+                "The token is an admin's, and not shown again: use it as CHAINGRAPH_TOKEN.\n"
+            )
 
     def clean_up(self) -> None:
         """The embedded servers are gone: nobody should look for them."""

@@ -35,7 +35,9 @@ class NotStarted(ChainGraphError):
 @contextmanager
 def local_server() -> Iterator[str]:
     """Serve the API in local mode on a port of its own; gives its URL. Raises NotStarted."""
+    # For this command alone: it asks for no token, and takes calls of this machine only.
     given = {"EXECUTION_MODE": "local", "HOST": LOOPBACK, "PORT": str(free_port())}
+    given |= {"AUTH_ENABLED": "false", "CORS_ORIGINS": ""}
     environ = child_environ(**given, LOG_LEVEL="warning")
     settings = load_settings(environ)
     web = Programs(settings, environ).web()

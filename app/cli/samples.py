@@ -19,19 +19,20 @@ class SampleRefused(ChainGraphError):
     """The API does not take a sample flow."""
 
 
-def load_samples(api: str, directory: Path, notes: Path) -> list[str]:
+def load_samples(api: str, directory: Path, notes: Path, token: str | None = None) -> list[str]:
     """Store each flow of `directory` at the API; return the ids of those that were stored.
 
     What was stored is noted in the file `notes`, so that a repeated call makes no version.
-    Raises SampleRefused when the API doesn't take one.
+    `token` is sent with every call. Raises SampleRefused when the API doesn't take one.
     """
     noted = _read(notes)
     stored = []
-    with httpx.Client(base_url=api, timeout=TIMEOUT_S) as client:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=api, timeout=TIMEOUT_S, headers=headers) as client:
         for path, document in _documents(directory):
             mark = hashlib.sha256(path.read_bytes()).hexdigest()
             if not _is_stored(client, document, unchanged=noted.get(path.name) == mark):
-                stored.append(_store(client, path, document))
+                stored += _store(client, path, document)
             noted[path.name] = mark
     notes.write_text(json.dumps(noted, indent=1))
     return stored
@@ -54,11 +55,14 @@ def _is_stored(client: httpx.Client, document: dict[str, Any], *, unchanged: boo
     return unchanged or _json(answer).get("document") == document
 
 
-def _store(client: httpx.Client, path: Path, document: dict[str, Any]) -> str:
+def _store(client: httpx.Client, path: Path, document: dict[str, Any]) -> list[str]:
     answer = client.post("/api/v1/flows", json=document)
+    if answer.status_code == httpx.codes.CONFLICT:
+        # It is there, and another owner's.
+        return []
     if not answer.is_success:
         raise SampleRefused(f"{path} was refused with {answer.status_code}: {answer.text.strip()}")
-    return str(_json(answer)["id"])
+    return [str(_json(answer)["id"])]
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:

@@ -15,9 +15,7 @@ HEARTBEATS_PER_CLAIM = 3
 #: Variables whose feature is not built: only their default starts. Delete a line once it is.
 NOT_BUILT = frozenset(
     {
-        "AUTH_ENABLED",
         "CONNECTION_POOL_MIN",
-        "CORS_ORIGINS",
         "DATABASE_URL_EXECUTIONS",
         "EVENT_PUBLISH",
         "MAX_CHILDREN_PER_PARENT",
@@ -82,6 +80,22 @@ def _auth_has_its_key(settings: Settings) -> None:
         )
 
 
+def _auth_has_its_tokens(settings: Settings) -> None:
+    if settings.auth_enabled and settings.execution_mode == "local":
+        raise SettingsError(
+            "AUTH_ENABLED=true is not allowed with EXECUTION_MODE=local: it keeps nothing, so it"
+            " has no tokens, and serves this machine alone"
+        )
+
+
+def _pages_have_tokens(settings: Settings) -> None:
+    if settings.cors_origins and not settings.auth_enabled:
+        raise SettingsError(
+            f"CORS_ORIGINS={','.join(settings.cors_origins)} is not allowed while"
+            " AUTH_ENABLED=false: pages elsewhere may not use an API that asks for no token"
+        )
+
+
 def _open_api_stays_on_loopback(settings: Settings) -> None:
     if not settings.auth_enabled and not is_loopback(settings.host):
         raise SettingsError(
@@ -102,6 +116,8 @@ RULES: tuple[Callable[[Settings], None], ...] = (
     _only_what_is_built,
     _lease_outlives_heartbeats,
     _auth_has_its_key,
+    _auth_has_its_tokens,
+    _pages_have_tokens,
     _open_api_stays_on_loopback,
     _open_flower_stays_on_loopback,
 )

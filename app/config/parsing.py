@@ -21,6 +21,7 @@ BYTE_UNITS = {"": 1, "b": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _BYTES = re.compile(r"(\d+)\s*([A-Za-z]*)")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_ORIGIN = re.compile(r"(?i:https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?")
 _WORKER_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,100}")
 
 
@@ -138,10 +139,11 @@ def origin() -> Kind:
     """An origin as a browser sends it: scheme, host and port, no path."""
 
     def read(raw: str) -> str:
-        parts = urlsplit(raw)
-        if parts.scheme not in ("http", "https") or raw != f"{parts.scheme}://{parts.netloc}":
+        if _ORIGIN.fullmatch(raw) is None:
             raise ValueError(raw)
-        return raw
+        # As a browser writes it; `port` raises ValueError where it is none.
+        _ = urlsplit(raw).port
+        return raw.lower()
 
     return Kind("an origin such as https://example.org", read)
 

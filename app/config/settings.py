@@ -180,7 +180,7 @@ class Settings:
     @property
     def chaingraph_url(self) -> str:
         """Where the command line and the client find the API."""
-        return self.given_chaingraph_url or f"http://{bracketed(self.host)}:{self.port}"
+        return self.given_chaingraph_url or f"http://{bracketed(_reached(self.host))}:{self.port}"
 
     def _is_embedded(self, name: str) -> bool:
         return self.sources[name].startswith(EMBEDDED)
@@ -222,6 +222,11 @@ def masked(value: object, *, secret: bool) -> str:
     if not secret:
         return str(value)
     return urls.masked(str(value)) if "://" in str(value) else urls.MASK
+
+
+def _reached(host: str) -> str:
+    """Where a server is reached from its own machine; on all addresses, also by loopback."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 — names it only
 
 
 def bracketed(host: str) -> str:

@@ -27,6 +27,7 @@ from app.local import (
     step_statements,
     sweep_statements,
     takeover_statements,
+    token_statements,
 )
 from app.local.guards import Guards
 from app.local.rows import Tables
@@ -53,6 +54,7 @@ HANDLERS: Mapping[str, Handler] = {
     **bulk_statements.HANDLERS,
     **command_statements.HANDLERS,
     **takeover_statements.HANDLERS,
+    **token_statements.HANDLERS,
 }
 
 

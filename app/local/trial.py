@@ -93,7 +93,8 @@ def run_flow(
 
 def local_settings() -> Settings:
     """The settings of the environment, in local mode."""
-    return load_settings(child_environ(EXECUTION_MODE="local"))
+    environ = child_environ(EXECUTION_MODE="local", AUTH_ENABLED="false", CORS_ORIGINS="")
+    return load_settings(environ)
 
 
 def catalogue_with(settings: Settings, nodes: Iterable[NodeFunction]) -> Catalogue:

@@ -258,6 +258,42 @@ FROM chaingraph_event_batches AS b,
         AS e(type, data, place)
 """
 
+#: Who may call: of a token its hash alone is kept (app/tokens.py).
+tokens = Table(
+    "chaingraph_tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("owner_id", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("token_hash", Text, nullable=False, unique=True),
+    Column("created_at", _at, nullable=False, server_default=_now),
+    Column("revoked_at", _at),
+    CheckConstraint("role IN ('admin', 'user')", name="role"),
+)
+#: A name is free again once its token is revoked.
+Index(
+    "uq_chaingraph_tokens_name",
+    tokens.c.name,
+    unique=True,
+    postgresql_where=tokens.c.revoked_at.is_(None),
+)
+
+#: Who did what to which execution, flow or token: written by the statement that did it.
+audit = Table(
+    "chaingraph_audit",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("at", _at, nullable=False, server_default=_now),
+    Column("owner_id", Text, nullable=False),
+    Column("token_id", Text),
+    Column("action", Text, nullable=False),
+    Column("subject_kind", Text, nullable=False),
+    Column("subject_id", Text, nullable=False),
+    CheckConstraint("subject_kind IN ('execution', 'flow', 'token')", name="subject_kind"),
+)
+Index("ix_chaingraph_audit_subject", audit.c.subject_id, audit.c.id)
+
 #: What was created under an Idempotency-Key: the hash of the body, and the executions.
 idempotency_keys = Table(
     "chaingraph_idempotency_keys",

@@ -336,6 +336,54 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "chaingraph_tokens",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("owner_id", sa.Text(), nullable=False),
+        sa.Column("role", sa.Text(), nullable=False),
+        sa.Column("token_hash", sa.Text(), nullable=False),
+        sa.Column(
+            "created_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint("role IN ('admin', 'user')", name=op.f("ck_chaingraph_tokens_role")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_chaingraph_tokens")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_chaingraph_tokens_token_hash")),
+    )
+    op.create_index(
+        "uq_chaingraph_tokens_name",
+        "chaingraph_tokens",
+        ["name"],
+        unique=True,
+        postgresql_where=sa.text("revoked_at IS NULL"),
+    )
+    op.create_table(
+        "chaingraph_audit",
+        sa.Column("id", sa.BigInteger(), autoincrement=True, nullable=False),
+        sa.Column(
+            "at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.Column("owner_id", sa.Text(), nullable=False),
+        sa.Column("token_id", sa.Text(), nullable=True),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("subject_kind", sa.Text(), nullable=False),
+        sa.Column("subject_id", sa.Text(), nullable=False),
+        sa.CheckConstraint(
+            "subject_kind IN ('execution', 'flow', 'token')",
+            name=op.f("ck_chaingraph_audit_subject_kind"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_chaingraph_audit")),
+    )
+    op.create_index(
+        "ix_chaingraph_audit_subject", "chaingraph_audit", ["subject_id", "id"], unique=False
+    )
+    op.create_table(
         "chaingraph_bulk_commands",
         sa.Column("id", sa.BigInteger(), autoincrement=True, nullable=False),
         sa.Column("execution_id", sa.Text(), nullable=False),
@@ -361,6 +409,14 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index("ix_chaingraph_audit_subject", table_name="chaingraph_audit")
+    op.drop_table("chaingraph_audit")
+    op.drop_index(
+        "uq_chaingraph_tokens_name",
+        table_name="chaingraph_tokens",
+        postgresql_where=sa.text("revoked_at IS NULL"),
+    )
+    op.drop_table("chaingraph_tokens")
     op.drop_index("ix_chaingraph_bulk_commands_execution", table_name="chaingraph_bulk_commands")
     op.drop_table("chaingraph_bulk_commands")
     op.drop_index("ix_chaingraph_idempotency_keys_age", table_name="chaingraph_idempotency_keys")

@@ -95,6 +95,34 @@ def test_settings_that_do_not_go_together_are_refused(
     assert named in refusal(tmp_path, **environ)
 
 
+KEY = {"AUTH_ENABLED": "true", "SECRET_KEY": "k" * 32}
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"AUTH_ENABLED": "true"}, "SECRET_KEY"),
+        ({**KEY, "SECRET_KEY": "short"}, "32 characters or more"),
+        ({**KEY, "EXECUTION_MODE": "local"}, "EXECUTION_MODE=local"),
+        ({"CORS_ORIGINS": "https://example.org"}, "AUTH_ENABLED=false"),
+        ({**KEY, "CORS_ORIGINS": "https://*.example.org"}, "an origin such as"),
+        ({**KEY, "CORS_ORIGINS": "https://example.org/"}, "an origin such as"),
+        ({**KEY, "CORS_ORIGINS": "*"}, "an origin such as"),
+    ],
+)
+def test_tokens_need_what_they_stand_on(
+    tmp_path: Path, environ: dict[str, str], named: str
+) -> None:
+    assert named in refusal(tmp_path, **environ)
+
+
+def test_with_tokens_the_api_may_be_reached_from_elsewhere(tmp_path: Path) -> None:
+    pages = "https://a.example.org,http://[::1]:3000,http://localhost:3000"
+    settings = load(tmp_path, **KEY, HOST="0.0.0.0", CORS_ORIGINS=pages)
+    assert settings.chaingraph_url == "http://127.0.0.1:4021"
+    assert settings.cors_origins == tuple(pages.split(","))
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.3.2.1", "::1", "localhost"])
 def test_loopback_needs_no_tokens(tmp_path: Path, host: str) -> None:
     assert load(tmp_path, HOST=host).host == host
@@ -108,7 +136,6 @@ def test_flower_may_be_reached_from_elsewhere_with_a_password(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("AUTH_ENABLED", "true"),
         ("RATE_LIMIT", "100/second"),
         ("EVENT_PUBLISH", "watched"),
         ("RETENTION_DAYS", "7"),

@@ -31,6 +31,7 @@ from app.streams.hub import Hub
 from app.streams.publisher import EventPublisher
 from app.streams.reader import redis_hub
 from tests.waiting import wait_until
+from web.access import Access
 from web.problems import register_problems
 from web.relay import Relay, register_relay
 from web.security import register_security
@@ -298,7 +299,7 @@ class Serve:
     def over(self, hub: Hub, *ends: Callable[[], object]) -> Served:
         """Serve what a hub has."""
         app = Flask("relay")
-        register_security(app)
+        register_security(app, Access())
         register_problems(app)
         relay = register_relay(app, hub, max_sockets=MAX_SOCKETS, patience=PATIENCE)
 

@@ -27,7 +27,7 @@ SERVERS = frozenset({"rows", "database_url", "empty_database_url"})
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what asks for the app, and nothing of its servers, in both modes."""
-    if "app" in metafunc.fixturenames:
+    if "mode" in metafunc.fixturenames:
         modes = MODES[:1] if SERVERS & set(metafunc.fixturenames) else MODES
         metafunc.parametrize("mode", modes, scope="function")
 

@@ -1,0 +1,85 @@
+"""Who may call, and from which pages: what the guards of every route go by."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from flask import Request, request
+
+from app.caller import LOCAL, Caller
+from app.errors import StoreUnavailable, Unauthorized
+from app.executions.verification import Verifier
+
+#: What anybody may ask: whether the process lives, and what the API is.
+OPEN_BLUEPRINTS = frozenset({"health", "documentation"})
+
+#: How a browser sends the token with its handshake, which has no other place for it.
+SUBPROTOCOL = "bearer."
+
+_SCHEME = "bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may call.
+
+    Without `tokens` nobody is asked for one, and the API serves this machine alone. `origins`
+    are those of pages elsewhere that may use it.
+    """
+
+    tokens: Verifier | None = None
+    origins: Collection[str] = field(default_factory=frozenset)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether callers are asked for a token."""
+        return self.tokens is not None
+
+    def caller(self) -> Caller:
+        """Who makes this request. Raises Unauthorized, StoreUnavailable."""
+        if self.tokens is None:
+            return LOCAL
+        known = self.tokens.caller_of(token_of(request))
+        if known is None:
+            raise Unauthorized
+        return known
+
+    def ticket(self) -> Ticket:
+        """What this request, a handshake, comes in with. Raises as `caller` does."""
+        return Ticket(self.tokens, token_of(request), self.caller())
+
+    def is_open(self) -> bool:
+        """Whether this request is one that anybody may make."""
+        # A browser asks before it sends the real thing, and has no token for that.
+        return request.blueprint in OPEN_BLUEPRINTS or request.method == "OPTIONS"
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a socket came in with."""
+
+    tokens: Verifier | None
+    token: str = field(repr=False)
+    caller: Caller
+
+    def holds(self) -> bool:
+        """Whether the token is still good, as far as can be told."""
+        if self.tokens is None:
+            return True
+        try:
+            return self.tokens.caller_of(self.token) == self.caller
+        except StoreUnavailable:
+            return True
+
+
+def token_of(asked: Request) -> str:
+    """The token that a request carries; empty where it carries none."""
+    given = asked.headers.get("Authorization")
+    if given is not None:
+        return given[len(_SCHEME) :].strip() if given.lower().startswith(_SCHEME) else ""
+    if asked.headers.get("Upgrade", "").lower() != "websocket":
+        return ""
+    offered = asked.headers.get("Sec-WebSocket-Protocol", "").split(",")
+    tokens = (name.strip() for name in offered if name.strip().startswith(SUBPROTOCOL))
+    return next(tokens, "").removeprefix(SUBPROTOCOL)
