@@ -13,6 +13,7 @@ ChainGraphError
 │   └── ServiceUnavailable      SERVICE_UNAVAILABLE
 ├── NodeError                   a node failed; `type` and `message` reach the events
 │   ├── NonRetryableError       … and trying again can't help
+│   │   └── StreamFailed        … because the node failed whose stream it read
 │   ├── NodeTimeout             … because its time was up
 │   └── NodeCancelled           … because the execution stopped
 └── StoreUnavailable            PostgreSQL can't be reached
@@ -109,6 +110,10 @@ class NodeError(ChainGraphError):
 
 class NonRetryableError(NodeError):
     """The node failed, and trying again can't help."""
+
+
+class StreamFailed(NonRetryableError):
+    """The stream ended with an error."""
 
 
 class NodeTimeout(NodeError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.client import Client
 from app.errors import NodeError, NonRetryableError
-from app.nodes.sdk import NodeContext, Port, RetryPolicy, node
+from app.nodes.sdk import NodeContext, Port, RetryPolicy, Stream, node
 
 if TYPE_CHECKING:
     from app.local.node_trial import run_node
@@ -26,6 +26,7 @@ __all__ = [
     "NonRetryableError",
     "Port",
     "RetryPolicy",
+    "Stream",
     "get_event_bus",
     "get_execution_service",
     "get_execution_store",

@@ -32,6 +32,7 @@ TABLES = (
     "chaingraph_execution_claims",
     "chaingraph_execution_recovery",
     "chaingraph_checkpoints",
+    "chaingraph_resolutions",
     "chaingraph_event_batches",
     "chaingraph_idempotency_keys",
     "chaingraph_bulk_commands",

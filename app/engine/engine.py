@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from app.engine.early import EarlyOutputs
 from app.engine.narrator import Narrator
 from app.engine.outputs import own_outputs, resolved_outputs
 from app.engine.participation import NO_GROUP
+from app.engine.ports import PortStates
 from app.engine.queue import StartQueue
 from app.engine.state import (
+    NO_OUTPUTS,
     SETTLED,
     Checkpoint,
     Completion,
     Failure,
     NodeFailure,
     NodeStatus,
+    Outputs,
+    Record,
+    Resolution,
     RunOptions,
     Start,
     Verdict,
 )
-from app.engine.stuck import UNRESOLVED, unfed_for_good
+from app.engine.stuck import unfed_for_good
 from app.engine.transfers import Transfers
 from app.engine.wiring import Wiring
 from app.events.types import Event
@@ -48,7 +54,7 @@ class Engine:
         for node in self.participation.idle:
             self.status[node] = NodeStatus.IDLE
         self.attempts = [0] * len(plan.nodes)
-        self.outputs: dict[int, Mapping[str, Value]] = {}
+        self.outputs: dict[int, Outputs] = {}
         self.failures: dict[int, NodeFailure] = {}
         self.running: set[int] = set()
         self.waiting: set[int] = set()
@@ -56,16 +62,18 @@ class Engine:
         self.unhandled: Failure | None = None
         self._wiring = wiring
         self._options = options
-        self._queue = StartQueue(self.status)
-        self._chosen = [UNRESOLVED] * len(wiring.ports)
-        self._transfers = Transfers(wiring, inputs or {}, self.outputs, self._chosen)
+        self._ports = PortStates(wiring)
+        self._missing = self._ports.missing
+        #: What running nodes gave before their end.
+        self.early = EarlyOutputs(
+            wiring, self.status, self.running, self._ports.chosen, side_by_side=options.side_by_side
+        )
+        self._queue = StartQueue(self.status, self.early.is_held if wiring.stream_ports else None)
+        self._transfers = Transfers(wiring, inputs or {}, self.outputs, self._ports.chosen)
         #: What a started node is given: stored values, laid over by the run's, by the edges'.
         self.inputs = self._transfers.inputs
         #: The edges that feed a node that is ready or was, in document order.
         self.chosen_edges = self._transfers.chosen_edges
-        self._open = list(wiring.port_edges)
-        #: Ports of each node that wait, and of a group the children that have not settled.
-        self._missing = list(wiring.missing)
         #: The group of each child that settled and was not counted yet.
         self._left: list[int] = []
         self._tell = Narrator(plan, debug=options.debug)
@@ -81,19 +89,22 @@ class Engine:
 
     def restore(
         self,
-        checkpoints: Iterable[Checkpoint],
+        records: Iterable[Record],
         granted: Mapping[str, int],
         elsewhere: Collection[str] = (),
     ) -> None:
-        """Take up a run where its checkpoints, in the order of writing, left it.
+        """Take up a run where its checkpoints and resolutions, in the order of writing, left it.
 
         `granted` gives the attempt of each node that was started and is not settled; it
         starts anew, as the next attempt, unless it runs on `elsewhere`. Tells nothing: it
         was told before, and to a reader such a node runs already.
         """
         self._open_run()
-        for checkpoint in checkpoints:
-            self._replay(checkpoint)
+        for record in records:
+            if isinstance(record, Resolution):
+                self._give(self.plan.index_of[record.node_id], record.outputs)
+            else:
+                self._replay(record)
         for node_id, attempt in granted.items():
             self._take_grant(self.plan.index_of[node_id], attempt, node_id in elsewhere)
         self._end_if_stuck()
@@ -127,8 +138,8 @@ class Engine:
                 resolving += self._wiring.value_edges[node]
                 closing += self._wiring.error_edges[node]
         # All at once: none of them completed before another.
-        self._resolve(resolving)
-        unfed = self._close(closing)
+        self._ports.resolve(resolving)
+        unfed = self._ports.close(closing)
         for index, missing in enumerate(self._missing):
             if not missing:
                 self._admit(index)
@@ -146,7 +157,8 @@ class Engine:
             self.status[node] = NodeStatus.WAITING
             self.waiting.add(node)
         else:
-            self._settle_failed(node, checkpoint.error or NodeFailure("NodeError", ""))
+            error = checkpoint.error or NodeFailure("NodeError", "")
+            self._settle_failed(node, error, checkpoint.outputs or NO_OUTPUTS)
 
     def _catch_up(self, node: int) -> None:
         """Skip what was skipped before a node that was ready could have been."""
@@ -188,14 +200,30 @@ class Engine:
         self.attempts[node] += 1
         self.status[node] = NodeStatus.EXECUTING
         self.running.add(node)
+        self._queue.release()
         start = Start(self.plan.nodes[node], self.attempts[node], told is NodeStatus.EXECUTING)
         self._tell.started(node, told, start.attempt, self.chosen_edges(node))
         return start
 
-    def complete(self, node: int, outputs: Mapping[str, Value], execution_ms: int) -> None:
+    def resolve(self, node: int, port: str, value: Value) -> bool:
+        """Take an output of a running node before its end; False if it gave it before."""
+        return node in self.running and self._give(node, {port: value})
+
+    def _give(self, node: int, outputs: Outputs) -> bool:
+        given = [self.early.give(node, port, value) for port, value in outputs.items()]
+        edges = [edge for each in given for edge in each or ()]
+        self.outputs[node] = self.early.outputs[node]
+        for target in self._ports.resolve(edges):
+            if self._missing[target] == 0:
+                self._admit(target)
+        self._count_the_left()
+        return None not in given
+
+    def complete(self, node: int, outputs: Outputs, execution_ms: int) -> None:
         """Settle a running or suspended node that handed in `outputs` (by root port id)."""
         plan_node = self.plan.nodes[node]
         resolved = resolved_outputs(plan_node, self._transfers.held(node, outputs), outputs)
+        resolved |= self.early.standing(node)
         self.running.discard(node)
         self.waiting.discard(node)
         self._tell.completed(node, self.status[node], own_outputs(resolved), execution_ms)
@@ -203,17 +231,24 @@ class Engine:
         if self._wiring.has_cycle:
             self._end_if_stuck()
 
-    def fail(self, node: int, error: NodeFailure, execution_ms: int) -> None:
-        """Settle a running node that failed for good."""
+    def fail(
+        self, node: int, error: NodeFailure, execution_ms: int, streamed: Outputs = NO_OUTPUTS
+    ) -> None:
+        """Settle a running node that failed for good, having sent what is `streamed` by port."""
         self.running.discard(node)
         self._tell.failed(node, error, self.attempts[node], execution_ms, retry_at=None)
-        self._settle_failed(node, error)
+        self._settle_failed(node, error, streamed)
         if self._wiring.has_cycle:
             self._end_if_stuck()
 
     def defer(self, node: int, error: NodeFailure, execution_ms: int, retry_at: str) -> None:
-        """Let a running node that failed wait until `retry_at` (ISO 8601) for its next try."""
+        """Let a running node that failed wait until `retry_at` (ISO 8601) for its next try.
+
+        What reads its streams is interrupted: it runs anew beside that.
+        """
         self.running.discard(node)
+        for reader in self.early.readers(node):
+            self.interrupt(reader)
         self._tell.failed(node, error, self.attempts[node], execution_ms, retry_at=retry_at)
         self.status[node] = NodeStatus.WAITING
         self.waiting.add(node)
@@ -232,8 +267,10 @@ class Engine:
         self._queue.add(node)
 
     def interrupt(self, node: int) -> None:
-        """Make a running node ready again whose process was lost: it starts anew."""
+        """Make a running node ready again whose attempt was lost: it starts anew."""
         self.running.discard(node)
+        for reader in self.early.readers(node):
+            self.interrupt(reader)
         self.status[node] = NodeStatus.INITIALIZED
         self._queue.add(node, interrupted=True)
 
@@ -269,18 +306,19 @@ class Engine:
 
     # -- settling
 
-    def _settle_completed(self, node: int, outputs: Mapping[str, Value]) -> None:
+    def _settle_completed(self, node: int, outputs: Outputs) -> None:
         self.status[node] = NodeStatus.COMPLETED
         self.completed += 1
         self.outputs[node] = outputs
         self._settle(node, self._wiring.value_edges[node], self._wiring.error_edges[node])
 
-    def _settle_failed(self, node: int, error: NodeFailure) -> None:
+    def _settle_failed(self, node: int, error: NodeFailure, streamed: Outputs) -> None:
         plan_node = self.plan.nodes[node]
         self.status[node] = NodeStatus.ERROR
         self.failed += 1
         self.failures[node] = error
-        self.outputs[node] = {ERROR: True, ERROR_MESSAGE: error.message}
+        told = {ERROR: True, ERROR_MESSAGE: error.message}
+        self.outputs[node] = self.early.left_by(node, streamed, error) | told
         if self._options.fail_on_error and not plan_node.handles_error and not self.unhandled:
             self.unhandled = Failure(plan_node.id, error)
         self._settle(node, self._wiring.error_edges[node], self._wiring.value_edges[node])
@@ -289,8 +327,9 @@ class Engine:
         group = self._wiring.group_of[node]
         if group != NO_GROUP:
             self._left.append(group)
-        touched = self._resolve(resolving)
-        unfed = self._close(closing)
+        touched = self._ports.resolve(self.early.left(node, resolving))
+        unfed = self._ports.close(self.early.left(node, closing))
+        self._queue.release()
         for target in touched:
             if self._missing[target] == 0:
                 self._admit(target)
@@ -309,32 +348,6 @@ class Engine:
             if not self._missing[group]:
                 self._admit(group)
         self._left.clear()
-
-    def _resolve(self, edges: Sequence[int]) -> list[int]:
-        """Resolve ports that still wait; the nodes that got a port resolved."""
-        touched: dict[int, None] = {}
-        for edge in edges:
-            port = self._wiring.edge_port[edge]
-            node = self._wiring.port_node[port]
-            self._open[port] -= 1
-            if self._chosen[port] == UNRESOLVED:
-                self._missing[node] -= 1
-                self._chosen[port] = edge
-                touched[node] = None
-            elif edge < self._chosen[port] and (self._missing[node] or node in touched):
-                # Until the node is ready the first edge in document order wins.
-                self._chosen[port] = edge
-        return list(touched)
-
-    def _close(self, edges: Sequence[int]) -> list[int]:
-        """Close edges that will never resolve; the ports that can't be fed any more."""
-        unfed = []
-        for edge in edges:
-            port = self._wiring.edge_port[edge]
-            self._open[port] -= 1
-            if not self._open[port] and self._chosen[port] == UNRESOLVED:
-                unfed.append(port)
-        return unfed
 
     def _admit(self, node: int) -> None:
         """Make a node ready whose ports are all resolved, or skip it (rules 3 and 4).
@@ -355,7 +368,7 @@ class Engine:
 
     def _skip(self, node: int, reason: str) -> None:
         self._skip_one(node, reason)
-        self._skip_all(self._close(self._wiring.edges_out(node)))
+        self._skip_all(self._ports.close(self._wiring.edges_out(node)))
 
     def _skip_one(self, node: int, reason: str) -> None:
         self.status[node] = NodeStatus.SKIPPED
@@ -374,7 +387,7 @@ class Engine:
             if self.status[node] is NodeStatus.INITIALIZED:
                 path = format_path(self._wiring.ports[port].path)
                 self._skip_one(node, f"no source of port '{path}' was resolved")
-                unfed.extend(self._close(self._wiring.edges_out(node)))
+                unfed.extend(self._ports.close(self._wiring.edges_out(node)))
 
     def _end_if_stuck(self) -> None:
         if not self.running and not self.waiting and not self.unhandled:
@@ -388,7 +401,7 @@ class Engine:
         """
         while self._unsettled() and self._queue.first() is None:
             stuck = [n for n, status in enumerate(self.status) if status is NodeStatus.INITIALIZED]
-            self._skip_all(unfed_for_good(self._wiring, stuck, self._chosen))
+            self._skip_all(unfed_for_good(self._wiring, stuck, self._ports.chosen))
             self._count_the_left()
 
     def _unsettled(self) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 from app.errors import NodeError
 from app.flows.plan import PlanNode
@@ -24,17 +25,25 @@ class NodeStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+#: What a node gives, by root port id.
+Outputs = Mapping[str, Value]
+NO_OUTPUTS: Outputs = MappingProxyType({})
+
 #: A node with one of these never changes again.
 SETTLED = frozenset({NodeStatus.COMPLETED, NodeStatus.SKIPPED, NodeStatus.ERROR})
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """What `options` says to the engine: nodes at once, what an unhandled error does, debug."""
+    """What `options` says to the engine: nodes at once, what an unhandled error does, debug.
+
+    `side_by_side` says that whoever reads a stream may run beside the node that sends it.
+    """
 
     max_concurrency: int = 50
     fail_on_error: bool = True
     debug: bool = False
+    side_by_side: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +78,8 @@ class Start:
 class Checkpoint:
     """What is kept of a node that ended, or that waits: to be tried again, or for a timer.
 
-    `outputs` of a completed node by root port id; `chosen` the ids of the edges that fed it.
+    `outputs` of a completed node by root port id, of a failed one those that it gave early;
+    `chosen` the ids of the edges that fed it.
     """
 
     node_id: str
@@ -78,6 +88,18 @@ class Checkpoint:
     outputs: Mapping[str, Value] | None = None
     error: NodeFailure | None = None
     chosen: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What is kept of outputs that a node gave before its end, by root port id."""
+
+    node_id: str
+    outputs: Mapping[str, Value]
+
+
+#: What a run is restored from, in the order of writing.
+Record = Checkpoint | Resolution
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.engine.participation import NO_GROUP, Participation, groups_of, participation
 from app.flows.plan import InPort, Plan
-from app.values.ports import ERROR, ERROR_MESSAGE
+from app.values.ports import ERROR, ERROR_MESSAGE, PortType
 
 _ERROR_PORTS = frozenset({ERROR, ERROR_MESSAGE})
 
@@ -17,7 +17,8 @@ class Wiring:
     `edge_port` is the port that an edge feeds. `value_edges` and `error_edges` are, for each
     node, the edges that resolve when it completes and when it fails. `group_of` is the group
     whose child a node is, NO_GROUP without one. `has_cycle` says whether nodes may wait for one
-    another in the end, over edges or as a group for its children.
+    another in the end, over edges or as a group for its children. `stream_ports` are, for a node
+    that has any, the numbers of its ports that read streams.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -30,6 +31,7 @@ class Wiring:
         self.missing: list[int] = []
         self.value_edges: list[tuple[int, ...]] = []
         self.error_edges: list[tuple[int, ...]] = []
+        self.stream_ports: dict[int, list[int]] = {}
         for node in plan.nodes:
             self._number_ports(node.index, node.in_ports)
             self._split_edges(node.out_edges)
@@ -46,6 +48,17 @@ class Wiring:
     def edges_out(self, node: int) -> tuple[int, ...]:
         """All edges that leave a node, in whatever order."""
         return self.value_edges[node] + self.error_edges[node]
+
+    def early_edges(self, node: int, port: str) -> list[int]:
+        """The edges that an output resolves if it is given before the end of its node.
+
+        Of an open stream only those into ports that read it as one: what takes it as a value
+        waits for the whole.
+        """
+        edges = [e for e in self.value_edges[node] if self.plan.edges[e].source_root == port]
+        if self.plan.nodes[node].ports[port].type is not PortType.STREAM:
+            return edges
+        return [edge for edge in edges if _reads_stream(self.ports[self.edge_port[edge]])]
 
     def _finds_cycle(self) -> bool:
         waits = [sum(self.port_edges[port] for port in ports) for ports in self.ports_of]
@@ -68,6 +81,8 @@ class Wiring:
         for port in ports:
             for edge in port.edges:
                 self.edge_port[edge] = len(self.ports)
+            if _reads_stream(port):
+                self.stream_ports.setdefault(node, []).append(len(self.ports))
             self.ports.append(port)
             self.port_node.append(node)
             self.port_edges.append(len(port.edges))
@@ -80,3 +95,7 @@ class Wiring:
         self.value_edges.append(
             tuple(e for e, fails in zip(edges, failing, strict=True) if not fails)
         )
+
+
+def _reads_stream(port: InPort) -> bool:
+    return port.config.type is PortType.STREAM and len(port.path) == 1

@@ -12,12 +12,22 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from app.engine import Checkpoint, Engine, NodeFailure, NodeStatus, RunOptions, Wiring
+from app.engine import (
+    Checkpoint,
+    Engine,
+    NodeFailure,
+    NodeStatus,
+    Record,
+    Resolution,
+    RunOptions,
+    Wiring,
+)
 from app.engine.state import SETTLED
 from app.events.wire import timestamp
 from app.executions.opening import driving_event
 from app.executions.views import FINAL, loaded, optional_time
 from app.flows import overlay_inputs
+from app.store.records import RESOLVED
 from app.values.paths import get_path
 from app.values.ports import SYSTEM_PORTS, Missing, Value
 
@@ -35,7 +45,7 @@ class Inspection:
         options = loaded(row.options)
         self.row = row
         self._plan = wiring.plan
-        self._checkpoints = {checkpoint.node_id: checkpoint for checkpoint in checkpoints}
+        self._checkpoints = {each.node_id: each for each in checkpoints if each.status != RESOLVED}
         self._granted: dict[str, int] = loaded(row.grants) or {}
         self._engine = Engine(
             wiring,
@@ -44,7 +54,7 @@ class Inspection:
             driving_event(loaded(row.external_events)),
         )
         if row.started_at is not None:
-            self._engine.restore(map(_as_checkpoint, checkpoints), self._granted)
+            self._engine.restore(map(_as_record, checkpoints), self._granted)
             if row.status == "completed":
                 self._engine.verdict()
 
@@ -150,7 +160,9 @@ def _from_checkpoint(row: Row[Any]) -> dict[str, Value]:
     }
 
 
-def _as_checkpoint(row: Row[Any]) -> Checkpoint:
+def _as_record(row: Row[Any]) -> Record:
+    if row.status == RESOLVED:
+        return Resolution(row.node_id, loaded(row.outputs))
     error = loaded(row.error)
     return Checkpoint(
         node_id=row.node_id,

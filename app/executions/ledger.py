@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from app.engine import Engine, Failure, NodeFailure, NodeStatus, Verdict
+from app.engine.state import NO_OUTPUTS, Outputs
 from app.errors import NodeError, NonRetryableError
 from app.events.types import Event
 from app.events.wire import timestamp, to_json
 from app.executions.commands import Halt
 from app.executions.timers import Sleep
 from app.executions.writer import GATHER_LIVE_S, GATHER_PURE_S, Outcome, Writer
-from app.store.records import CheckpointRow, Ending, Pausing, Progress
+from app.store.records import CheckpointRow, Ending, Pausing, Progress, ResolutionRow
 from app.values.ports import Value
 
 
@@ -36,10 +37,21 @@ class Ledger:
         self.engine.complete(node, outputs, execution_ms)
         self._checkpoint(node, NodeStatus.COMPLETED, execution_ms, outputs=self._own(node))
 
-    def fail(self, node: int, failure: NodeFailure, execution_ms: int) -> None:
-        """A node failed for good."""
-        self.engine.fail(node, failure, execution_ms)
-        self._checkpoint(node, NodeStatus.ERROR, execution_ms, failure=failure)
+    def resolve(self, node: int, port: str, value: Value) -> None:
+        """A node gave an output before its end."""
+        if self.engine.resolve(node, port, value):
+            node_id = self.engine.plan.nodes[node].id
+            text = to_json({port: value}).decode()
+            self.writer.add_resolution(ResolutionRow(node_id, self._seq, text))
+            self._seq += 1
+
+    def fail(
+        self, node: int, failure: NodeFailure, execution_ms: int, streamed: Outputs = NO_OUTPUTS
+    ) -> None:
+        """A node failed for good, having sent what is `streamed` by port."""
+        self.engine.fail(node, failure, execution_ms, streamed)
+        outputs = self._own(node) if self.engine.own_outputs(node) else None
+        self._checkpoint(node, NodeStatus.ERROR, execution_ms, failure=failure, outputs=outputs)
 
     def defer(self, node: int, failure: NodeFailure, execution_ms: int, retry_at: datetime) -> None:
         """A node failed and is tried again at `retry_at`."""

@@ -7,13 +7,23 @@ from typing import Any
 
 import orjson
 
-from app.engine import Checkpoint, Engine, Failure, NodeFailure, NodeStatus, RunOptions, Wiring
+from app.engine import (
+    Checkpoint,
+    Engine,
+    Failure,
+    NodeFailure,
+    NodeStatus,
+    Record,
+    Resolution,
+    RunOptions,
+    Wiring,
+)
 from app.errors import ValidationFailed
 from app.events.types import Event, EventType
 from app.events.wire import from_json
 from app.executions.steps import RunFacts
 from app.flows import overlay_inputs
-from app.store.records import Claimed, ClaimedStep, StoredCheckpoint
+from app.store.records import RESOLVED, Claimed, ClaimedStep, StoredCheckpoint
 from app.values.ports import Value
 
 #: What of a claimed row says how the run is set up; a sent step carries the same.
@@ -32,8 +42,13 @@ def facts_of(origin: Origin) -> RunFacts:
     )
 
 
-def new_engine(origin: Origin, wiring: Wiring, options: Mapping[str, Any]) -> Engine:
-    """An engine in which nothing has happened yet."""
+def new_engine(
+    origin: Origin, wiring: Wiring, options: Mapping[str, Any], *, side_by_side: bool
+) -> Engine:
+    """An engine in which nothing has happened yet.
+
+    `side_by_side` says that whoever reads a stream may run beside the node that sends it.
+    """
     execution = options["execution"]
     inputs: Value = orjson.loads(origin.inputs) if origin.inputs else {}
     return Engine(
@@ -42,6 +57,7 @@ def new_engine(origin: Origin, wiring: Wiring, options: Mapping[str, Any]) -> En
             max_concurrency=execution["maxConcurrency"],
             fail_on_error=execution["onNodeError"] == "fail",
             debug=options["debug"],
+            side_by_side=side_by_side,
         ),
         overlay_inputs(wiring.plan, inputs),
         driving_event(events_of(origin)),
@@ -64,8 +80,8 @@ def restore(
     granted: Mapping[str, int],
     elsewhere: Collection[str] = (),
 ) -> None:
-    """Bring an engine to where the checkpoints left the run."""
-    engine.restore(map(_as_checkpoint, stored), granted, elsewhere)
+    """Bring an engine to where the checkpoints and resolutions left the run."""
+    engine.restore(map(_as_record, stored), granted, elsewhere)
 
 
 def limit_ms(timeout_ms: int | None, options: Mapping[str, Any]) -> int:
@@ -92,7 +108,9 @@ def refusal(error: ValidationFailed, execution_ms: int) -> tuple[str, list[Event
     ]
 
 
-def _as_checkpoint(row: StoredCheckpoint) -> Checkpoint:
+def _as_record(row: StoredCheckpoint) -> Record:
+    if row.status == RESOLVED:
+        return Resolution(row.node_id, from_json(row.outputs or "{}"))
     error: Mapping[str, str] | None = orjson.loads(row.error) if row.error else None
     return Checkpoint(
         node_id=row.node_id,

@@ -40,7 +40,9 @@ class Resumption:
         wiring = self._insist(
             lambda: self._around.plans.get(claimed.flow_id, claimed.flow_version, store.document)
         )
-        engine = new_engine(claimed, wiring, options)
+        # Steps that are sent see a stream once it is a checkpoint.
+        beside = self._around.send is None
+        engine = new_engine(claimed, wiring, options, side_by_side=beside)
         if claimed.begun:
             next_seq = self._restore(engine)
         else:

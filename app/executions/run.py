@@ -17,6 +17,7 @@ from app.events.wire import to_json
 from app.executions import waiting
 from app.executions.commands import Commands
 from app.executions.flow_time import FlowTime
+from app.executions.live_streams import LiveStreams
 from app.executions.opening import facts_of, limit_ms, overdue, refusal
 from app.executions.resuming import Resumption
 from app.executions.sent import SentSteps
@@ -26,8 +27,10 @@ from app.executions.steps import (
     Commanded,
     Disowned,
     Ended,
+    Resolved,
     Stale,
     Step,
+    Streamed,
     Told,
     begins_until,
 )
@@ -99,6 +102,7 @@ class Run:
         except ValidationFailed as error:
             return self._refuse(error)
         self._settlement = Settlement(self._ledger, self._timers, self._around)
+        self._streams = LiveStreams(self._ledger)
         self._take_results()
         # What is due already counts as ready for the step that was requested.
         self._fire_timers()
@@ -145,6 +149,8 @@ class Run:
         if self._time.is_up:
             return self._end_overdue()
         ledger = self._ledger
+        if ledger.is_due(self._clock()):
+            self._streams.tell()
         ledger.gather()
         mark = self._writer.mark
         starts = self._take_starts()
@@ -206,16 +212,21 @@ class Run:
 
     def _launch(self, start: Start) -> None:
         node = start.node.index
+        readers = self._streams.readers(node)
         step = Step(
             facts=self._facts,
             start=start,
-            inputs=self._ledger.engine.inputs(node),
+            inputs=self._ledger.engine.inputs(node) | readers,
             inbox=self.inbox,
             clock=self._clock,
             fresh_until=self._fresh_until(),
             cancelled=self._around.flag(),
+            max_value_bytes=self._around.max_value_bytes,
+            flag=self._around.flag,
+            readers=tuple(readers.values()),
         )
         self._steps[node] = step
+        self._streams.begin(step)
         allowed_ms = limit_ms(start.node.timeout_ms, self._options)
         self._timers.limit(node, start.attempt, self._clock() + allowed_ms / 1000)
         if not start.node.spec.effects:
@@ -338,8 +349,13 @@ class Run:
             case Ended(node, attempt) if self._is_current(node, attempt):
                 self._on_ended(arrival)
             case Told(node, attempt, event) if self._is_current(node, attempt):
+                self._streams.tell()
                 self._steps[node].heard += 1
                 self._ledger.note([event])
+            case Streamed(node, attempt) if self._is_current(node, attempt):
+                self._streams.hurry()
+            case Resolved(node, attempt) if self._is_current(node, attempt):
+                self._streams.resolve(arrival)
             case Stale(node, attempt) if self._is_current(node, attempt):
                 self._on_stale(node)
             case Disowned() | Commanded():
@@ -353,11 +369,28 @@ class Run:
         return step is not None and step.attempt == attempt
 
     def _on_ended(self, ended: Ended) -> None:
+        self._streams.tell()
         step = self._steps.pop(ended.node)
+        if not self._streams.hold(ended):
+            self._settle(step, ended)
+
+    def _settle(self, step: Step, ended: Ended) -> None:
+        """Enter what came of an attempt; then that of others which had to wait for it."""
         if ended.error is not None:
-            self._settlement.raised(step.start, ended.error, ended.execution_ms)
+            self._settlement.raised(step.start, ended.error, ended.execution_ms, step.streamed())
         else:
             self._settlement.completed(ended.node, ended.outputs or {}, ended.execution_ms)
+        self._follow(step)
+
+    def _follow(self, step: Step) -> None:
+        if self._streams.is_idle:
+            return
+        self._streams.follow(step)
+        for node in [each for each in self._steps if each not in self._ledger.engine.running]:
+            self._streams.forget(node)
+            self._steps.pop(node).cancel(timed_out=False)
+        while (free := self._streams.take_free()) is not None:
+            self._settle(*free)
 
     def _on_stale(self, node: int) -> None:
         """A step was held up before it began: ask whether the run is still ours."""
@@ -386,11 +419,12 @@ class Run:
 
     def _time_out(self, node: int) -> None:
         """Give an attempt up, whatever its thread does; what it hands in later is dropped."""
+        self._streams.tell()
         step = self._steps.pop(node)
         step.cancel(timed_out=True)
         allowed_ms = limit_ms(step.start.node.timeout_ms, self._options)
         error = NodeTimeout(f"not done within {allowed_ms} ms")
-        self._settlement.raised(step.start, error, allowed_ms)
+        self._settle(step, Ended(node, step.attempt, None, error, allowed_ms))
 
     def _cancel_all(self) -> None:
         for step in self._steps.values():

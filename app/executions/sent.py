@@ -15,7 +15,16 @@ from app.errors import NodeTimeout, StoreUnavailable, ValidationFailed
 from app.events.types import Event, EventType
 from app.events.wire import from_json, to_json
 from app.executions.opening import facts_of, limit_ms, new_engine, restore
-from app.executions.steps import Commanded, Disowned, Ended, Stale, Step, Told, begins_until
+from app.executions.steps import (
+    Arrival,
+    Commanded,
+    Disowned,
+    Ended,
+    Stale,
+    Step,
+    Told,
+    begins_until,
+)
 from app.executions.surroundings import Surroundings
 from app.executions.writer import insist
 from app.nodes.timer import Sleeping
@@ -100,7 +109,7 @@ class SentRun:
         wiring = self._insist(
             lambda: self._around.plans.get(claimed.flow_id, claimed.flow_version, store.document)
         )
-        engine = new_engine(claimed, wiring, self._options)
+        engine = new_engine(claimed, wiring, self._options, side_by_side=False)
         stored = self._insist(lambda: store.checkpoints(execution_id))
         restore(engine, stored, {})
         node = wiring.plan.nodes[wiring.plan.index_of[node_id]]
@@ -112,6 +121,8 @@ class SentRun:
             clock=self._around.clock,
             fresh_until=begins_until(self._confirmed_at, self._around.lease_s),
             cancelled=self._around.flag(),
+            max_value_bytes=self._around.max_value_bytes,
+            flag=self._around.flag,
         )
 
     def _await(self, step: Step) -> dict[str, Value] | None:
@@ -124,11 +135,7 @@ class SentRun:
                 step.cancel(timed_out=True)
                 error = NodeTimeout(f"not done within {timeout_ms} ms")
                 return self._result(_failed(error, timeout_ms, step))
-            try:
-                arrival = self.inbox.get(timeout=min(left_s, LONGEST_WAIT_S))
-            except Empty:
-                continue
-            match arrival:
+            match self._arrival(step, min(left_s, LONGEST_WAIT_S)):
                 case Told(event=event):
                     step.heard += 1
                     self._told.keep(event)
@@ -145,6 +152,17 @@ class SentRun:
                 case Stale():
                     step.fresh_until = begins_until(self._confirmed_at, self._around.lease_s)
                     self._around.launch(step)
+
+    def _arrival(self, step: Step, wait_s: float) -> Arrival | None:
+        try:
+            arrival = self.inbox.get(timeout=wait_s)
+        except Empty:
+            return None
+        if isinstance(arrival, Told | Ended):
+            # What was sent by now comes before what is said now.
+            for chunk in step.take_chunks():
+                self._told.keep(chunk)
+        return arrival
 
     def _is_ours(self) -> bool:
         """Ask whether the step is still to be run: not stopped, not another's."""

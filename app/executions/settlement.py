@@ -8,7 +8,7 @@ from typing import Any
 
 from app.engine import NodeFailure, Start
 from app.engine.retries import retry_delay_ms
-from app.engine.state import as_node_failure
+from app.engine.state import NO_OUTPUTS, Outputs, as_node_failure
 from app.executions.ledger import Ledger
 from app.executions.sent import events_of
 from app.executions.surroundings import Surroundings
@@ -34,14 +34,23 @@ class Settlement:
         else:
             self._ledger.fail(node, as_node_failure(oversize), took_ms)
 
-    def raised(self, start: Start, error: BaseException, took_ms: int) -> None:
-        """A node ended with an exception: it failed, is tried again, or sleeps."""
+    def raised(
+        self,
+        start: Start,
+        error: BaseException,
+        took_ms: int,
+        streamed: Outputs = NO_OUTPUTS,
+    ) -> None:
+        """A node ended with an exception: it failed, is tried again, or sleeps.
+
+        `streamed` is what it had sent by then, by port.
+        """
         node = start.node
         if isinstance(error, Sleeping):
             self._asleep(node.index, Sleep(error.delay_ms, error.port), took_ms)
             return
         delay_ms = retry_delay_ms(node, start.attempt, error)
-        self._failed(node.index, as_node_failure(error), delay_ms, took_ms)
+        self._failed(node.index, as_node_failure(error), delay_ms, took_ms, streamed)
 
     def take(self, node: int, result: Mapping[str, Any]) -> None:
         """The result of a sent step was handed in."""
@@ -66,9 +75,16 @@ class Settlement:
     def _asleep(self, node: int, sleep: Sleep, took_ms: int) -> None:
         self._ledger.sleep(node, sleep, took_ms, self._set_timer(node, sleep.ms, sleep))
 
-    def _failed(self, node: int, failure: NodeFailure, delay_ms: int | None, took_ms: int) -> None:
+    def _failed(
+        self,
+        node: int,
+        failure: NodeFailure,
+        delay_ms: int | None,
+        took_ms: int,
+        streamed: Outputs = NO_OUTPUTS,
+    ) -> None:
         if delay_ms is None:
-            self._ledger.fail(node, failure, took_ms)
+            self._ledger.fail(node, failure, took_ms, streamed)
             return
         self._ledger.defer(node, failure, took_ms, self._set_timer(node, delay_ms))
 

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.engine import Start
-from app.errors import NodeCancelled, NodeTimeout
+from app.errors import NodeCancelled, NodeError, NodeTimeout, NonRetryableError
 from app.events.types import Event, EventType
+from app.events.wire import to_json
+from app.executions.channels import Channel, ChannelReader, Flag
 from app.logs import bound
 from app.nodes.invoke import run_node_function
-from app.nodes.spec import Cancellation
-from app.values.ports import PortConfig, Value
+from app.nodes.spec import LONGEST_SLEEP_MS
+from app.nodes.streams import OutputStream
+from app.nodes.timer import Sleeping
+from app.values.checks import check_value
+from app.values.plain import plain_copy
+from app.values.ports import SYSTEM_PORTS, PortConfig, PortType, Value
+from app.values.streams import stream_value
 
 #: A node begins within so long (s) after its run was last known to be its process's; else the
 #: store is asked first. So none begins long after a stop, for whose effect callers wait 0.1 s.
 BEGINS_WITHIN_S = 0.15
 
-#: The longest that `ctx.sleep` waits in place, in milliseconds.
-MAX_SLEEP_MS = 1000
 #: So many events of a node may be on their way to its run; then the node waits.
 MOST_UNHEARD = 500
 #: How long (s) a node that waits to be heard waits between two looks: a write takes as long.
 UNHEARD_WAIT_S = 0.005
+#: The most bytes of JSON that an output may have, unless a setting says otherwise.
+MAX_VALUE_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,24 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Streamed:
+    """A running node has sent something into a stream."""
+
+    node: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A running node gives an output before its end; a stream is given open, without items."""
+
+    node: int
+    attempt: int
+    port: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
 class Stale:
     """A node did not begin: its process was held up so long that another may own the run."""
 
@@ -66,7 +91,7 @@ class Commanded:
 
 
 #: What can arrive in a run's inbox.
-Arrival = Ended | Told | Stale | Disowned | Commanded
+Arrival = Ended | Told | Streamed | Resolved | Stale | Disowned | Commanded
 
 
 class Inbox(Protocol):
@@ -86,14 +111,6 @@ class Mailbox(Inbox, Protocol):
 
     def qsize(self) -> int:
         """How many arrivals lie there."""
-        ...
-
-
-class Flag(Cancellation, Protocol):
-    """What tells a node to end."""
-
-    def set(self) -> None:
-        """Tell it, and whoever waits."""
         ...
 
 
@@ -126,9 +143,34 @@ class Step:
     fresh_until: float
     cancelled: Flag = field(default_factory=threading.Event)
     timed_out: bool = False
+    #: The most bytes of JSON that an output may have.
+    max_value_bytes: int = MAX_VALUE_BYTES
+    flag: Callable[[], Flag] = threading.Event
+    #: The live streams that the node reads, and those that it sends, by port.
+    readers: Sequence[ChannelReader] = ()
+    channels: dict[str, Channel] = field(default_factory=dict, init=False)
+    #: The outputs that the node gave before its end, as it gave them.
+    given: dict[str, Value] = field(default_factory=dict, init=False)
     #: How many events the node told, and how many of them its run took.
     told: int = 0
     heard: int = 0
+
+    def __post_init__(self) -> None:
+        for port in self.start.node.streams:
+            self.channels[port] = self._channel(port)
+        for reader in self.readers:
+            reader.belong_to(self.check)
+
+    def _channel(self, port: str) -> Channel:
+        return Channel(
+            port,
+            self.start.node.spec.ports[port],
+            self.max_value_bytes,
+            flag=self.flag,
+            clock=self.clock,
+            check=self.check,
+            on_news=lambda: self.inbox.put(Streamed(self.start.node.index, self.attempt)),
+        )
 
     @property
     def execution_id(self) -> str:
@@ -184,6 +226,60 @@ class Step:
         bounded = min(1.0, max(0.0, float(fraction)))
         self._tell(EventType.NODE_PROGRESS, progress=bounded, message=str(message))
 
+    def stream(self, port: str) -> OutputStream:
+        """The stream of one of the node's outputs; who reads it may start at the first call.
+
+        Raises NodeError for a port that isn't a stream that the node gives.
+        """
+        channel = self.channels.get(port)
+        if channel is None:
+            raise NodeError(f"'{port}' is no stream that the node gives")
+        self._give(port, stream_value(is_closed=False))
+        return channel
+
+    def resolve(self, port: str, value: Any) -> None:
+        """Give an output before the node's end; what it feeds may start. The first value stands.
+
+        Raises NodeError for a port that isn't the node's to give, or a value that it refuses.
+        """
+        config = self.start.node.spec.ports.get(port)
+        if config is None or not config.gives_output or port in SYSTEM_PORTS:
+            raise NodeError(f"'{port}' is none of the node's outputs")
+        if config.type is PortType.STREAM:
+            raise NodeError(f"output '{port}' is a stream: send into it")
+        try:
+            copied = plain_copy(value)
+        except ValueError as error:
+            raise NodeError(f"output '{port}' is no value: {error}") from error
+        fault = check_value(config, copied)
+        if fault is not None:
+            raise NodeError(f"output '{port}': {fault}")
+        size = len(to_json(copied))
+        if size > self.max_value_bytes:
+            allowed = f"{self.max_value_bytes} are allowed"
+            raise NonRetryableError(f"output '{port}' has {size} bytes of JSON; {allowed}")
+        self._give(port, copied)
+
+    def _give(self, port: str, value: Value) -> None:
+        if port not in self.given and not self.cancelled.is_set():
+            self.given[port] = value
+            self.inbox.put(Resolved(self.start.node.index, self.attempt, port, value))
+
+    def take_chunks(self) -> list[Event]:
+        """What was sent since the last call, as events: one for each stream."""
+        return [
+            Event(
+                EventType.NODE_STREAM_CHUNK,
+                {"nodeId": self.node_id, "portId": port, "items": items},
+            )
+            for port, channel in self.channels.items()
+            if (items := channel.take_untold())
+        ]
+
+    def streamed(self) -> dict[str, Value]:
+        """The streams that the node opened, as values: all that was sent."""
+        return {port: self.channels[port].value() for port in self.given if port in self.channels}
+
     def check(self) -> None:
         """Raise NodeCancelled if the run was stopped, NodeTimeout if the node's time is up."""
         if self.cancelled.is_set():
@@ -191,8 +287,8 @@ class Step:
 
     def sleep(self, ms: int) -> None:
         """Wait in place for at most 1,000 ms; raises as `check` does when cut short."""
-        if not 0 <= ms <= MAX_SLEEP_MS:
-            raise ValueError(f"sleep takes 0..{MAX_SLEEP_MS} ms: a longer wait is a SleepNode")
+        if not 0 <= ms <= LONGEST_SLEEP_MS:
+            raise ValueError(f"sleep takes 0..{LONGEST_SLEEP_MS} ms: a longer wait is a SleepNode")
         self.cancelled.wait(ms / 1000)
         self.check()
 
@@ -204,6 +300,8 @@ class Step:
         """Ask the node to end."""
         self.timed_out = timed_out
         self.cancelled.set()
+        for reader in self.readers:
+            reader.wake()
 
     def run(self) -> None:
         """Run the node and hand in what came of it.
@@ -222,13 +320,23 @@ class Step:
         failure: BaseException | None = None
         try:
             with bound(executionId=self.execution_id, nodeId=self.node_id):
-                outputs = run_node_function(
+                returned = run_node_function(
                     self.start.node.spec, self.inputs, self, self.start.node.ports
                 )
+            outputs = self._with_given(returned)
         except (Exception, SystemExit) as error:  # noqa: BLE001 — nodes are their users' code
             failure = error
+            if self.given and isinstance(error, Sleeping):
+                failure = NonRetryableError("a node that gave an output can't wait for a timer")
         took_ms = round((self.clock() - begun) * 1000)
         self.inbox.put(Ended(node, attempt, outputs, failure, took_ms))
+
+    def _with_given(self, returned: dict[str, Value]) -> dict[str, Value]:
+        """The outputs of the node: what it gave before stands, and its streams end."""
+        for channel in self.channels.values():
+            channel.close()
+        unsent = {port: stream_value() for port in self.channels}
+        return {**unsent, **returned, **self.given, **self.streamed()}
 
     def _tell(self, type_: EventType, **data: Value) -> None:
         if not self.start.node.spec.in_place:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Event
 
+from app.executions.channels import Flag
 from app.executions.plans import PlanCache
-from app.executions.steps import Flag, Mailbox, Step
+from app.executions.steps import Mailbox, Step
 from app.executions.writer import Pause, Publish
 from app.store.protocol import RunStore
 

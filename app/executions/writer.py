@@ -21,6 +21,7 @@ from app.store.records import (
     Progress,
     Recalled,
     Request,
+    ResolutionRow,
     Void,
     Written,
 )
@@ -84,11 +85,12 @@ class Writer:
         self._pause = pause
         self._events: list[EncodedEvent] = []
         self._checkpoints: list[CheckpointRow] = []
+        self._resolutions: list[ResolutionRow] = []
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is gathered."""
-        return not self._events and not self._checkpoints
+        return not self._events and not self._checkpoints and not self._resolutions
 
     @property
     def mark(self) -> int:
@@ -109,6 +111,11 @@ class Writer:
                 each for each in self._checkpoints if each.node_id != checkpoint.node_id
             ]
         self._checkpoints.append(checkpoint)
+        self.hurry(GATHER_PURE_S)
+
+    def add_resolution(self, resolution: ResolutionRow) -> None:
+        """Add an output that a running node gave."""
+        self._resolutions.append(resolution)
         self.hurry(GATHER_PURE_S)
 
     def hurry(self, within_s: float) -> None:
@@ -133,7 +140,14 @@ class Writer:
         while True:
             known = self.request.command if self.request else None
             boundary = Boundary(
-                self._events, self._checkpoints, grants, progress, ending, pausing, known
+                self._events,
+                self._checkpoints,
+                grants,
+                progress,
+                ending,
+                pausing,
+                known,
+                tuple(self._resolutions),
             )
             match self._write(boundary):
                 case Written(first_index, at):
@@ -145,7 +159,8 @@ class Writer:
             if mark is not None and mark < len(self._events):
                 del self._events[mark:]
                 return Outcome.AGAIN
-        self._events, self._checkpoints, self.due_at = [], [], None
+        self._events, self._checkpoints, self._resolutions = [], [], []
+        self.due_at = None
         self.writes += 1
         self.written_at = at
         execution_id = self.fence.execution_id

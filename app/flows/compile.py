@@ -14,7 +14,7 @@ from app.flows.validation import Draft, validate
 from app.flows.wiring import EdgeDraft, plan_edges
 from app.nodes.spec import Catalogue, NodeSpec, RetryPolicy
 from app.values.paths import Path
-from app.values.ports import ERROR, ERROR_MESSAGE, PortConfig, Value
+from app.values.ports import ERROR, ERROR_MESSAGE, PortConfig, PortType, Value
 
 #: Types of nodes that run for one event, named by their `eventName`.
 LISTENER_TYPES = frozenset({"EventListenerNode", "EventListenerNodeV2"})
@@ -105,6 +105,7 @@ def _plan_nodes(draft: Draft, edges: Sequence[PlanEdge]) -> tuple[PlanNode, ...]
                 parent=draft.parents.get(index),
                 is_group=node.is_group,
                 event=listened_event(entry.type, node.values),
+                streams=_streams(node.spec),
             )
         )
     return tuple(nodes)
@@ -116,6 +117,14 @@ def listened_event(node_type: str, values: Mapping[str, Value]) -> str | None:
         return None
     name = values.get("eventName")
     return name if isinstance(name, str) else ""
+
+
+def _streams(spec: NodeSpec) -> tuple[str, ...]:
+    return tuple(
+        port
+        for port, config in spec.ports.items()
+        if config.type is PortType.STREAM and config.gives_output
+    )
 
 
 def _in_ports(nodes: int, edges: Sequence[EdgeDraft]) -> list[tuple[InPort, ...]]:

@@ -52,7 +52,8 @@ class PlanNode:
     the edges that leave it, in document order; `handles_error` says that an edge leaves
     `__error` or `__errorMessage`; `is_template` that it is a child of a node that is not a
     group, and counts as completed with its stored values without running; `is_group` that it
-    completes after the nodes whose `parent` it is; `event` names what a listener listens for.
+    completes after the nodes whose `parent` it is; `event` names what a listener listens for;
+    `streams` are its outputs of type stream.
     """
 
     index: int
@@ -71,6 +72,7 @@ class PlanNode:
     parent: int | None = None
     is_group: bool = False
     event: str | None = None
+    streams: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

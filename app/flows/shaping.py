@@ -197,7 +197,7 @@ def is_open(config: PortConfig) -> bool:
     match config.type:
         case PortType.ANY:
             return True
-        case PortType.ARRAY:
+        case PortType.ARRAY | PortType.STREAM:
             return config.item is None or config.item.type is PortType.ANY
         case PortType.OBJECT:
             return not config.properties

@@ -15,18 +15,14 @@ NOT_BUILT: Mapping[str, str] = {
     "RunFlowNode": "child executions",
     "ForEachNode": "child executions",
     "WaitForSignalNode": "signals",
-    "StreamBufferNode": "streams",
-    "OnStreamStarted": "streams",
-    "TextStreamNode": "streams",
-    "WaitForStream": "streams",
     "UnencryptedSecret": "secrets",
     "SecretNode": "secrets",
-    "LLMCallNode": "secrets and streams",
-    "LLMCallWithStructuredOutputNode": "secrets and streams",
+    "LLMCallNode": "secrets",
+    "LLMCallWithStructuredOutputNode": "secrets",
 }
 
 #: Port types that are known and not built.
-_PORT_TYPES: Mapping[PortType, str] = {PortType.STREAM: "streams", PortType.SECRET: "secrets"}
+_PORT_TYPES: Mapping[PortType, str] = {PortType.SECRET: "secrets"}
 
 #: The only queue that there is; a worker listens to no other.
 BUILT_QUEUE = "default"

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from app.local.commanded_statements import hold_deadline, waiting_from
 from app.local.rows import ExecutionRow
-from app.local.run_statements import hold_deadline, waiting_from
 from app.local.turn import Handler, Rows, Turn, built, whole_ms
 from app.store import command_statements as sql
 from app.store import ending_statements as endings

@@ -20,6 +20,7 @@ from app.local import (
     api_statements,
     bulk_statements,
     command_statements,
+    commanded_statements,
     deadline_statements,
     key_statements,
     run_statements,
@@ -53,6 +54,7 @@ HANDLERS: Mapping[str, Handler] = {
     **key_statements.HANDLERS,
     **bulk_statements.HANDLERS,
     **command_statements.HANDLERS,
+    **commanded_statements.HANDLERS,
     **takeover_statements.HANDLERS,
     **token_statements.HANDLERS,
 }

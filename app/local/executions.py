@@ -33,10 +33,13 @@ class MemoryExecutionTable(ExecutionTable):
             return [copy(row) for row in found if row is not None]
 
     def checkpoints(self, execution_id: str) -> Sequence[Any]:
-        """The checkpoints of an execution in the order of writing."""
+        """The checkpoints and resolutions of an execution in the order of writing."""
         with self._memory.reading() as tables:
-            rows = tables.checkpoints.get(execution_id, {}).values()
-            return [copy(row) for row in sorted(rows, key=lambda row: row.seq)]
+            rows: list[Any] = [
+                copy(row) for row in tables.checkpoints.get(execution_id, {}).values()
+            ]
+            rows += tables.resolutions.get(execution_id, ())
+        return sorted(rows, key=lambda row: row.seq)
 
     def active_claims(self, owner_id: str | None) -> Sequence[Any]:
         """(worker id, execution id) of all that runs now, or of what an owner has of it."""

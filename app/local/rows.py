@@ -129,6 +129,17 @@ class CheckpointRow:
     retry_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolutionRow:
+    """A row of chaingraph_resolutions; among checkpoints, `status` tells it from them."""
+
+    execution_id: str
+    seq: int
+    node_id: str
+    outputs: str
+    status: str = "resolved"
+
+
 @dataclass(frozen=True, kw_only=True)
 class EventBatchRow:
     """A row of chaingraph_event_batches: events that one statement wrote."""
@@ -244,6 +255,7 @@ class Tables:
     claims: dict[str, dict[str, ClaimRow]] = field(default_factory=dict)
     recoveries: list[RecoveryRow] = field(default_factory=list)
     checkpoints: dict[str, dict[str, CheckpointRow]] = field(default_factory=dict)
+    resolutions: dict[str, list[ResolutionRow]] = field(default_factory=dict)
     event_batches: dict[str, list[EventBatchRow]] = field(default_factory=dict)
     idempotency_keys: dict[tuple[str, str, str], KeyRow] = field(default_factory=dict)
     bulk_commands: list[BulkRow] = field(default_factory=list)

@@ -8,9 +8,8 @@ from typing import Any
 
 from psycopg2.errors import UniqueViolation
 
-from app.events.wire import timestamp
 from app.local.rows import CheckpointRow, ClaimRow, ExecutionRow
-from app.local.turn import Handler, Rows, Turn, built, earlier, whole_ms
+from app.local.turn import Handler, Rows, Turn, earlier, whole_ms
 from app.store import run_statements as sql
 
 #: What a process claimed so lately is no stray yet: its run may not have begun.
@@ -102,7 +101,7 @@ def write_boundary(turn: Turn, execution: str, epoch: int, writes: int, *what: A
     if row is None or not turn.guards.may_write(row, epoch, writes):
         return []
     _refuse_duplicates(turn, row, what[6])
-    return _write(turn, row, *what)
+    return put_boundary(turn, row, *what)
 
 
 def rewrite_boundary(turn: Turn, execution: str, epoch: int, writes: int, *what: Any) -> Rows:
@@ -110,7 +109,7 @@ def rewrite_boundary(turn: Turn, execution: str, epoch: int, writes: int, *what:
     row = turn.row(execution)
     if row is None or not turn.guards.may_write(row, epoch, writes):
         return []
-    return _write(turn, row, *what)
+    return put_boundary(turn, row, *what)
 
 
 def write_end(turn: Turn, *what: Any) -> Rows:
@@ -141,46 +140,6 @@ def _finish(turn: Turn, written: Rows, what: Sequence[Any], end: tuple[str, Any,
     return written
 
 
-def write_commanded(turn: Turn, execution: str, epoch: int, writes: int, *what: Any) -> Rows:
-    """A boundary of a run that knows of a command, or that pauses."""
-    *boundary, known, status, error_message, error_node_id, waits_for, breakpoint_ = what
-    row = turn.row(execution)
-    if row is None or not turn.guards.may_write(row, epoch, writes, known):
-        return []
-    written = _write(turn, row, *boundary)
-    [(_, at)] = written
-    row.status, row.error_message, row.error_node_id = status, error_message, error_node_id
-    if status == "running":
-        return written
-    row.requested = row.requested_reason = None
-    turn.release_claim(execution)
-    turn.drop_steps(execution)
-    if status != "paused":
-        row.completed_at = at
-        return written
-    row.epoch += 1
-    hold_deadline(row, at)
-    row.processing_worker_id = row.processing_started_at = None
-    detail = {} if breakpoint_ is None else {"nodeId": breakpoint_}
-    row.waiting = waiting_from(at, waits_for, detail)
-    if breakpoint_ is not None:
-        row.breakpoints_hit = [*(row.breakpoints_hit or ()), breakpoint_]
-    return written
-
-
-def hold_deadline(row: ExecutionRow, at: datetime) -> None:
-    """A pause begins: what is left of the flow's time is kept."""
-    deadline = row.deadline()
-    left = whole_ms(deadline - at) if deadline else None
-    row.deadline_left_ms = None if left is None else max(0, left)
-    row.deadline_at = None
-
-
-def waiting_from(at: datetime, what: str, detail: Mapping[str, str]) -> str:
-    """Why nothing moves from a time on."""
-    return built({"for": what, "since": timestamp(at), "until": None, "detail": detail})
-
-
 def requested(turn: Turn, execution: str, epoch: int) -> Rows:
     """What is requested of the owner, and how many writes there were."""
     row = turn.held(execution, epoch)
@@ -193,7 +152,7 @@ def _refuse_duplicates(turn: Turn, row: ExecutionRow, nodes: Sequence[str]) -> N
         raise UniqueViolation("pk_chaingraph_checkpoints")
 
 
-def _write(
+def put_boundary(
     turn: Turn,
     row: ExecutionRow,
     types: list[str],
@@ -204,6 +163,7 @@ def _write(
     skipped: int,
     *columns: Sequence[Any],
 ) -> Rows:
+    """Write a boundary into a row whose guard holds."""
     at = turn.at_ms
     checkpoints = [_checkpoint(row, at, *values) for values in zip(*columns, strict=True)]
     row.writes += 1
@@ -302,9 +262,8 @@ def holds(turn: Turn, execution: str, epoch: int) -> Rows:
 
 
 def checkpoints(turn: Turn, execution: str) -> Rows:
-    """The checkpoints of an execution in the order of writing."""
-    rows = sorted(turn.tables.checkpoints.get(execution, {}).values(), key=lambda row: row.seq)
-    return [
+    """The checkpoints and resolutions of an execution in the order of writing."""
+    rows: Rows = [
         (
             row.node_id,
             row.seq,
@@ -315,8 +274,13 @@ def checkpoints(turn: Turn, execution: str) -> Rows:
             row.retry_at,
             whole_ms(row.retry_at - turn.at) if row.retry_at else None,
         )
-        for row in rows
+        for row in turn.tables.checkpoints.get(execution, {}).values()
     ]
+    rows += [
+        (row.node_id, row.seq, row.status, 0, row.outputs, None, None, None)
+        for row in turn.tables.resolutions.get(execution, ())
+    ]
+    return sorted(rows, key=lambda row: row[1])
 
 
 def document(turn: Turn, flow: str, version: int) -> Rows:
@@ -376,7 +340,6 @@ HANDLERS: Mapping[str, Handler] = {
     sql.REWRITE.name: rewrite_boundary,
     sql.FINISH.name: write_end,
     sql.REFINISH.name: rewrite_end,
-    sql.COMMANDED.name: write_commanded,
     sql.REQUESTED.name: requested,
     sql.INSPECT.name: inspect,
     sql.PARK.name: park,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from app.engine import Start
 from app.events.types import Event
-from app.executions.steps import Arrival, Ended, RunFacts, Step, Told
+from app.executions.steps import Arrival, Ended, Resolved, RunFacts, Step, Streamed, Told
 from app.values.ports import Value
 
 #: Who runs what has no other owner.
@@ -62,7 +62,13 @@ class _Inbox:
                     self.step.heard += 1
                 self.tell(event)
             case Ended():
+                if self.step is not None:
+                    for chunk in self.step.take_chunks():
+                        self.tell(chunk)
                 self.arrivals.append(arrival)
+            case Streamed() | Resolved():
+                # Nobody reads beside it: it counts, and is told, at its end.
+                pass
             case _:
                 raise AssertionError("nobody else could own it")
 

@@ -16,7 +16,7 @@ from app.nodes.soundness import config_fault
 from app.nodes.spec import NodeContext
 from app.values.checks import check_value
 from app.values.plain import plain_copy
-from app.values.ports import SYSTEM_PORTS, Direction, Missing, PortConfig, Value
+from app.values.ports import SYSTEM_PORTS, Direction, Missing, PortConfig, PortType, Value
 
 #: Marks a parameter that was given no value and has no default.
 _NO_VALUE = object()
@@ -148,6 +148,8 @@ def _argument(
     config = _with_default(f"its parameter '{name}'", shape, parameter.default)
     if config.direction is Direction.OUTPUT:
         raise ValueError(f"its parameter '{name}' is an output; outputs are returned")
+    if config.type is PortType.STREAM and config.direction is Direction.PASSTHROUGH:
+        raise ValueError(f"its parameter '{name}' is a stream, which can't be handed on as it is")
     optional = parameter.default is not parameter.empty
     return Argument(name, port, shape.nullable, shape.read, optional), _with_required(shape, config)
 

@@ -7,9 +7,11 @@ from typing import Any
 
 from app.errors import NodeError
 from app.nodes.spec import NodeContext, NodeSpec
+from app.nodes.streams import OutputStream, StoredStream, Stream
 from app.values.checks import check_value
 from app.values.plain import plain_copy
-from app.values.ports import Direction, Missing, PortConfig, Value
+from app.values.ports import Direction, Missing, PortConfig, PortType, Value
+from app.values.streams import stream_value
 from app.values.structure import structure_fault
 
 
@@ -44,13 +46,28 @@ def _given(spec: NodeSpec, inputs: Mapping[str, Value]) -> dict[str, Value]:
         if not config.takes_input:
             continue
         if port in inputs:
+            if isinstance(inputs[port], Stream):
+                given[port] = inputs[port]
+                continue
             fault = check_value(config, inputs[port])
             if fault is not None:
                 raise NodeError(f"port '{port}': {fault}")
-            given[port] = inputs[port]
+            given[port] = _readable(config, inputs[port])
         elif not isinstance(config.default, Missing):
-            given[port] = plain_copy(config.default)
+            given[port] = _readable(config, plain_copy(config.default))
     return given
+
+
+def _readable(config: PortConfig, value: Value) -> Any:
+    """A value as the node is given it: a stream is read."""
+    is_stream = config.type is PortType.STREAM and value is not None
+    return StoredStream(value) if is_stream else value
+
+
+def _as_value(config: PortConfig, returned: Any) -> Any:
+    """What a node returned as a value: items are a stream of them."""
+    is_stream = config.type is PortType.STREAM and isinstance(returned, list | tuple)
+    return stream_value(returned) if is_stream else returned
 
 
 def _outputs(
@@ -61,8 +78,11 @@ def _outputs(
         config = spec.ports.get(port)
         if config is None or not config.gives_output:
             raise NodeError(f"the node set '{port}', which is none of its outputs")
+        if config.type is PortType.STREAM and (value is None or isinstance(value, OutputStream)):
+            # What was sent is known to whoever runs the node.
+            continue
         try:
-            copied = plain_copy(value)
+            copied = plain_copy(_as_value(config, value))
         except ValueError as error:
             raise NodeError(f"output '{port}' is no value: {error}") from error
         fault = check_value(config, copied)

@@ -30,6 +30,7 @@ from app.nodes.library import (
     schema,
     serializers,
     server_time,
+    streams,
     strings,
     templates,
 )
@@ -48,6 +49,7 @@ _LIBRARY: tuple[ModuleType, ...] = (
     flow,
     math,
     data,
+    streams,
     debug,
     regexp,
     templates,

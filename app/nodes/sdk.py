@@ -18,9 +18,19 @@ from app.nodes.docstrings import NodeText, read_docstring
 from app.nodes.port import Port
 from app.nodes.settings import TypeSettings, check_settings
 from app.nodes.spec import Catalogue, Invoke, MorePorts, NodeContext, NodeSpec, RetryPolicy
+from app.nodes.streams import OutputStream, Stream
 from app.values.ports import PortConfig, Value
 
-__all__ = ["NodeContext", "Port", "RetryPolicy", "decorated_types", "node", "spec_of"]
+__all__ = [
+    "NodeContext",
+    "OutputStream",
+    "Port",
+    "RetryPolicy",
+    "Stream",
+    "decorated_types",
+    "node",
+    "spec_of",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 

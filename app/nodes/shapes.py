@@ -8,9 +8,11 @@ import types
 import typing
 from collections.abc import Callable, Mapping
 from enum import Enum
+from functools import partial
 from typing import Annotated, Any, Literal, Union
 
 from app.nodes.port import Port
+from app.nodes.streams import ReadStream, Stream
 from app.values.ports import PortConfig, PortType, Value
 
 #: Makes a JSON value into what the annotation promises the node's author.
@@ -143,6 +145,8 @@ def _union(annotation: Any) -> Shape | None:
 def _generic(annotation: Any) -> Shape | None:
     origin = typing.get_origin(annotation) or annotation
     arguments = typing.get_args(annotation)
+    if origin is Stream:
+        return _stream(arguments[0] if arguments else Any)
     if origin is Literal:
         return Shape(PortConfig(PortType.ENUM, options=arguments), nullable=None in arguments)
     if origin in _ARRAYS:
@@ -154,6 +158,15 @@ def _generic(annotation: Any) -> Shape | None:
             raise ValueError("has an object type whose keys are not str")
         return Shape(PortConfig(PortType.OBJECT))
     return None
+
+
+def _stream(item: Any) -> Shape:
+    shape = shape_of(item)
+    config = PortConfig(PortType.STREAM, item=shape.config)
+    read_item = shape.read
+    if read_item is None:
+        return Shape(config)
+    return Shape(config, read=lambda stream: ReadStream(stream, partial(_read, read_item)))
 
 
 def _array(item: Any) -> Shape:

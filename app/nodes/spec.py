@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
+from app.nodes.streams import OutputStream
 from app.values.ports import PortConfig, Value
+
+#: The longest that `ctx.sleep` waits in place, in milliseconds.
+LONGEST_SLEEP_MS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,20 @@ class NodeContext(Protocol):
 
     def sleep(self, ms: int) -> None:
         """Wait in place for at most 1,000 ms; raises as `check` does when cut short."""
+        ...
+
+    def stream(self, port: str) -> OutputStream:
+        """The stream of one of the node's outputs; who reads it may start at the first call.
+
+        Raises NodeError for a port that isn't a stream that the node gives.
+        """
+        ...
+
+    def resolve(self, port: str, value: Any) -> None:
+        """Give an output before the node's end; what it feeds may start. The first value stands.
+
+        Raises NodeError for a port that isn't the node's to give, or a value that it refuses.
+        """
         ...
 
     def schema(self, port: str) -> PortConfig:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import psycopg2.errors
-from sqlalchemy import Row, select
+from sqlalchemy import Row, cast, literal, null, select
 
 from app.store.database import Database
 from app.store.records import NewExecution
@@ -16,7 +16,7 @@ from app.store.session import Statement
 from app.store.sessions import Sessions
 from app.store.slot_statements import SLOTS_TAKEN
 from app.store.sweep_statements import SLOTS
-from app.store.tables import checkpoints, claims, executions, workers
+from app.store.tables import checkpoints, claims, executions, resolutions, workers
 
 _CREATE_TYPES = "text[], text[], int[], text[], int[], text[], text[], text[], bool[], bigint[], int[], text[], text[]"
 
@@ -202,11 +202,12 @@ class ExecutionTable:
             return list(connection.execute(query))
 
     def checkpoints(self, execution_id: str) -> Sequence[Row[Any]]:
-        """The checkpoints of an execution in the order of writing."""
-        wanted = checkpoints.c.execution_id == execution_id
+        """The checkpoints and resolutions of an execution in the order of writing."""
+        query = _CHECKPOINTS.where(checkpoints.c.execution_id == execution_id).union_all(
+            _RESOLUTIONS.where(resolutions.c.execution_id == execution_id)
+        )
         with self._database.reading() as connection:
-            query = select(checkpoints).where(wanted).order_by(checkpoints.c.seq)
-            return list(connection.execute(query))
+            return list(connection.execute(query.order_by("seq")))
 
     def active_claims(self, owner_id: str | None) -> Sequence[Row[Any]]:
         """(worker id, execution id) of all that runs now, or of what an owner has of it."""
@@ -223,6 +224,19 @@ class ExecutionTable:
         with self._database.reading() as connection:
             return list(connection.execute(query.order_by(workers.c.started_at)))
 
+
+_CHECKPOINTS = select(checkpoints)
+#: Resolutions in the columns of checkpoints, of a status of their own.
+_RESOLVED: Mapping[str, Any] = {
+    **{column.name: resolutions.c[column.name] for column in resolutions.c},
+    "status": literal("resolved"),
+}
+_RESOLUTIONS = select(
+    *[
+        _RESOLVED.get(column.name, cast(null(), column.type)).label(column.name)
+        for column in checkpoints.c
+    ]
+)
 
 #: Raised by a second insert of the same id.
 DuplicateId = psycopg2.errors.UniqueViolation

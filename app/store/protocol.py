@@ -75,7 +75,7 @@ class RunStore(Protocol):
         ...
 
     def checkpoints(self, execution_id: str) -> list[StoredCheckpoint]:
-        """The checkpoints in the order of writing."""
+        """The checkpoints and resolutions in the order of writing."""
         ...
 
     def document(self, flow_id: str, version: int) -> str:

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+#: The status of an output that a running node gave, among the statuses of checkpoints.
+RESOLVED = "resolved"
+
 
 @dataclass(frozen=True, slots=True)
 class NewExecution:
@@ -105,6 +108,18 @@ class CheckpointRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ResolutionRow:
+    """An output that a running node gave before its end; `outputs` is the text of `{port: value}`.
+
+    `seq` orders it among the checkpoints.
+    """
+
+    node_id: str
+    seq: int
+    outputs: str
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """Nodes settled so far, in all."""
 
@@ -137,7 +152,7 @@ class Boundary:
     `events` are (type, data as JSON text); `grants` is the JSON text of {node id: attempt}
     of every node that is started and not settled once the statement is done. `known` is the
     command that the writer knows to be requested: with another one nothing is written. With
-    `pausing` or `ending` the execution is given up.
+    `pausing` or `ending` the execution is given up. `resolutions` are outputs of running nodes.
     """
 
     events: Sequence[tuple[str, str]] = ()
@@ -147,6 +162,7 @@ class Boundary:
     ending: Ending | None = None
     pausing: Pausing | None = None
     known: str | None = None
+    resolutions: Sequence[ResolutionRow] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +220,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class StoredCheckpoint:
-    """A checkpoint as a resuming run reads it.
+    """A checkpoint, or a resolution (of status `resolved`), as a resuming run reads it.
 
     `retry_in_ms` is what is left until `retry_at`, below zero once that has passed.
     """

@@ -17,7 +17,8 @@ def waiting_from_now(what: str, detail: str) -> str:
                 'until', NULL, 'detail', {detail})"""
 
 
-_TIMEOUT = "nullif(({e}options #>> '{{execution,flowTimeoutMs}}')::bigint, 0) * interval '1 ms'"
+#: SQL for `flowTimeoutMs` of a row `e`, NULL for none.
+TIMEOUT = "nullif(({e}options #>> '{{execution,flowTimeoutMs}}')::bigint, 0) * interval '1 ms'"
 
 
 def deadline_of(e: str = "") -> str:
@@ -27,7 +28,7 @@ def deadline_of(e: str = "") -> str:
     never stores it.
     """
     return f"""coalesce({e}deadline_at, CASE WHEN {e}started_at IS NOT NULL
-                THEN {e}started_at + {_TIMEOUT.format(e=e)} END)"""
+                THEN {e}started_at + {TIMEOUT.format(e=e)} END)"""
 
 
 _CLAIMED = f"""
@@ -110,8 +111,8 @@ def ms_until(time: str) -> str:
     return f"CASE WHEN {time} IS NOT NULL THEN greatest(0, {left})::bigint END"
 
 
-#: One time for all that a statement writes: the end of a run is its last event's, and so on.
-_WRITE = """
+#: A boundary. One time for all that a statement writes: the end of a run is its last event's, and so on.
+BOUNDARY = """
     WITH guard AS (
         UPDATE chaingraph_executions
         SET writes = writes + 1,
@@ -146,13 +147,14 @@ _WRITE = """
     SELECT first, at FROM guard
 """
 
-_WRITE_TYPES = (
+#: The types of its first 19 parameters.
+BOUNDARY_TYPES = (
     "text, int, int, text[], text, text, int, int, int, "
     "text[], int[], text[], int[], int[], text[], text[], text[], timestamptz[], timestamptz[]"
 )
 
 #: A node that was tried before may have a checkpoint, of the attempt that failed.
-_REPLACE = """
+REPLACING = """
         ON CONFLICT (execution_id, node_id) DO UPDATE
         SET seq = excluded.seq, status = excluded.status, attempt = excluded.attempt,
             started_at = excluded.started_at, completed_at = excluded.completed_at,
@@ -167,18 +169,18 @@ _NO_REQUEST = {"request": "requested IS NULL", "worker": "processing_worker_id"}
 
 
 def _write(name: str, conflict: str) -> Statement:
-    text = _WRITE.format(
+    text = BOUNDARY.format(
         status="'running'",
         more="",
         release="",
         conflict=conflict,
         **_NO_REQUEST,
     )
-    return Statement(name, _WRITE_TYPES, text)
+    return Statement(name, BOUNDARY_TYPES, text)
 
 
 def _finish(name: str, conflict: str) -> Statement:
-    text = _WRITE.format(
+    text = BOUNDARY.format(
         **_NO_REQUEST,
         conflict=conflict,
         status="$20",
@@ -191,63 +193,18 @@ def _finish(name: str, conflict: str) -> Statement:
             AND chaingraph_execution_claims.epoch = $2
     )""",
     )
-    return Statement(name, _WRITE_TYPES + ", text, text, text", text)
+    return Statement(name, BOUNDARY_TYPES + ", text, text, text", text)
 
 
 #: A node boundary. Void (no row) unless epoch and count hold, the status isn't final and
 #: nothing is requested.
 WRITE = _write("write_boundary", "")
 #: The same, where a checkpoint may be there.
-REWRITE = _write("rewrite_boundary", _REPLACE)
+REWRITE = _write("rewrite_boundary", REPLACING)
 #: The last boundary: with the end and the release of the claim.
 FINISH = _finish("write_end", "")
 #: The same, where a checkpoint may be there.
-REFINISH = _finish("rewrite_end", _REPLACE)
-
-#: What a pause keeps of the flow's time: all of it where nothing has begun.
-_LEFT = f"""CASE WHEN started_at IS NULL
-                THEN (1000 * extract(epoch FROM {_TIMEOUT.format(e="")}))::bigint
-                ELSE {ms_until(deadline_of())} END"""
-
-_DETAIL = "CASE WHEN $25 IS NULL THEN '{}'::json ELSE json_build_object('nodeId', $25) END"
-
-#: (…, known command, status, error message, error node, waiting for, breakpoint): a boundary of
-#: a run that knows of a command, or that pauses. A command is used up by the pause or the end, and
-#: what is left of sent steps is forgotten with it: none is under way then.
-COMMANDED = Statement(
-    "write_commanded",
-    _WRITE_TYPES + ", text, text, text, text, text, text",
-    _WRITE.format(
-        conflict=_REPLACE,
-        status="$21",
-        request="requested IS NOT DISTINCT FROM $20",
-        # The guard has cleared the owner where it pauses.
-        worker="""(SELECT worker_id FROM chaingraph_execution_claims
-                WHERE execution_id = $1 AND node_id = '')""",
-        more=f""", epoch = CASE WHEN $21 = 'paused' THEN epoch + 1 ELSE epoch END,
-            deadline_at = CASE WHEN $21 <> 'paused' THEN deadline_at END,
-            deadline_left_ms = CASE WHEN $21 = 'paused' THEN {_LEFT} END,
-            completed_at = CASE WHEN $21 IN ('completed', 'failed')
-                THEN date_trunc('milliseconds', statement_timestamp()) END,
-            error_message = $22, error_node_id = $23,
-            requested = CASE WHEN $21 = 'running' THEN requested END,
-            requested_reason = CASE WHEN $21 = 'running' THEN requested_reason END,
-            waiting = CASE WHEN $21 = 'paused' THEN {waiting_from_now("$24", _DETAIL)} END,
-            breakpoints_hit = CASE WHEN $25 IS NULL THEN breakpoints_hit
-                ELSE array_append(breakpoints_hit, $25) END,
-            processing_worker_id = CASE WHEN $21 <> 'paused' THEN processing_worker_id END,
-            processing_started_at = CASE WHEN $21 <> 'paused' THEN processing_started_at END""",
-        release=""", released AS (
-        UPDATE chaingraph_execution_claims
-        SET status = 'released', expires_at = NULL
-        FROM guard WHERE execution_id = $1 AND node_id = ''
-            AND chaingraph_execution_claims.epoch = $2 AND $21 <> 'running'
-    ), forgotten AS (
-        DELETE FROM chaingraph_execution_claims
-        USING guard WHERE execution_id = $1 AND node_id <> '' AND $21 <> 'running'
-    )""",
-    ),
-)
+REFINISH = _finish("rewrite_end", REPLACING)
 
 #: (execution, epoch): what is requested of the owner, and how many writes there were.
 REQUESTED = Statement(
@@ -336,7 +293,7 @@ HOLDS = Statement(
     """,
 )
 
-#: (execution): its checkpoints in the order of writing.
+#: (execution): its checkpoints and resolutions in the order of writing.
 CHECKPOINTS = Statement(
     "checkpoints",
     "text",
@@ -344,7 +301,11 @@ CHECKPOINTS = Statement(
     SELECT node_id, seq, status, attempt, outputs::text, error::text, retry_at,
         CASE WHEN retry_at IS NOT NULL
             THEN (1000 * extract(epoch FROM retry_at - clock_timestamp()))::bigint END
-    FROM chaingraph_checkpoints WHERE execution_id = $1 ORDER BY seq
+    FROM chaingraph_checkpoints WHERE execution_id = $1
+    UNION ALL
+    SELECT node_id, seq, 'resolved', 0, outputs::text, NULL, NULL, NULL
+    FROM chaingraph_resolutions WHERE execution_id = $1
+    ORDER BY seq
     """,
 )
 

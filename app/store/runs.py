@@ -8,6 +8,7 @@ from typing import Any
 
 from app.errors import StoreUnavailable
 from app.events.wire import data_text
+from app.store import commanded_statements as commanded
 from app.store import run_statements as sql
 from app.store import step_statements as steps
 from app.store import sweep_statements as sweeps
@@ -21,6 +22,7 @@ from app.store.records import (
     Parked,
     Recalled,
     Request,
+    ResolutionRow,
     SentStep,
     StoredCheckpoint,
     Void,
@@ -95,8 +97,11 @@ class PgRunStore:
         args = _boundary_args(fence, writes, boundary)
         ending = boundary.ending
         is_retried = any(row.attempt > 1 or row.replaces for row in boundary.checkpoints)
-        if boundary.known or boundary.pausing:
-            rows = self._run(sql.COMMANDED, *args, boundary.known, *_outcome_args(boundary))
+        if boundary.resolutions:
+            outcome = (boundary.known, *_outcome_args(boundary))
+            rows = self._run(commanded.RESOLVING, *args, *outcome, *_resolved(boundary.resolutions))
+        elif boundary.known or boundary.pausing:
+            rows = self._run(commanded.COMMANDED, *args, boundary.known, *_outcome_args(boundary))
         elif ending is None:
             rows = self._run(sql.REWRITE if is_retried else sql.WRITE, *args)
         else:
@@ -216,7 +221,7 @@ class PgRunStore:
         self._run(steps.WAKE, execution_id)
 
     def checkpoints(self, execution_id: str) -> list[StoredCheckpoint]:
-        """The checkpoints in the order of writing."""
+        """The checkpoints and resolutions in the order of writing."""
         rows = self._run(sql.CHECKPOINTS, execution_id)
         return [StoredCheckpoint(*row) for row in rows]
 
@@ -268,6 +273,14 @@ def _boundary_args(fence: Fence, writes: int, boundary: Boundary) -> tuple[objec
         boundary.progress.failed,
         boundary.progress.skipped,
         *_columns(boundary.checkpoints),
+    )
+
+
+def _resolved(rows: Sequence[ResolutionRow]) -> tuple[list[object], ...]:
+    return (
+        [row.node_id for row in rows],
+        [row.seq for row in rows],
+        [row.outputs for row in rows],
     )
 
 

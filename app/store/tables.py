@@ -235,6 +235,17 @@ checkpoints = Table(
     CheckConstraint("status IN ('completed', 'error', 'waiting')", name="status"),
 )
 
+#: Outputs that nodes resolved before their end (`{port: value}`, an open stream without items),
+#: among the checkpoints by `seq`: what was fed by them depends on nothing else.
+resolutions = Table(
+    "chaingraph_resolutions",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("node_id", Text, nullable=False),
+    Column("outputs", JSON, nullable=False),
+)
+
 #: Events as they were written, those of one statement in a row: of one time, numbered from
 #: `first_index`, their types beside an array of their data. `EVENTS_VIEW` shows them singly.
 event_batches = Table(

@@ -116,10 +116,20 @@ def _parts(
         for position in range(len(value) - 1, -1, -1):
             yield item, value[position], (trail, position), depth
         return
-    properties = config.properties or {} if config.type is PortType.OBJECT else {}
+    properties = _properties(config)
     for key in reversed(value):
         if isinstance(key, str):
             yield properties.get(key, _ANYTHING), value[key], (trail, key), depth
+
+
+def _properties(config: PortConfig) -> Mapping[str, PortConfig]:
+    match config.type:
+        case PortType.OBJECT:
+            return config.properties or {}
+        case PortType.STREAM if config.item is not None:
+            return {"buffer": PortConfig(PortType.ARRAY, item=config.item)}
+        case _:
+            return {}
 
 
 def _bad_keys(value: Value, trail: _Trail) -> Iterator[ValueFault]:

@@ -44,6 +44,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("execution_id", "node_id", name=op.f("pk_chaingraph_checkpoints")),
     )
     op.create_table(
+        "chaingraph_resolutions",
+        sa.Column("execution_id", sa.Text(), nullable=False),
+        sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("node_id", sa.Text(), nullable=False),
+        sa.Column("outputs", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("execution_id", "seq", name=op.f("pk_chaingraph_resolutions")),
+    )
+    op.create_table(
         "chaingraph_execution_claims",
         sa.Column("execution_id", sa.Text(), nullable=False),
         sa.Column("node_id", sa.Text(), server_default="", nullable=False),
@@ -466,5 +474,6 @@ def downgrade() -> None:
         postgresql_where=sa.text("status = 'active'"),
     )
     op.drop_table("chaingraph_execution_claims")
+    op.drop_table("chaingraph_resolutions")
     op.drop_table("chaingraph_checkpoints")
     op.drop_table("chaingraph_beat")

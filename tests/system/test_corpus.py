@@ -27,7 +27,6 @@ NOT_BUILT = {
     "emit-two-event",
     "event-hub",
     "order-processing",
-    "stream-stored",
 }
 
 FLOWS = "/api/v1/flows"

@@ -1,9 +1,8 @@
-"""Flows without emitters and streams end as they did on the original engine."""
+"""Flows without emitters end as they did on the original engine."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 import pytest
 
@@ -16,17 +15,11 @@ from tests.corpus_outcomes import differences
 CONTINUE = RunOptions(fail_on_error=False)
 
 #: Node types that leave a case out, by what is not there yet.
-LEFT_OUT_TYPES = {
-    "EventEmitterNode": "emitters",
-    "StreamBufferNode": "streams",
-    "OnStreamStarted": "streams",
-    "TextStreamNode": "streams",
-    "WaitForStream": "streams",
-}
+LEFT_OUT_TYPES = {"EventEmitterNode": "emitters"}
 
 #: How many cases of a folder run, and how many are left out for which reasons.
 COUNTS = {
-    "hand": Counter({"run": 60, "emitters": 5, "streams": 1}),
+    "hand": Counter({"run": 61, "emitters": 5}),
     "random": Counter({"run": 150}),
     "exports": Counter({"run": 1, "emitters": 2}),
 }
@@ -35,13 +28,7 @@ COUNTS = {
 def why_left_out(case: Case) -> str:
     """What the case needs that is not built, or ''."""
     reasons = {LEFT_OUT_TYPES[kind] for kind in case.node_types & LEFT_OUT_TYPES.keys()}
-    if any(port["config"]["type"] == "stream" for port in ports_of(case)):
-        reasons.add("streams")
     return ", ".join(sorted(reasons))
-
-
-def ports_of(case: Case) -> list[dict[str, Any]]:
-    return [port for node in case.flow["nodes"] for port in node["ports"]]
 
 
 RUN = [case for case in all_cases() if not why_left_out(case)]

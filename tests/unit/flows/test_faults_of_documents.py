@@ -88,7 +88,7 @@ def test_a_queue_other_than_the_default_is_refused_until_queues_are_built() -> N
     prepare(flow(node("a", queue="default")), CATALOGUE)
 
 
-@pytest.mark.parametrize("port_type", ["stream", "secret"])
+@pytest.mark.parametrize("port_type", ["secret"])
 def test_a_port_of_a_type_that_is_not_built_is_refused(port_type: str) -> None:
     ports = {"value": {"type": "array", "itemConfig": {"type": port_type}}}
     found = faults(flow(node("a", "AnyNode", ports=ports)))

@@ -10,7 +10,28 @@ from typing import Any
 from app.errors import NodeCancelled
 from app.nodes.invoke import run_node_function
 from app.nodes.spec import NodeSpec
+from app.nodes.streams import OutputStream
 from app.values.ports import PortConfig, Value
+
+
+class SentStream(OutputStream):
+    """Remembers what was sent."""
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+        self.is_closed = False
+
+    def send(self, item: Any) -> None:
+        self.items.append(item)
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def reach(self, position: int, within_s: float | None = None) -> bool:
+        return position < len(self.items)
+
+    def item(self, position: int) -> Any:
+        return self.items[position]
 
 
 @dataclass
@@ -31,6 +52,8 @@ class FakeContext:
     logs: list[tuple[str, str]] = field(default_factory=list)
     shares: list[tuple[float, str]] = field(default_factory=list)
     sleeps: list[int] = field(default_factory=list)
+    streams: dict[str, SentStream] = field(default_factory=dict)
+    resolved: list[tuple[str, Value]] = field(default_factory=list)
 
     def log(self, text: str, level: str = "info") -> None:
         self.logs.append((level, text))
@@ -45,6 +68,12 @@ class FakeContext:
     def sleep(self, ms: int) -> None:
         self.check()
         self.sleeps.append(ms)
+
+    def stream(self, port: str) -> SentStream:
+        return self.streams.setdefault(port, SentStream())
+
+    def resolve(self, port: str, value: Value) -> None:
+        self.resolved.append((port, value))
 
     def schema(self, port: str) -> PortConfig:
         return self.schemas[port]

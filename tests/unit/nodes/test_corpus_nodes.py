@@ -27,10 +27,7 @@ NOT_ALONE = {
     "EventListenerNodeV2",
     "GroupNode",
     "IsRootExecutionNode",
-    "OnStreamStarted",
     "SleepNode",
-    "StreamBufferNode",
-    "WaitForStream",
 }
 
 #: An output that the port of the document refuses, where the type's own port would take it.
