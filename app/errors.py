@@ -10,6 +10,7 @@ ChainGraphError
 │   ├── Forbidden               FORBIDDEN
 │   ├── NotFound                NOT_FOUND
 │   ├── Conflict                CONFLICT
+│   ├── TooManyRequests         TOO_MANY_REQUESTS
 │   └── ServiceUnavailable      SERVICE_UNAVAILABLE
 ├── NodeError                   a node failed; `type` and `message` reach the events
 │   ├── NonRetryableError       … and trying again can't help
@@ -91,6 +92,12 @@ class Conflict(RequestError):
     """The resource is in another status."""
 
     code = "CONFLICT"
+
+
+class TooManyRequests(RequestError):
+    """There is no room for another one."""
+
+    code = "TOO_MANY_REQUESTS"
 
 
 class ServiceUnavailable(RequestError):

@@ -34,6 +34,7 @@ JSON_COLUMNS = (
     "chosen",
     "error",
     "document",
+    "payload",
 )
 
 
@@ -175,6 +176,7 @@ def all_rows(tables: Tables, name: str) -> Iterable[Any]:
     }
     lists: dict[str, Any] = {
         "chaingraph_execution_recovery": tables.recoveries,
+        "chaingraph_signals": [row for rows in tables.signals.values() for row in rows],
         "chaingraph_beat": [tables.beat] if tables.beat else [],
     }
     if name in by_key:

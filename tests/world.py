@@ -38,6 +38,7 @@ TABLES = (
     "chaingraph_bulk_commands",
     "chaingraph_tokens",
     "chaingraph_audit",
+    "chaingraph_signals",
     "chaingraph_workers",
     "chaingraph_slots",
     "chaingraph_beat",

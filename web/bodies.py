@@ -52,13 +52,16 @@ def read_object() -> dict[str, Any]:
     Raises BadRequest where it isn't JSON, ValidationFailed where it is, but can't be taken,
     RequestEntityTooLarge where it isn't even read to its end.
     """
-    body = _read()
-    if not body:
-        return {}
-    value = _parse(body)
+    value = read_value()
     if not isinstance(value, dict):
         raise ValidationFailed([Fault("", "must be an object")])
     return value
+
+
+def read_value() -> Any:
+    """Read the body as any JSON; no body at all counts as `{}`. Raises as `read_object` does."""
+    body = _read()
+    return _parse(body) if body else {}
 
 
 def has_body() -> bool:

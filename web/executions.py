@@ -23,6 +23,7 @@ from web.schemas import (
     EventsQuery,
     ExecutionNodesQuery,
     NoBody,
+    Payload,
 )
 from web.services import services
 
@@ -123,6 +124,23 @@ def recover(execution_id: str) -> Response:
     failure. What is paused, or not started yet, stays so. 409 if the execution is final.
     """
     return answer(services().takeover.recover(execution_id, caller()), 202)
+
+
+@blueprint.post("/<execution_id>/signals/<name>")
+@takes(body=Payload)
+@gives(shapes.Signalled, 202, headers=("Idempotency-Key",))
+def signal(execution_id: str, name: str, body: Payload) -> Response:
+    """Send a signal with any JSON as its payload; no body at all counts as `{}`.
+
+    It goes to one node: the first in document order of those that wait for a signal of this
+    name (WaitForSignalNode), which `delivered` tells. While none does, it is kept, in the order
+    of arrival, until one begins to. A name has 1 to 128 letters, digits, `_`, `.` and `-`, a
+    payload at most MAX_VALUE_BYTES. 409 if the execution is final, 429 if 1,000 signals are kept
+    for it. Without an Idempotency-Key a signal that is sent twice is two signals.
+    """
+    key = read_key(body)
+    sent = services().signalling.send(execution_id, caller(), name, body.root, key)
+    return answer({"delivered": sent.delivered}, 202, REPLAYED if sent.is_replay else None)
 
 
 @blueprint.get("/<execution_id>")

@@ -12,11 +12,11 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from flask import Response, request
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from app.errors import Fault, NotFound, ValidationFailed
 from app.executions.options import checked
-from web.bodies import pointer_to, read_object
+from web.bodies import pointer_to, read_object, read_value
 from web.schemas import NoBody, NoQuery
 
 View = Callable[..., Response]
@@ -27,7 +27,10 @@ _DECLARATION = "takes"
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a view takes. `body` is `dict` where the view reads the document itself."""
+    """What a view takes. `body` is `dict` where the view reads the document itself.
+
+    A RootModel takes other JSON than objects, too.
+    """
 
     query: type[BaseModel]
     body: type[BaseModel | dict[str, Any]] | None
@@ -86,7 +89,7 @@ def read_query(model: type[Model]) -> Model:
 
 
 def _read_body(model: type[BaseModel | dict[str, Any]]) -> BaseModel | dict[str, Any]:
-    document = read_object()
+    document = read_value() if issubclass(model, RootModel) else read_object()
     if issubclass(model, BaseModel):
         return checked(model, document, "The body is not valid.")
     return document

@@ -19,6 +19,7 @@ from app.executions.flows import FlowService
 from app.executions.listings import Listings
 from app.executions.plans import PlanCache
 from app.executions.service import Dispatcher, ExecutionService
+from app.executions.signalling import Signalling
 from app.executions.takeover import Takeover
 from app.executions.workers import WorkerDirectory
 from app.ids import id_source
@@ -36,6 +37,7 @@ from app.store.keys import KeyTable
 from app.store.listings import ListingTable
 from app.store.readiness import present_revision, wanted_revision
 from app.store.sessions import Sessions
+from app.store.signals import SignalStore
 from app.store.takeovers import TakeoverTable
 from app.streams.client import connect
 from app.streams.hub import Hub
@@ -87,6 +89,12 @@ class Parts:
                 effects,
                 clock=time.monotonic,
                 pause=time.sleep,
+            ),
+            signalling=Signalling(
+                executions,
+                SignalStore(self.sessions),
+                effects,
+                max_value_bytes=settings.max_value_bytes,
             ),
             takeover=Takeover(executions, TakeoverTable(self.sessions), effects),
             bulk=BulkCommands(BulkStore(self.sessions), effects, time.monotonic),

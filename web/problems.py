@@ -20,7 +20,7 @@ from app.errors import Fault, RequestError, StoreUnavailable, ValidationFailed
 from web.answers import encode
 
 MEDIA_TYPE = "application/problem+json"
-#: How long (s) a caller should wait before it asks again while PostgreSQL is away.
+#: How long (s) a caller should wait before it asks again.
 RETRY_AFTER_S = 1
 
 STATUS_OF = {
@@ -39,6 +39,8 @@ STATUS_OF = {
     "INTERNAL": 500,
 }
 _CODE_OF = {status: code for code, status in STATUS_OF.items()}
+
+_ASK_AGAIN = {STATUS_OF["SERVICE_UNAVAILABLE"], STATUS_OF["TOO_MANY_REQUESTS"]}
 
 #: What the HTTP layer finds, in our words: werkzeug's are written for people in browsers.
 _DETAIL_OF = {
@@ -77,7 +79,7 @@ def problem(code: str, detail: str, *, status: int | None = None, **more: Any) -
         **more,
     }
     response = Response(encode(body), status=status, mimetype=MEDIA_TYPE)
-    if status == STATUS_OF["SERVICE_UNAVAILABLE"]:
+    if status in _ASK_AGAIN:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     if status == STATUS_OF["UNAUTHORIZED"]:
         response.headers["WWW-Authenticate"] = "Bearer"

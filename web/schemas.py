@@ -12,6 +12,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    RootModel,
     WithJsonSchema,
     model_validator,
 )
@@ -98,6 +99,10 @@ class Command(Body):
     """What a command takes: why it is given."""
 
     reason: Annotated[str | None, Field(max_length=MAX_REASON_LENGTH)] = None
+
+
+class Payload(RootModel[Any]):
+    """What is sent with a signal: any JSON."""
 
 
 class PageQuery(Query):

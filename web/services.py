@@ -15,6 +15,7 @@ from app.executions.creation import KeyedCreation
 from app.executions.flows import FlowService
 from app.executions.listings import Listings
 from app.executions.service import ExecutionService
+from app.executions.signalling import Signalling
 from app.executions.takeover import Takeover
 from app.executions.workers import WorkerDirectory
 from app.nodes.spec import Catalogue
@@ -79,6 +80,7 @@ class Services:
     creation: KeyedCreation
     takeover: Takeover
     control: Control
+    signalling: Signalling
     bulk: BulkCommands
     listings: Listings
     workers: WorkerDirectory

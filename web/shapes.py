@@ -238,6 +238,12 @@ class Accepted(Shape):
     accepted: int
 
 
+class Signalled(Shape):
+    """The node that a signal went to; null while it is kept for one."""
+
+    delivered: str | None
+
+
 class Root(Shape):
     """A root execution with the size of its tree: levels and executions, itself counted."""
 

@@ -37,15 +37,16 @@ def text(given: T) -> T:
     return given
 
 
-def _id(given: str) -> str:
+def part(given: str) -> str:
+    """An argument that is to be a part of an address."""
     # As a part of an address these mean another place.
     if given in {"", ".", ".."}:
-        raise typer.BadParameter("is no id")
+        raise typer.BadParameter("names nothing")
     return text(given)
 
 
-ExecutionId = Annotated[str, typer.Argument(metavar="EXECUTION", callback=_id, show_default=False)]
-FlowId = Annotated[str, typer.Argument(metavar="FLOW", callback=_id, show_default=False)]
+ExecutionId = Annotated[str, typer.Argument(metavar="EXECUTION", callback=part, show_default=False)]
+FlowId = Annotated[str, typer.Argument(metavar="FLOW", callback=part, show_default=False)]
 FlowPath = Annotated[
     Path, typer.Argument(metavar="FLOW.json", help="A flow document.", show_default=False)
 ]

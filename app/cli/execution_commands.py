@@ -1,4 +1,4 @@
-"""`chaingraph executions start`, `pause`, `resume`, `step`, `stop`, `recover`, `bulk`."""
+"""`chaingraph executions start`, `pause`, `resume`, `step`, `stop`, `recover`, `signal`, `bulk`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from app.cli.arguments import ExecutionId, Reason, Status
+from app.cli.arguments import ExecutionId, Reason, Status, part, text
 from app.cli.connection import connect
 from app.cli.event_lines import printable
+from app.cli.flow_file import read_value
 from app.cli.output import AsJson, print_json, print_raw
 from app.cli.words import why
 from app.client import Execution
@@ -19,6 +20,12 @@ from app.client.executions import Executions
 Command = Callable[[Executions], Execution]
 
 Action = Annotated[Literal["start", "pause", "resume", "stop"], typer.Argument(show_default=False)]
+SignalName = Annotated[
+    str, typer.Argument(metavar="NAME", callback=part, help="Its name.", show_default=False)
+]
+Data = Annotated[
+    str, typer.Option("--data", metavar="JSON", callback=text, help="What is sent with it.")
+]
 ByStatus = Annotated[
     list[Status] | None, typer.Option("--status", help="Those in this status. May be repeated.")
 ]
@@ -56,6 +63,22 @@ def stop(execution_id: ExecutionId, *, reason: Reason = None, as_json: AsJson = 
 def recover(execution_id: ExecutionId, *, as_json: AsJson = False) -> None:
     """Take an execution from a worker that hangs; another goes on from the last checkpoint."""
     _carry_out(lambda calls: calls.recover(execution_id), as_json=as_json)
+
+
+def signal(
+    execution_id: ExecutionId, name: SignalName, *, data: Data = "{}", as_json: AsJson = False
+) -> None:
+    """Send a signal to an execution: to the first node that waits for its name."""
+    try:
+        payload = read_value(data)
+    except ValueError as error:
+        raise typer.BadParameter("is not JSON", param_hint="--data") from error
+    with connect() as client:
+        delivered = client.executions.signal(execution_id, name, payload)
+    if as_json:
+        print_json({"delivered": delivered})
+    else:
+        typer.echo("kept: no node waits for it" if delivered is None else printable(delivered))
 
 
 def bulk(

@@ -8,7 +8,16 @@ import typer
 
 from app.cli.arguments import ExecutionId, Limit, Status, first, text
 from app.cli.connection import connect
-from app.cli.execution_commands import bulk, pause, recover, resume, start, step, stop
+from app.cli.execution_commands import (
+    bulk,
+    pause,
+    recover,
+    resume,
+    signal,
+    start,
+    step,
+    stop,
+)
 from app.cli.execution_events import events
 from app.cli.execution_views import (
     EXECUTION_HEADINGS,
@@ -120,5 +129,5 @@ def recoveries(execution_id: ExecutionId, *, as_json: AsJson = False) -> None:
         print_table(RECOVERY_HEADINGS, map(recovery_row, shown))
 
 
-for each in (start, pause, resume, step, stop, recover, bulk, events):
+for each in (start, pause, resume, step, stop, recover, signal, bulk, events):
     executions.command()(each)

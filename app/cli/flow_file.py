@@ -94,9 +94,17 @@ def parse_json(text: str) -> Any:
 def parse_value(text: str) -> Any:
     """Read a value from a command line: JSON if it is JSON, else the text itself."""
     try:
-        return parse_json(text)
-    except (ValueError, RecursionError, _NoNumber):
+        return read_value(text)
+    except ValueError:
         return text
+
+
+def read_value(text: str) -> Any:
+    """Read JSON from a command line. Raises ValueError."""
+    try:
+        return parse_json(text)
+    except (RecursionError, _NoNumber) as error:
+        raise ValueError("is not JSON") from error
 
 
 def _refuse(literal: str) -> Any:

@@ -91,6 +91,24 @@ class Executions:
         """Take an execution from its owner; another process goes on from the last checkpoint."""
         return Execution.from_json(self._transport.post(f"{_path(execution_id)}/recover", {}))
 
+    def signal(
+        self,
+        execution_id: str,
+        name: str,
+        payload: Any = None,
+        *,
+        idempotency_key: str | None = None,
+    ) -> str | None:
+        """Send a signal with any JSON; gives the node that it went to, None while it is kept.
+
+        A call whose answer is lost is tried again only with an `idempotency_key`: without one
+        there might be two signals.
+        """
+        path = f"{_path(execution_id)}/signals/{quote(name, safe='')}"
+        answer = self._transport.post(path, payload, key=idempotency_key)
+        delivered: str | None = answer["delivered"]
+        return delivered
+
     def bulk(
         self,
         action: Literal["start", "pause", "resume", "stop"],

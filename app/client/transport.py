@@ -28,6 +28,9 @@ SERVICE_UNAVAILABLE = 503
 #: Nothing was sent.
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 
+#: Null is a body, too.
+_NO_BODY = object()
+
 _REPEATABLE = frozenset({"GET", "PUT", "DELETE"})
 
 Pause = Callable[[float], None]
@@ -98,18 +101,19 @@ class Transport:
         path: str,
         *,
         params: Params | None = None,
-        body: Any = None,
+        body: Any = _NO_BODY,
         repeatable: bool = False,
         key: str | None = None,
         patience: Patience = CALL,
     ) -> Any:
-        headers = {} if body is None else {"Content-Type": "application/json"}
+        has_body = body is not _NO_BODY
+        headers = {"Content-Type": "application/json"} if has_body else {}
         request = self._http.build_request(
             method,
             self.url(path),
             params=_given(params or {}),
             # All in ASCII: half of a surrogate pair is then for the API to refuse.
-            content=None if body is None else json.dumps(body, allow_nan=False),
+            content=json.dumps(body, allow_nan=False) if has_body else None,
             headers=headers if key is None else {**headers, "Idempotency-Key": key},
         )
         failures = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from app.caller import Caller
 from app.errors import Conflict
@@ -83,7 +84,8 @@ class Control:
     def _request_step(self, execution_id: str, caller: Caller) -> Effect | None:
         """Look whether a node is ready, and request the step if nothing was written since."""
         while (inspection := self._executions.inspect(execution_id, caller)).row.status == "paused":
-            if not inspection.has_ready(self._commands.now):
+            signals = partial(self._executions.signals, execution_id)
+            if not inspection.has_ready(self._commands.now, signals):
                 raise Conflict("Cannot step execution: no node is ready")
             effect = self._commands.step(execution_id, inspection.row.writes)
             if effect is not None:

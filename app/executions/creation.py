@@ -53,8 +53,13 @@ class KeyedCreation:
         return _replayed(key, known)
 
 
+def other_body() -> ValidationFailed:
+    """What is raised where a key was sent before, with another body."""
+    message = "the header Idempotency-Key was sent before with another body"
+    return ValidationFailed([Fault("", message)])
+
+
 def _replayed(key: RequestKey, known: KnownRequest) -> Replayed:
     if known.body_hash != key.body_hash:
-        message = "the header Idempotency-Key was sent before with another body"
-        raise ValidationFailed([Fault("", message)])
-    return Replayed(known.execution_ids)
+        raise other_body()
+    return Replayed(known.created_ids)

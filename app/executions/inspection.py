@@ -6,7 +6,7 @@ decided it decides it again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +25,7 @@ from app.engine import (
 from app.engine.state import SETTLED
 from app.events.wire import timestamp
 from app.executions.opening import driving_event
+from app.executions.timers import SignalWait, read_plan
 from app.executions.views import FINAL, loaded, optional_time
 from app.flows import overlay_inputs
 from app.store.records import RESOLVED
@@ -63,14 +64,37 @@ class Inspection:
         """Whether some node was started and is not settled."""
         return bool(self._granted) and self.row.status not in {"paused", *FINAL}
 
-    def has_ready(self, now: Callable[[], datetime]) -> bool:
-        """Whether a node could start: it is ready, or has waited until a time that has come."""
+    def has_ready(
+        self, now: Callable[[], datetime], signals: Callable[[], Sequence[tuple[str | None, str]]]
+    ) -> bool:
+        """Whether a node could go on: it is ready, or what it waits for has come.
+
+        `signals` gives node and name of each signal, None for a node where it is kept.
+        """
         engine = self._engine
         if engine.next_start() is not None or engine.unhandled:
             return engine.unhandled is None
-        waiting = (self._checkpoints[self._plan.nodes[node].id] for node in engine.waiting)
+        waiting = [self._checkpoints[self._plan.nodes[node].id] for node in engine.waiting]
         due = [checkpoint.retry_at for checkpoint in waiting if checkpoint.retry_at]
-        return bool(due) and min(due) <= now()
+        return (bool(due) and min(due) <= now()) or self._is_signalled(signals)
+
+    def _is_signalled(self, signals: Callable[[], Sequence[tuple[str | None, str]]]) -> bool:
+        """Whether a signal has come that a node waits for."""
+        names = dict(self._awaited_signals())
+        if not names:
+            return False
+        return any(
+            node_id in names if node_id is not None else name in names.values()
+            for node_id, name in signals()
+        )
+
+    def _awaited_signals(self) -> Iterator[tuple[str, str]]:
+        """Id and name of each node that waits for a signal of this name."""
+        for node in self._engine.waiting:
+            checkpoint = self._checkpoints[self._plan.nodes[node].id]
+            plan = read_plan(loaded(checkpoint.outputs))
+            if isinstance(plan, SignalWait):
+                yield checkpoint.node_id, plan.name
 
     def node(self, index: int, started_at: Mapping[str, datetime]) -> dict[str, Value]:
         """Show a node. `started_at` gives when those began that still run."""

@@ -11,10 +11,12 @@ from app.errors import NodeError, NonRetryableError
 from app.events.types import Event
 from app.events.wire import timestamp, to_json
 from app.executions.commands import Halt
-from app.executions.timers import Sleep
 from app.executions.writer import GATHER_LIVE_S, GATHER_PURE_S, Outcome, Writer
 from app.store.records import CheckpointRow, Ending, Pausing, Progress, ResolutionRow
 from app.values.ports import Value
+
+#: The longest time (ms) that a checkpoint can tell: a node may wait for longer.
+MOST_MS = 2**31 - 1
 
 
 class Ledger:
@@ -60,19 +62,21 @@ class Ledger:
         # Another attempt may have effects of its own: count this one first.
         self.is_urgent = True
 
-    def sleep(self, node: int, sleep: Sleep, execution_ms: int, until: datetime) -> None:
-        """A node has set a timer and completes `until` then."""
+    def suspend(
+        self, node: int, plan: Mapping[str, Value], execution_ms: int, until: datetime | None
+    ) -> None:
+        """A node waits as `plan` says, and completes without running again: `until` then."""
         self.engine.suspend(node)
-        planned = to_json({sleep.port: sleep.ms}).decode()
+        planned = to_json(plan).decode()
         self._checkpoint(node, NodeStatus.WAITING, execution_ms, outputs=planned, retry_at=until)
-        # The timer is durable before anything is told of it, or comes of it.
+        # The wait is durable before anything is told of it, or comes of it.
         self.is_urgent = True
 
-    def awake(self, node: int, sleep: Sleep, slept_ms: int) -> None:
-        """The timer of a node has fired, `slept_ms` after it was set."""
-        self.engine.complete(node, {sleep.port: slept_ms}, slept_ms)
+    def end_wait(self, node: int, outputs: Mapping[str, Value], waited_ms: int) -> None:
+        """A node has waited for so long, and gives these outputs."""
+        self.engine.complete(node, outputs, waited_ms)
         self._checkpoint(
-            node, NodeStatus.COMPLETED, slept_ms, outputs=self._own(node), replaces=True
+            node, NodeStatus.COMPLETED, waited_ms, outputs=self._own(node), replaces=True
         )
 
     def oversize(self, outputs: Mapping[str, Value]) -> NodeError | None:
@@ -157,7 +161,7 @@ class Ledger:
                 seq=self._seq,
                 status=str(status),
                 attempt=self.engine.attempts[node],
-                execution_ms=execution_ms,
+                execution_ms=min(execution_ms, MOST_MS),
                 outputs=outputs,
                 chosen=to_json(chosen).decode(),
                 error=to_json(failure.as_json()).decode() if failure else None,

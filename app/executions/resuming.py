@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from math import inf
 from typing import Any
 
 import orjson
@@ -12,7 +13,7 @@ from app.executions.ledger import Ledger
 from app.executions.opening import new_engine, restore
 from app.executions.sent import SentSteps
 from app.executions.surroundings import Surroundings
-from app.executions.timers import Sleep, Timers, Wait
+from app.executions.timers import Timers, Wait, read_plan
 from app.executions.writer import Writer, insist
 from app.store.records import Claimed, StoredCheckpoint
 
@@ -78,14 +79,7 @@ def _waits_of(
     for row in stored:
         node = engine.plan.index_of[row.node_id]
         # A retry that was granted before waits no longer.
-        if row.retry_at and row.retry_in_ms is not None and node in engine.waiting:
-            due = now + row.retry_in_ms / 1000
-            yield Wait(due, row.retry_at, node, _sleep_of(row)), row.attempt
-
-
-def _sleep_of(row: StoredCheckpoint) -> Sleep | None:
-    """The sleep that a waiting checkpoint tells of; None where it tells of a failure."""
-    if row.outputs is None:
-        return None
-    [(port, ms)] = orjson.loads(row.outputs).items()
-    return Sleep(ms, port)
+        if node in engine.waiting:
+            due = inf if row.retry_in_ms is None else now + row.retry_in_ms / 1000
+            plan = read_plan(None if row.outputs is None else orjson.loads(row.outputs))
+            yield Wait(due, row.retry_at, node, plan), row.attempt

@@ -22,6 +22,7 @@ from app.executions.opening import facts_of, limit_ms, overdue, refusal
 from app.executions.resuming import Resumption
 from app.executions.sent import SentSteps
 from app.executions.settlement import Settlement
+from app.executions.signals import SignalWaits
 from app.executions.steps import (
     Arrival,
     Commanded,
@@ -35,10 +36,9 @@ from app.executions.steps import (
     begins_until,
 )
 from app.executions.surroundings import Surroundings
-from app.executions.timers import Timers, Wait
+from app.executions.timers import SignalWait, Timers, Wait
 from app.executions.writer import GATHER_LIVE_S, Outcome, Writer, insist
 from app.store.records import Claimed, Ending, Parked, Progress, Woken
-from app.values.ports import Value
 
 #: A timer that is due sooner (s) is waited for in place; a later one holds no worker.
 WAIT_IN_PLACE_S = 0.1
@@ -90,7 +90,7 @@ class Run:
         self._facts = facts_of(claimed)
         self._sent = SentSteps()
         self._timers = Timers()
-        self._wake = claimed.wake
+        self._wake = self._told_wake = claimed.wake
         self._steps: dict[int, Step] = {}
 
     def drive(self) -> RunEnd:
@@ -101,9 +101,11 @@ class Run:
             ).open(self._options)
         except ValidationFailed as error:
             return self._refuse(error)
-        self._settlement = Settlement(self._ledger, self._timers, self._around)
+        self._signals = SignalWaits(self.fence, self._ledger, self._timers, self._around)
+        self._settlement = Settlement(self._ledger, self._timers, self._signals, self._around)
         self._streams = LiveStreams(self._ledger)
         self._take_results()
+        self._lose_unless(self._signals.look())
         # What is due already counts as ready for the step that was requested.
         self._fire_timers()
         while True:
@@ -121,11 +123,12 @@ class Run:
         """Say, from any thread, that a command came."""
         self.inbox.put(Commanded())
 
-    def confirm(self, sent_at: float, requested: str | None) -> None:
+    def confirm(self, sent_at: float, requested: str | None, wake: int) -> None:
         """Say, from any thread, what a renewal sent at `sent_at` found: that the fence holds."""
         self._writer.confirmed_at = max(self._writer.confirmed_at, sent_at)
         known = self._writer.request
-        if requested != (known.command if known else None):
+        has_arrived, self._told_wake = wake != self._told_wake, wake
+        if has_arrived or requested != (known.command if known else None):
             self.alert()
 
     def _refuse(self, error: ValidationFailed) -> RunEnd:
@@ -160,10 +163,19 @@ class Run:
         if self._must_commit(starts) and (outcome := self._commit(mark)) is not Outcome.HELD:
             self._commands.take_back(ledger.engine, starts)
             return outcome
+        return self._go_on(starts)
+
+    def _go_on(self, starts: list[Start]) -> RunEnd | Outcome | None:
+        """What was to be committed is: have the granted nodes begin, and see to what waits."""
         if self._around.send is not None:
-            return self._send(starts) or self._settle_down()
-        for start in starts:
-            self._launch(start)
+            if (end := self._send(starts)) is not None:
+                return end
+        else:
+            for start in starts:
+                self._launch(start)
+        if self._signals.are_new:
+            self._lose_unless(self._signals.look_for_new())
+            return Outcome.AGAIN
         return None if self._steps else self._settle_down()
 
     def _end_overdue(self) -> RunEnd | Outcome:
@@ -255,7 +267,9 @@ class Run:
         if not self._writer.is_empty and self._commit() is Outcome.LOST:
             return RunEnd.LOST
         until = wait.at if wait else None
-        reason = to_json(self._waiting(wait)).decode()
+        since = self._insist(self._around.store.now)
+        plan = self._ledger.engine.plan
+        reason = to_json(waiting.why_parked(wait, plan.nodes, self._sent.nodes, since)).decode()
         outcome = self._insist(
             lambda: self._around.store.park(
                 self.fence, self._writer.writes, self._wake, reason, until
@@ -272,13 +286,6 @@ class Run:
                 return Outcome.AGAIN
             case _:
                 return RunEnd.LOST
-
-    def _waiting(self, wait: Wait | None) -> dict[str, Value]:
-        """Why nothing moves: what ends soonest, or sent steps that no worker ended."""
-        since = self._insist(self._around.store.now)
-        if wait is None:
-            return waiting.for_worker(next(iter(self._sent.nodes)), since)
-        return waiting.for_timer(wait, self._ledger.engine.plan.nodes[wait.node].id, since)
 
     # -- sent steps
 
@@ -404,8 +411,12 @@ class Run:
         return begins_until(self._writer.confirmed_at, self._around.lease_s)
 
     def _hear(self) -> None:
-        """Ask what is requested; where the run is not ours any more, it ends here at once."""
-        if not self._writer.hear():
+        """Ask what is requested, and what signals came."""
+        self._lose_unless(self._writer.hear() and self._signals.look())
+
+    def _lose_unless(self, is_ours: bool) -> None:
+        """Where the run is not ours any more, it ends here at once."""
+        if not is_ours:
             self._is_lost = True
             self._cancel_all()
 
@@ -414,8 +425,15 @@ class Run:
         for node, attempt in self._timers.fire(self._clock()):
             if self._is_current(node, attempt):
                 self._time_out(node)
-            elif engine.attempts[node] == attempt and (wait := self._timers.take_wait(node)):
-                self._settlement.due(wait)
+            elif engine.attempts[node] == attempt and (wait := self._timers.find_wait(node)):
+                self._end_wait(wait)
+
+    def _end_wait(self, wait: Wait) -> None:
+        if isinstance(wait.plan, SignalWait):
+            self._lose_unless(self._signals.time_out(wait.node, wait.plan))
+        else:
+            self._timers.take_wait(wait.node)
+            self._settlement.due(wait)
 
     def _time_out(self, node: int) -> None:
         """Give an attempt up, whatever its thread does; what it hands in later is dropped."""

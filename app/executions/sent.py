@@ -27,6 +27,7 @@ from app.executions.steps import (
 )
 from app.executions.surroundings import Surroundings
 from app.executions.writer import insist
+from app.nodes.signal import AwaitingSignal
 from app.nodes.timer import Sleeping
 from app.store.records import ClaimedStep, SentStep
 from app.values.ports import Value
@@ -85,7 +86,7 @@ class SentRun:
         """Say, from any thread, that a command came for the execution."""
         self.inbox.put(Commanded())
 
-    def confirm(self, sent_at: float, _requested: str | None) -> None:
+    def confirm(self, sent_at: float, _requested: str | None, _wake: int) -> None:
         """Say, from any thread, that a renewal sent at `sent_at` found the claim to hold."""
         self._confirmed_at = max(self._confirmed_at, sent_at)
 
@@ -139,13 +140,8 @@ class SentRun:
                 case Told(event=event):
                     step.heard += 1
                     self._told.keep(event)
-                case Ended(error=None, outputs=outputs, execution_ms=took_ms):
-                    return self._result({"outputs": outputs, "executionMs": took_ms})
-                case Ended(error=Sleeping() as sleep, execution_ms=took_ms):
-                    planned = [sleep.delay_ms, sleep.port]
-                    return self._result({"sleep": planned, "executionMs": took_ms})
-                case Ended(error=failure, execution_ms=took_ms) if failure is not None:
-                    return self._result(_failed(failure, took_ms, step))
+                case Ended() as ended:
+                    return self._result(_outcome(ended, step))
                 case Stale() | Disowned() | Commanded() if not self._is_ours():
                     step.cancel(timed_out=False)
                     return None
@@ -197,6 +193,19 @@ class SentRun:
 
     def _insist(self, ask: Callable[[], Any]) -> Any:
         return insist(ask, self._around.pause)
+
+
+def _outcome(ended: Ended, step: Step) -> dict[str, Value]:
+    took_ms = ended.execution_ms
+    match ended.error:
+        case None:
+            return {"outputs": dict(ended.outputs or {}), "executionMs": took_ms}
+        case Sleeping(delay_ms=delay_ms, port=port):
+            return {"sleep": [delay_ms, port], "executionMs": took_ms}
+        case AwaitingSignal(name=name, timeout_ms=timeout_ms):
+            return {"signal": [name, timeout_ms], "executionMs": took_ms}
+        case error:
+            return _failed(error, took_ms, step)
 
 
 def _failed(error: BaseException, execution_ms: int, step: Step | None) -> dict[str, Value]:

@@ -173,6 +173,10 @@ class ExecutionService:
         """Raise NotFound unless the caller sees such an execution."""
         self._own(execution_id, caller)
 
+    def signals(self, execution_id: str) -> list[tuple[str | None, str]]:
+        """Node and name of each of its signals; None for a node where it is kept."""
+        return self._table.signals(execution_id)
+
     def inspect(self, execution_id: str, caller: Caller) -> Inspection:
         """Look into an execution. Raises NotFound."""
         return self._inspect(self._own(execution_id, caller))

@@ -1,9 +1,10 @@
-"""What comes of a node's attempt: outputs, a failure, another try later, or a timer."""
+"""What comes of a node's attempt: outputs, a failure, another try later, or a wait."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from math import inf
 from typing import Any
 
 from app.engine import NodeFailure, Start
@@ -11,19 +12,24 @@ from app.engine.retries import retry_delay_ms
 from app.engine.state import NO_OUTPUTS, Outputs, as_node_failure
 from app.executions.ledger import Ledger
 from app.executions.sent import events_of
+from app.executions.signals import SignalWaits
 from app.executions.surroundings import Surroundings
-from app.executions.timers import Sleep, Timers, Wait
+from app.executions.timers import SignalWait, Sleep, Timers, Wait
 from app.executions.writer import insist
+from app.nodes.signal import AwaitingSignal
 from app.nodes.timer import Sleeping
 from app.values.ports import Value
 
 
 class Settlement:
-    """Enters what came of attempts into the books of a run, and sets the timers they ask for."""
+    """Enters what came of attempts into the books of a run, and the waits they ask for."""
 
-    def __init__(self, ledger: Ledger, timers: Timers, around: Surroundings) -> None:
+    def __init__(
+        self, ledger: Ledger, timers: Timers, signals: SignalWaits, around: Surroundings
+    ) -> None:
         self._ledger = ledger
         self._timers = timers
+        self._signals = signals
         self._around = around
 
     def completed(self, node: int, outputs: Mapping[str, Value], took_ms: int) -> None:
@@ -41,16 +47,19 @@ class Settlement:
         took_ms: int,
         streamed: Outputs = NO_OUTPUTS,
     ) -> None:
-        """A node ended with an exception: it failed, is tried again, or sleeps.
+        """A node ended with an exception: it failed, is tried again, sleeps, or waits.
 
         `streamed` is what it had sent by then, by port.
         """
         node = start.node
-        if isinstance(error, Sleeping):
-            self._asleep(node.index, Sleep(error.delay_ms, error.port), took_ms)
-            return
-        delay_ms = retry_delay_ms(node, start.attempt, error)
-        self._failed(node.index, as_node_failure(error), delay_ms, took_ms, streamed)
+        match error:
+            case Sleeping():
+                self._asleep(node.index, Sleep(error.delay_ms, error.port), took_ms)
+            case AwaitingSignal():
+                self._await_signal(node.index, error.name, error.timeout_ms, took_ms)
+            case _:
+                delay_ms = retry_delay_ms(node, start.attempt, error)
+                self._failed(node.index, as_node_failure(error), delay_ms, took_ms, streamed)
 
     def take(self, node: int, result: Mapping[str, Any]) -> None:
         """The result of a sent step was handed in."""
@@ -58,6 +67,9 @@ class Settlement:
         took_ms, error = result["executionMs"], result.get("error")
         if "sleep" in result:
             self._asleep(node, Sleep(*result["sleep"]), took_ms)
+        elif "signal" in result:
+            name, timeout_ms = result["signal"]
+            self._await_signal(node, name, timeout_ms, took_ms)
         elif error is None:
             self.completed(node, result["outputs"], took_ms)
         else:
@@ -65,15 +77,26 @@ class Settlement:
             self._failed(node, failure, result.get("retryDelayMs"), took_ms)
 
     def due(self, wait: Wait) -> None:
-        """The time has come that a node waited for."""
-        if wait.sleep is None:
+        """The time has come at which a node sleeps no longer, or is tried again."""
+        if not isinstance(wait.plan, Sleep):
             self._ledger.engine.retry(wait.node)
             return
         late_ms = max(0, round((self._around.clock() - wait.due) * 1000))
-        self._ledger.awake(wait.node, wait.sleep, wait.sleep.ms + late_ms)
+        slept_ms = wait.plan.ms + late_ms
+        self._ledger.end_wait(wait.node, {wait.plan.port: slept_ms}, slept_ms)
 
     def _asleep(self, node: int, sleep: Sleep, took_ms: int) -> None:
-        self._ledger.sleep(node, sleep, took_ms, self._set_timer(node, sleep.ms, sleep))
+        wait, at = self._wait(node, sleep.ms, sleep)
+        self._timers.wait(wait, self._ledger.engine.attempts[node])
+        self._ledger.suspend(node, sleep.as_json(), took_ms, at)
+
+    def _await_signal(self, node: int, name: str, timeout_ms: int | None, took_ms: int) -> None:
+        plan = SignalWait(name, place=node)
+        wait = Wait(inf, None, node, plan)
+        if timeout_ms is not None:
+            wait, _ = self._wait(node, timeout_ms, plan)
+        self._signals.enter(wait, self._ledger.engine.attempts[node])
+        self._ledger.suspend(node, plan.as_json(), took_ms, wait.at)
 
     def _failed(
         self,
@@ -86,13 +109,14 @@ class Settlement:
         if delay_ms is None:
             self._ledger.fail(node, failure, took_ms, streamed)
             return
-        self._ledger.defer(node, failure, took_ms, self._set_timer(node, delay_ms))
-
-    def _set_timer(self, node: int, delay_ms: int, sleep: Sleep | None = None) -> datetime:
-        """Have a node go on after so many milliseconds; gives the store's time of that."""
-        store, clock = self._around.store, self._around.clock
-        now: datetime = insist(store.now, self._around.pause)
-        at = now + timedelta(milliseconds=delay_ms)
-        wait = Wait(clock() + delay_ms / 1000, at, node, sleep)
+        wait, at = self._wait(node, delay_ms)
         self._timers.wait(wait, self._ledger.engine.attempts[node])
-        return at
+        self._ledger.defer(node, failure, took_ms, at)
+
+    def _wait(
+        self, node: int, delay_ms: int, plan: Sleep | SignalWait | None = None
+    ) -> tuple[Wait, datetime]:
+        """A wait of so many milliseconds from now on, and the store's time of its end."""
+        now: datetime = insist(self._around.store.now, self._around.pause)
+        at = now + timedelta(milliseconds=delay_ms)
+        return Wait(self._around.clock() + delay_ms / 1000, at, node, plan), at

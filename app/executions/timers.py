@@ -1,11 +1,13 @@
-"""What a run waits for by the clock: time limits of its nodes, retries, and sleeps."""
+"""What a run waits for: time limits of its nodes, retries, sleeps, and signals."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from heapq import heappop, heappush
 from typing import NamedTuple
+
+from app.values.ports import Value
 
 _NEVER = float("inf")
 
@@ -16,17 +18,51 @@ class Sleep(NamedTuple):
     ms: int
     port: str
 
+    def as_json(self) -> dict[str, Value]:
+        """What the checkpoint of a node that sleeps says in place of outputs."""
+        return {self.port: self.ms}
+
+
+#: Marks a checkpoint whose node waits for a signal, and where the node stands in the document.
+#: The statements of signals read both (app.store.signal_statements).
+_SIGNAL, _PLACE = "$signal", "$place"
+
+
+class SignalWait(NamedTuple):
+    """A wait of the node that stands at `place` in the document, for the signal `name`."""
+
+    name: str
+    place: int
+
+    def as_json(self) -> dict[str, Value]:
+        """What the checkpoint of a node that waits for a signal says in place of outputs."""
+        return {_SIGNAL: self.name, _PLACE: self.place}
+
+
+def read_plan(stored: Mapping[str, Value] | None) -> Sleep | SignalWait | None:
+    """What a waiting node's checkpoint says that it waits for; None for its next attempt."""
+    match stored:
+        case None:
+            return None
+        case {"$signal": str(name), "$place": int(place)}:
+            return SignalWait(name, place)
+        case _:
+            [(port, ms)] = stored.items()
+            assert isinstance(ms, int)
+            return Sleep(ms, port)
+
 
 class Wait(NamedTuple):
     """When a waiting node goes on: on the run's clock, and in the store's time.
 
-    It completes where it sleeps, and else is tried again.
+    It completes where it sleeps or waits for a signal (infinity and None: for ever), and else
+    is tried again.
     """
 
     due: float
-    at: datetime
+    at: datetime | None
     node: int
-    sleep: Sleep | None = None
+    plan: Sleep | SignalWait | None = None
 
 
 class Timers:
@@ -52,6 +88,18 @@ class Timers:
     def soonest_wait(self) -> Wait | None:
         """The wait that ends first."""
         return min(self._waits.values(), default=None)
+
+    def signal_waits(self) -> dict[int, SignalWait]:
+        """The waits for signals, by node."""
+        return {
+            node: wait.plan
+            for node, wait in self._waits.items()
+            if isinstance(wait.plan, SignalWait)
+        }
+
+    def find_wait(self, node: int) -> Wait | None:
+        """What a node waits for, if it does."""
+        return self._waits.get(node)
 
     def take_wait(self, node: int) -> Wait | None:
         """What a node waits for, if it does; it waits no longer."""

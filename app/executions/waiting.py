@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from app.events.wire import timestamp
-from app.executions.timers import Wait
+from app.executions.timers import SignalWait, Wait
+from app.flows.plan import PlanNode
 from app.values.ports import Value
 
 
-def for_timer(wait: Wait, node_id: str, since: datetime) -> dict[str, Value]:
-    """A node sleeps, or waits for its next attempt."""
-    kind = "retry" if wait.sleep is None else "timer"
-    return _waiting(kind, since, {"nodeId": node_id}, until=timestamp(wait.at))
+def why_parked(
+    wait: Wait | None, nodes: Sequence[PlanNode], sent: Iterable[str], since: datetime
+) -> dict[str, Value]:
+    """Why a run parks: the wait that ends first, or steps that were sent and no worker ended.
 
-
-def for_worker(node_id: str, since: datetime) -> dict[str, Value]:
-    """A sent step waits for a worker to take it, or to end it."""
-    return _waiting("worker", since, {"nodeId": node_id, "queue": "default"})
+    A wait that no time ends is told of only where no step is under way.
+    """
+    step = next(iter(sent), None)
+    if wait is None or (wait.at is None and step is not None):
+        return _waiting("worker", since, {"nodeId": step, "queue": "default"})
+    until = None if wait.at is None else timestamp(wait.at)
+    node_id = nodes[wait.node].id
+    match wait.plan:
+        case None:
+            return _waiting("retry", since, {"nodeId": node_id}, until)
+        case SignalWait(name):
+            return _waiting("signal", since, {"nodeId": node_id, "signal": name}, until)
+        case _:
+            return _waiting("timer", since, {"nodeId": node_id}, until)
 
 
 def _waiting(

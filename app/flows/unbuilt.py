@@ -14,7 +14,6 @@ NOT_BUILT: Mapping[str, str] = {
     "EventEmitterNode": "child executions",
     "RunFlowNode": "child executions",
     "ForEachNode": "child executions",
-    "WaitForSignalNode": "signals",
     "UnencryptedSecret": "secrets",
     "SecretNode": "secrets",
     "LLMCallNode": "secrets",

@@ -24,6 +24,7 @@ from app.local import (
     deadline_statements,
     key_statements,
     run_statements,
+    signal_statements,
     slot_statements,
     step_statements,
     sweep_statements,
@@ -57,6 +58,7 @@ HANDLERS: Mapping[str, Handler] = {
     **commanded_statements.HANDLERS,
     **takeover_statements.HANDLERS,
     **token_statements.HANDLERS,
+    **signal_statements.HANDLERS,
 }
 
 

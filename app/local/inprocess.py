@@ -1,7 +1,7 @@
 """Drives a flow to its end in the calling thread: no store, no broker, no clock, no chance.
 
 The same document, inputs and order of finishing give the same result, events included. Time
-is virtual: it passes where nodes sleep and retries wait, and costs nothing.
+is virtual: it passes where nodes sleep and retries wait, and costs nothing. No signal ever comes.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from app.engine import (
 )
 from app.engine.retries import retry_delay_ms
 from app.engine.state import SETTLED, as_node_failure
-from app.errors import NodeTimeout
+from app.errors import NodeError, NodeTimeout
 from app.events.types import Event, EventType
 from app.events.wire import timestamp
 from app.executions.steps import RunFacts
 from app.flows import overlay_inputs, prepare
 from app.flows.plan import Plan
 from app.local.steps import OWNER_ID, AttemptTime, facts_of, run_step
+from app.nodes.signal import PAYLOAD, TIMED_OUT, AwaitingSignal
 from app.nodes.spec import Catalogue
 from app.nodes.timer import Sleeping
 from app.values.copying import copy_value
@@ -117,7 +118,7 @@ class _LocalRun:
         self._steps: dict[str, _Step] = {}
         #: (when in ms, node) of each node that waits: for its next attempt, or asleep.
         self._timers: list[tuple[float, int]] = []
-        self._sleeps: dict[int, Sleeping] = {}
+        self._waits: dict[int, Sleeping | AwaitingSignal] = {}
         self._events = [_created(engine.plan)]
 
     def drive(self) -> LocalResult:
@@ -152,14 +153,23 @@ class _LocalRun:
             # It was given up; what it hands in counts no more.
             failure = NodeTimeout(f"not done within {limit_ms} ms")
         self._now_ms = max(self._now_ms, step.started_ms + time.elapsed_ms)
-        if isinstance(failure, Sleeping):
-            self._engine.suspend(node.index)
-            self._sleeps[node.index] = failure
-            heappush(self._timers, (self._now_ms + failure.delay_ms, node.index))
-        elif failure is None:
-            self._engine.complete(node.index, ended.outputs or {}, ended.execution_ms)
-        else:
-            self._settle_failed(step.start, failure, ended.execution_ms)
+        match failure:
+            case None:
+                self._engine.complete(node.index, ended.outputs or {}, ended.execution_ms)
+            case Sleeping():
+                self._suspend(node.index, failure, failure.delay_ms)
+            case AwaitingSignal(timeout_ms=int(timeout_ms)):
+                self._suspend(node.index, failure, timeout_ms)
+            case AwaitingSignal():
+                never = NodeError(f"waits for the signal '{failure.name}': nobody can send it here")
+                self._settle_failed(step.start, never, ended.execution_ms)
+            case _:
+                self._settle_failed(step.start, failure, ended.execution_ms)
+
+    def _suspend(self, node: int, wait: Sleeping | AwaitingSignal, delay_ms: int) -> None:
+        self._engine.suspend(node)
+        self._waits[node] = wait
+        heappush(self._timers, (self._now_ms + delay_ms, node))
 
     def _settle_failed(self, start: Start, failure: BaseException, execution_ms: int) -> None:
         node = start.node.index
@@ -176,12 +186,16 @@ class _LocalRun:
     def _fire_what_is_due(self) -> None:
         while self._timers and self._timers[0][0] <= self._now_ms:
             due_ms, node = heappop(self._timers)
-            sleep = self._sleeps.pop(node, None)
-            if sleep is None:
-                self._engine.retry(node)
-            else:
-                slept_ms = sleep.delay_ms + round(self._now_ms - due_ms)
-                self._engine.complete(node, {sleep.port: slept_ms}, slept_ms)
+            late_ms = round(self._now_ms - due_ms)
+            match self._waits.pop(node, None):
+                case None:
+                    self._engine.retry(node)
+                case Sleeping(delay_ms=delay_ms, port=port):
+                    slept_ms = delay_ms + late_ms
+                    self._engine.complete(node, {port: slept_ms}, slept_ms)
+                case AwaitingSignal(timeout_ms=timeout_ms):
+                    outputs: dict[str, Value] = {PAYLOAD: None, TIMED_OUT: True}
+                    self._engine.complete(node, outputs, (timeout_ms or 0) + late_ms)
 
     def _gather(self) -> None:
         self._events += self._engine.take_events()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -20,21 +20,29 @@ def create_keyed_executions(turn: Turn, *args: Any) -> Rows:
     if _known(turn, owner, route, key) is not None:
         return []
     created = create_executions(turn, *columns)
+    store_idempotency_key(turn, owner, route, key, body_hash, list(columns[0]))
+    return created
+
+
+def store_idempotency_key(
+    turn: Turn, owner: str, route: str, key: str, body_hash: str, created_ids: Sequence[str]
+) -> Rows:
+    """Note what was created under a key that is free."""
     turn.tables.idempotency_keys[owner, route, key] = KeyRow(
         owner_id=owner,
         route=route,
         key=key,
         body_hash=body_hash,
-        execution_ids=list(columns[0]),
+        created_ids=created_ids,
         created_at=turn.at,
     )
-    return created
+    return []
 
 
 def find_idempotency_key(turn: Turn, owner: str, route: str, key: str) -> Rows:
     """What was created under a key."""
     row = _known(turn, owner, route, key)
-    return [] if row is None else [(row.body_hash, row.execution_ids)]
+    return [] if row is None else [(row.body_hash, row.created_ids)]
 
 
 def forget_idempotency_keys(turn: Turn, limit: int) -> Rows:
@@ -53,6 +61,7 @@ def _known(turn: Turn, owner: str, route: str, key: str) -> KeyRow | None:
 
 HANDLERS: Mapping[str, Handler] = {
     keys.CREATE_KEYED.name: create_keyed_executions,
+    keys.STORE_KEY.name: store_idempotency_key,
     keys.FIND_KEY.name: find_idempotency_key,
     keys.FORGET_KEYS.name: forget_idempotency_keys,
 }

@@ -8,12 +8,13 @@ from random import SystemRandom
 from typing import Any
 
 from app.engine import Engine, RunOptions, Start, Wiring
-from app.errors import Fault, NodeTimeout, ValidationFailed
+from app.errors import Fault, NodeError, NodeTimeout, ValidationFailed
 from app.events.types import Event, EventType
 from app.flows import prepare
 from app.ids import EXECUTION_PREFIX, FLOW_PREFIX, id_source
 from app.local.steps import AttemptTime, facts_of, run_step
 from app.local.trial import NodeFunction, catalogue_with, local_settings, naming_faults, spec_for
+from app.nodes.signal import PAYLOAD, TIMED_OUT, AwaitingSignal
 from app.nodes.spec import Catalogue
 from app.nodes.timer import Sleeping
 from app.values.ports import Value
@@ -55,9 +56,10 @@ def run_node(
     """Run one node once.
 
     `target` is a decorated function or class, or the name of a node type; `inputs` are `{port
-    id or path: value}`, and so are further keywords. What the node raises is raised. Time that it lets pass is not waited
-    for: `ctx.sleep` comes back at once, and SleepNode gives what it will give then. Raises
-    ValidationFailed, which names each fault, for inputs that can't be.
+    id or path: value}`, and so are further keywords. What the node raises is raised. Time that it
+    lets pass is not waited for: `ctx.sleep` comes back at once, and SleepNode gives what it will
+    give then; a signal comes to none. Raises ValidationFailed, which names each fault, for inputs
+    that can't be.
     """
     own = () if isinstance(target, str) else (target,)
     type_ = target if isinstance(target, str) else spec_for(target).type
@@ -109,6 +111,10 @@ def _outputs(
 ) -> Mapping[str, Value]:
     if isinstance(error, Sleeping):
         return {error.port: error.delay_ms}
+    if isinstance(error, AwaitingSignal):
+        if error.timeout_ms is None:
+            raise NodeError(f"waits for the signal '{error.name}': nobody can send it here")
+        return {PAYLOAD: None, TIMED_OUT: True}
     if error is not None:
         raise error
     return outputs or {}

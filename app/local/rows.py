@@ -171,8 +171,22 @@ class KeyRow:
     route: str
     key: str
     body_hash: str
-    execution_ids: Sequence[str]
+    created_ids: Sequence[str]
     created_at: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class SignalRow:
+    """A row of chaingraph_signals."""
+
+    execution_id: str
+    id: int
+    name: str
+    payload: str | None
+    sent_at: datetime
+    node_id: str | None = None
+    taken_at: datetime | None = None
+    timed_out: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -258,6 +272,8 @@ class Tables:
     resolutions: dict[str, list[ResolutionRow]] = field(default_factory=dict)
     event_batches: dict[str, list[EventBatchRow]] = field(default_factory=dict)
     idempotency_keys: dict[tuple[str, str, str], KeyRow] = field(default_factory=dict)
+    signals: dict[str, list[SignalRow]] = field(default_factory=dict)
+    signal_ids: Iterator[int] = field(default_factory=lambda: count(1))
     bulk_commands: list[BulkRow] = field(default_factory=list)
     bulk_ids: Iterator[int] = field(default_factory=lambda: count(1))
     workers: dict[str, WorkerRow] = field(default_factory=dict)

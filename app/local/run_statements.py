@@ -311,10 +311,10 @@ def renew(
         claim.heartbeat_at, claim.expires_at = turn.at, turn.after(lease_ms)
         row = turn.row(execution)
         if row is not None and row.completed_at is None:
-            rows.append((execution, epoch, node, row.requested))
+            rows.append((execution, epoch, node, row.requested, row.wake))
     if (registered := turn.tables.workers.get(worker)) is not None:
         registered.last_heartbeat_at = turn.at
-        rows.append((None, None, None, None))
+        rows.append((None, None, None, None, None))
     return rows
 
 

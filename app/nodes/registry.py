@@ -30,6 +30,7 @@ from app.nodes.library import (
     schema,
     serializers,
     server_time,
+    signals,
     streams,
     strings,
     templates,
@@ -47,6 +48,7 @@ _IMPORTLIB = importlib.__file__
 _LIBRARY: tuple[ModuleType, ...] = (
     basic_values,
     flow,
+    signals,
     math,
     data,
     streams,

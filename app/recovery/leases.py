@@ -20,8 +20,11 @@ class Leaseholder(Protocol):
 
     fence: Fence
 
-    def confirm(self, sent_at: float, requested: str | None) -> None:
-        """A renewal that was sent at `sent_at` found the fence to hold, and this requested."""
+    def confirm(self, sent_at: float, requested: str | None, wake: int) -> None:
+        """A renewal that was sent at `sent_at` found the fence to hold, and this requested.
+
+        `wake` counts what has arrived for the execution.
+        """
         ...
 
     def disown(self) -> None:
@@ -86,10 +89,10 @@ class LeaseKeeper:
             self._is_told = True
         runs = {run.fence: run for run in self._running()}
         sent_at = self._clock()
-        held = {each.fence: each.requested for each in self._store.renew(list(runs))}
+        held = {each.fence: each for each in self._store.renew(list(runs))}
         for fence, run in runs.items():
             if fence in held:
-                run.confirm(sent_at, held[fence])
+                run.confirm(sent_at, held[fence].requested, held[fence].wake)
             else:
                 run.disown()
         self._store.release_strays(list(runs))

@@ -14,6 +14,7 @@ from app.store.records import NewExecution
 from app.store.run_statements import DOCUMENT
 from app.store.session import Statement
 from app.store.sessions import Sessions
+from app.store.signal_statements import STANDING
 from app.store.slot_statements import SLOTS_TAKEN
 from app.store.sweep_statements import SLOTS
 from app.store.tables import checkpoints, claims, executions, resolutions, workers
@@ -188,6 +189,12 @@ class ExecutionTable:
         """When the latest attempt of each node started, by node id."""
         with self._sessions.session() as session:
             return dict(session.execute(STARTED, execution_id))
+
+    def signals(self, execution_id: str) -> list[tuple[str | None, str]]:
+        """Node and name of each signal: a node whose wait has ended, None for what is kept."""
+        with self._sessions.session() as session:
+            rows = session.execute(STANDING, execution_id)
+        return [(node_id, name) for node_id, name in rows]
 
     def one(self, execution_id: str) -> Row[Any] | None:
         """The row with this id."""

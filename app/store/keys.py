@@ -21,10 +21,10 @@ CREATE_KEYED = create_statement(
     ", text, text, text, text",
     f"""
         INSERT INTO chaingraph_idempotency_keys AS k
-            (owner_id, route, key, body_hash, execution_ids, created_at)
+            (owner_id, route, key, body_hash, created_ids, created_at)
         VALUES ($14, $15, $16, $17, $1, clock_timestamp())
         ON CONFLICT (owner_id, route, key) DO UPDATE
-        SET body_hash = excluded.body_hash, execution_ids = excluded.execution_ids,
+        SET body_hash = excluded.body_hash, created_ids = excluded.created_ids,
             created_at = excluded.created_at
         WHERE k.created_at <= clock_timestamp() - {KEPT}
         RETURNING created_at AS at
@@ -36,8 +36,23 @@ FIND_KEY = Statement(
     "find_idempotency_key",
     "text, text, text",
     f"""
-    SELECT body_hash, execution_ids FROM chaingraph_idempotency_keys
+    SELECT body_hash, created_ids FROM chaingraph_idempotency_keys
     WHERE owner_id = $1 AND route = $2 AND key = $3 AND created_at > clock_timestamp() - {KEPT}
+    """,
+)
+
+#: (owner, route, key, hash of the body, ids): what was created, in the same transaction. For one
+#: that has looked for the key while nobody else could come by it.
+STORE_KEY = Statement(
+    "store_idempotency_key",
+    "text, text, text, text, text[]",
+    """
+    INSERT INTO chaingraph_idempotency_keys
+        (owner_id, route, key, body_hash, created_ids, created_at)
+    VALUES ($1, $2, $3, $4, $5, clock_timestamp())
+    ON CONFLICT (owner_id, route, key) DO UPDATE
+    SET body_hash = excluded.body_hash, created_ids = excluded.created_ids,
+        created_at = excluded.created_at
     """,
 )
 
@@ -72,7 +87,7 @@ class KnownRequest:
     """A request that was carried out: the hash of its body, and the ids of what it created."""
 
     body_hash: str
-    execution_ids: Sequence[str]
+    created_ids: Sequence[str]
 
 
 class KeyTable:

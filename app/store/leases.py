@@ -92,7 +92,7 @@ class PgLeaseStore:
         if len(renewed) == len(rows):
             # Taken for dead when a connection broke: `register` has to say that this lives.
             self._is_locked = False
-        return [Renewed(Fence(*row[:3]), row[3]) for row in renewed]
+        return [Renewed(Fence(*row[:3]), *row[3:]) for row in renewed]
 
     def release_strays(self, fences: Sequence[Fence]) -> None:
         """Release what this process holds a claim on and doesn't run."""

@@ -16,6 +16,7 @@ from app.store.records import (
     Recalled,
     Request,
     SentStep,
+    SignalTaken,
     StoredCheckpoint,
     Void,
     Woken,
@@ -110,6 +111,19 @@ class RunStore(Protocol):
 
     def wake(self, execution_id: str) -> None:
         """Say that something arrived for an execution."""
+        ...
+
+    def take_signals(
+        self, fence: Fence, node_ids: Sequence[str], names: Sequence[str]
+    ) -> Sequence[SignalTaken] | Void:
+        """How the waits of these nodes ended, as far as they have; Void if the fence is void.
+
+        Signals of these names that are kept are given to nodes that wait for them first.
+        """
+        ...
+
+    def end_signal_wait(self, fence: Fence, node_id: str, name: str) -> None:
+        """End a node's wait for want of a signal, unless one was given to it."""
         ...
 
 

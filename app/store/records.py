@@ -236,11 +236,25 @@ class StoredCheckpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class SignalTaken:
+    """How a node's wait for a signal ended: with what was sent (JSON text), or by its time."""
+
+    node_id: str
+    payload: str | None
+    timed_out: bool
+    waited_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Renewed:
-    """A lease that was confirmed, and the command that is requested of its execution."""
+    """A lease that was confirmed, and the command that is requested of its execution.
+
+    `wake` counts what has arrived for the execution so far.
+    """
 
     fence: Fence
     requested: str | None
+    wake: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -338,11 +338,11 @@ RENEW = Statement(
             AND c.epoch = mine.epoch AND c.status = 'active'
         RETURNING c.execution_id, c.node_id, c.epoch
     )
-    SELECT r.execution_id, r.epoch, r.node_id, e.requested
+    SELECT r.execution_id, r.epoch, r.node_id, e.requested, e.wake
     FROM renewed AS r JOIN chaingraph_executions AS e ON e.id = r.execution_id
     WHERE e.completed_at IS NULL
     UNION ALL
-    SELECT NULL, NULL, NULL, NULL FROM beat
+    SELECT NULL, NULL, NULL, NULL, NULL FROM beat
     """,
 )
 

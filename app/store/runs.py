@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from app.errors import StoreUnavailable
 from app.events.wire import data_text
 from app.store import commanded_statements as commanded
 from app.store import run_statements as sql
+from app.store import signal_statements as signals
 from app.store import step_statements as steps
 from app.store import sweep_statements as sweeps
 from app.store.records import (
@@ -24,6 +25,7 @@ from app.store.records import (
     Request,
     ResolutionRow,
     SentStep,
+    SignalTaken,
     StoredCheckpoint,
     Void,
     Woken,
@@ -32,6 +34,8 @@ from app.store.records import (
 from app.store.session import Statement
 from app.store.sessions import Sessions, StatementSession
 from app.store.slot_statements import ADD_SLOTS
+
+T = TypeVar("T")
 
 
 class PgRunStore:
@@ -49,11 +53,14 @@ class PgRunStore:
         self._has_slots = False
 
     def _run(self, statement: Statement, *args: object) -> list[tuple[Any, ...]]:
+        return self._on_session(lambda session: session.execute(statement, *args))
+
+    def _on_session(self, work: Callable[[StatementSession], T]) -> T:
         session = self._session
         if session is None or session.lost:
             session = self._session = self._database.open()
         try:
-            return session.execute(statement, *args)
+            return work(session)
         except StoreUnavailable:
             self.close()
             raise
@@ -220,6 +227,26 @@ class PgRunStore:
         """Say that something arrived for an execution."""
         self._run(steps.WAKE, execution_id)
 
+    def take_signals(
+        self, fence: Fence, node_ids: Sequence[str], names: Sequence[str]
+    ) -> list[SignalTaken] | Void:
+        """How the waits of these nodes ended, as far as they have; Void if the fence is void.
+
+        Signals of these names that are kept are given to nodes that wait for them first.
+        """
+        args = (fence.execution_id, fence.epoch, list(node_ids), list(names))
+        found = self._run(signals.TAKEN, *args)
+        if any(is_kept for is_kept, *_ in found):
+            self._on_session(lambda session: session.transact(lambda: _match(session, fence)))
+            found = self._run(signals.TAKEN, *args)
+        if not found:
+            return Void()
+        return [SignalTaken(*row) for _, *row in found if row[0] is not None]
+
+    def end_signal_wait(self, fence: Fence, node_id: str, name: str) -> None:
+        """End a node's wait for want of a signal, unless one was given to it."""
+        self._run(signals.END_WAIT, fence.execution_id, fence.epoch, node_id, name)
+
     def checkpoints(self, execution_id: str) -> list[StoredCheckpoint]:
         """The checkpoints and resolutions in the order of writing."""
         rows = self._run(sql.CHECKPOINTS, execution_id)
@@ -233,6 +260,12 @@ class PgRunStore:
         """The store's time, in milliseconds."""
         at: datetime = self._run(sql.NOW)[0][0]
         return at
+
+
+def _match(session: StatementSession, fence: Fence) -> None:
+    """Give signals that are kept to nodes that wait for them; in a transaction."""
+    if session.execute(signals.LOCK_OWN, fence.execution_id, fence.epoch):
+        session.execute(signals.MATCH, fence.execution_id)
 
 
 def _claimed(row: tuple[Any, ...]) -> Claimed:

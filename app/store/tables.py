@@ -19,6 +19,7 @@ from sqlalchemy import (
     ARRAY,
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -305,7 +306,7 @@ audit = Table(
 )
 Index("ix_chaingraph_audit_subject", audit.c.subject_id, audit.c.id)
 
-#: What was created under an Idempotency-Key: the hash of the body, and the executions.
+#: What was created under an Idempotency-Key: the hash of the body, and the ids.
 idempotency_keys = Table(
     "chaingraph_idempotency_keys",
     metadata,
@@ -313,10 +314,34 @@ idempotency_keys = Table(
     Column("route", Text, primary_key=True),
     Column("key", Text, primary_key=True),
     Column("body_hash", Text, nullable=False),
-    Column("execution_ids", ARRAY(Text), nullable=False),
+    Column("created_ids", ARRAY(Text), nullable=False),
     Column("created_at", _at, nullable=False),
 )
 Index("ix_chaingraph_idempotency_keys_age", idempotency_keys.c.created_at)
+
+#: What was sent to executions, in the order of `id`, and which node took it. A node stands here
+#: once: a wait that its time ended is a row without a payload.
+signals = Table(
+    "chaingraph_signals",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    Column("id", BigInteger, primary_key=True, autoincrement=True),
+    Column("name", Text, nullable=False),
+    Column("payload", JSON),
+    Column("sent_at", _at, nullable=False),
+    Column("node_id", Text),
+    Column("taken_at", _at),
+    Column("timed_out", Boolean, nullable=False, server_default=text("false")),
+    CheckConstraint("timed_out = (payload IS NULL)", name="payload"),
+    CheckConstraint("(node_id IS NULL) = (taken_at IS NULL)", name="taken_at"),
+)
+Index(
+    "uq_chaingraph_signals_node",
+    signals.c.execution_id,
+    signals.c.node_id,
+    unique=True,
+    postgresql_where=signals.c.node_id.is_not(None),
+)
 
 #: Commands to many executions that are yet to be carried out.
 bulk_commands = Table(

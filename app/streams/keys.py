@@ -10,8 +10,8 @@
                                     the start timeout to start
     cg:{execution}:message  string  1 s               a broker message for this execution is
                                                       on its way: no second one is needed
-    cg:{execution}:commands list    60 s              pause, step, stop for its owner, oldest
-                                                      first
+    cg:{execution}:commands list    60 s              pause, step, stop, signal for its owner,
+                                                      oldest first
     cg:{execution}:let-go   list    5 s               an entry for each process that has let a
                                                       stopped execution go
     cg:control:{worker}     list    60 s              ids of executions that have commands:

@@ -331,7 +331,7 @@ def upgrade() -> None:
         sa.Column("route", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("body_hash", sa.Text(), nullable=False),
-        sa.Column("execution_ids", sa.ARRAY(sa.Text()), nullable=False),
+        sa.Column("created_ids", sa.ARRAY(sa.Text()), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint(
             "owner_id", "route", "key", name=op.f("pk_chaingraph_idempotency_keys")
@@ -392,6 +392,31 @@ def upgrade() -> None:
         "ix_chaingraph_audit_subject", "chaingraph_audit", ["subject_id", "id"], unique=False
     )
     op.create_table(
+        "chaingraph_signals",
+        sa.Column("execution_id", sa.Text(), nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=True, nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("payload", sa.JSON(), nullable=True),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("node_id", sa.Text(), nullable=True),
+        sa.Column("taken_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("timed_out", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.CheckConstraint(
+            "(node_id IS NULL) = (taken_at IS NULL)", name=op.f("ck_chaingraph_signals_taken_at")
+        ),
+        sa.CheckConstraint(
+            "timed_out = (payload IS NULL)", name=op.f("ck_chaingraph_signals_payload")
+        ),
+        sa.PrimaryKeyConstraint("execution_id", "id", name=op.f("pk_chaingraph_signals")),
+    )
+    op.create_index(
+        "uq_chaingraph_signals_node",
+        "chaingraph_signals",
+        ["execution_id", "node_id"],
+        unique=True,
+        postgresql_where=sa.text("node_id IS NOT NULL"),
+    )
+    op.create_table(
         "chaingraph_bulk_commands",
         sa.Column("id", sa.BigInteger(), autoincrement=True, nullable=False),
         sa.Column("execution_id", sa.Text(), nullable=False),
@@ -427,6 +452,12 @@ def downgrade() -> None:
     op.drop_table("chaingraph_tokens")
     op.drop_index("ix_chaingraph_bulk_commands_execution", table_name="chaingraph_bulk_commands")
     op.drop_table("chaingraph_bulk_commands")
+    op.drop_index(
+        "uq_chaingraph_signals_node",
+        table_name="chaingraph_signals",
+        postgresql_where=sa.text("node_id IS NOT NULL"),
+    )
+    op.drop_table("chaingraph_signals")
     op.drop_index("ix_chaingraph_idempotency_keys_age", table_name="chaingraph_idempotency_keys")
     op.drop_table("chaingraph_idempotency_keys")
     op.drop_table("chaingraph_flow_versions")

@@ -27,7 +27,7 @@ def test_what_is_created_under_a_key_is_known_by_it(world: EitherWorld, keys: Ke
     at = keys.create(KEY, rows)
     known = keys.find(KEY)
     assert known is not None
-    assert (known.body_hash, list(known.execution_ids)) == ("hash", [row.id for row in rows])
+    assert (known.body_hash, list(known.created_ids)) == ("hash", [row.id for row in rows])
     assert [world.row(row.id).created_at for row in rows] == [at, at]
     assert world.events(rows[0].id) == [(-1, "execution:created", '{"flowId":"V2flow"}')]
 

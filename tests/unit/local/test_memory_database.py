@@ -53,6 +53,7 @@ def claimed_on(made: MemoryDatabase) -> tuple[PgRunStore, Claimed]:
         (rows.EventBatchRow, tables.event_batches),
         (rows.KeyRow, tables.idempotency_keys),
         (rows.BulkRow, tables.bulk_commands),
+        (rows.SignalRow, tables.signals),
         (rows.WorkerRow, tables.workers),
         (rows.BeatRow, tables.beat),
         (rows.FlowRow, tables.flows),

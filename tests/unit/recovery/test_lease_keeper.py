@@ -51,7 +51,7 @@ class Held:
     requested: list[str | None] = field(default_factory=list)
     disowned: int = 0
 
-    def confirm(self, sent_at: float, requested: str | None) -> None:
+    def confirm(self, sent_at: float, requested: str | None, wake: int) -> None:
         self.confirmed.append(sent_at)
         self.requested.append(requested)
 

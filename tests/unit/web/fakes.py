@@ -139,6 +139,7 @@ def fake_services(**replaced: Any) -> Services:
         "creation": None,
         "takeover": None,
         "control": None,
+        "signalling": None,
         "bulk": FakeBulk(),
         "listings": FakeListings(),
         "workers": FakeWorkers(),

@@ -1,0 +1,109 @@
+"""Sending signals: each is durable, and given to a node if one waits, once `send` has returned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.store import signal_statements as sql
+from app.store.keys import FIND_KEY, STORE_KEY, RequestKey
+from app.store.records import Effect
+from app.store.sessions import Sessions, StatementSession
+
+#: So many signals of an execution are kept while no node waits for them.
+MOST_KEPT = 1000
+
+_FINAL = frozenset({"completed", "failed", "stopped"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A signal was taken: the node that it was given to, None while it is kept.
+
+    `effect` says whose process is to hear of it; `is_runnable` that nobody owns the execution
+    and it may go on.
+    """
+
+    node_id: str | None
+    effect: Effect
+    is_runnable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SentBefore:
+    """The key was sent before: with a body of this hash. The signal went to this node, or None."""
+
+    body_hash: str
+    node_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No signal was taken, because of the execution's status."""
+
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """No signal was taken: as many are kept as may be."""
+
+
+class SignalStore:
+    """Sends signals. Raises StoreUnavailable."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    def send(
+        self, execution_id: str, name: str, payload: str, key: RequestKey | None = None
+    ) -> Sent | SentBefore | Refused | Full | None:
+        """Send a signal with `payload`, a JSON text; None where there is no such execution."""
+        with self._sessions.session() as session:
+            return session.transact(lambda: _send(session, execution_id, name, payload, key))
+
+
+def _send(
+    session: StatementSession, execution_id: str, name: str, payload: str, key: RequestKey | None
+) -> Sent | SentBefore | Refused | Full | None:
+    # Whoever sends to an execution waits here for those before, so a key is found or is new.
+    locked = session.execute(sql.LOCK, execution_id)
+    if not locked:
+        return None
+    if key is not None and (known := _sent_before(session, execution_id, key)) is not None:
+        return known
+    [(status,)] = locked
+    if status in _FINAL:
+        return Refused(status)
+    kept = session.execute(sql.KEEP, execution_id, name, payload, MOST_KEPT)
+    if not kept:
+        return Full()
+    [(signal_id,)] = kept
+    if key is not None:
+        named = (key.owner_id, key.route, key.key, key.body_hash)
+        session.execute(STORE_KEY, *named, [str(signal_id)])
+    return _give(session, execution_id, signal_id)
+
+
+def _sent_before(
+    session: StatementSession, execution_id: str, key: RequestKey
+) -> SentBefore | None:
+    for body_hash, made in session.execute(FIND_KEY, key.owner_id, key.route, key.key):
+        return SentBefore(body_hash, _receiver(session, execution_id, made))
+    return None
+
+
+def _receiver(session: StatementSession, execution_id: str, made: Sequence[str]) -> str | None:
+    [signal_id] = made
+    for (node_id,) in session.execute(sql.RECEIVER, execution_id, int(signal_id)):
+        return str(node_id) if node_id is not None else None
+    return None
+
+
+def _give(session: StatementSession, execution_id: str, signal_id: int) -> Sent:
+    given = dict(session.execute(sql.MATCH, execution_id))
+    if not given:
+        return Sent(None, Effect(execution_id), is_runnable=False)
+    [(owner, is_runnable)] = session.execute(sql.GIVEN, execution_id)
+    effect = Effect(execution_id, None, () if owner is None else [owner])
+    return Sent(given.get(signal_id), effect, is_runnable)
