@@ -202,7 +202,8 @@ class Engine:
         self.running.add(node)
         self._queue.release()
         start = Start(self.plan.nodes[node], self.attempts[node], told is NodeStatus.EXECUTING)
-        self._tell.started(node, told, start.attempt, self.chosen_edges(node))
+        edges = self.chosen_edges(node) if self._options.debug else ()
+        self._tell.started(node, told, start.attempt, edges)
         return start
 
     def resolve(self, node: int, port: str, value: Value) -> bool:
@@ -399,10 +400,13 @@ class Engine:
         For when nothing runs or waits. It ends once something is ready: a group that only
         waited for such a child.
         """
-        while self._unsettled() and self._queue.first() is None:
+        while (left := self._unsettled()) and self._queue.first() is None:
             stuck = [n for n, status in enumerate(self.status) if status is NodeStatus.INITIALIZED]
             self._skip_all(unfed_for_good(self._wiring, stuck, self._ports.chosen))
             self._count_the_left()
+            if self._unsettled() == left:
+                # Each turn skips somebody; else it would be the same turn for ever.
+                raise AssertionError(f"{left} nodes are unsettled, and none can be skipped")
 
     def _unsettled(self) -> int:
         return self.participation.total - self.completed - self.failed - self.skipped

@@ -9,7 +9,7 @@ from app.engine.wiring import Wiring
 from app.values.copying import copy_value
 from app.values.merging import transfer
 from app.values.paths import get_path
-from app.values.ports import EXECUTE, Direction, Missing, Value
+from app.values.ports import EXECUTE, Missing, Value
 
 
 class Transfers:
@@ -45,30 +45,33 @@ class Transfers:
 
     def held(self, node: int, returned: Mapping[str, Value]) -> Mapping[str, Value]:
         """What the ports hold that a node did not return: its inputs, if one passes through."""
-        for port, config in self._plan.nodes[node].ports.items():
-            if config.direction is Direction.PASSTHROUGH and port not in returned:
+        for port in self._wiring.passthroughs[node]:
+            if port not in returned:
                 return self.inputs(node)
         return self._plan.nodes[node].values
 
     def chosen_edges(self, node: int) -> list[int]:
         """The edges that feed a node that is ready or was, in document order."""
-        chosen = [self._chosen[port] for port in self._wiring.ports_of[node]]
+        ports = self._wiring.ports_of[node]
+        if len(ports) == 1:
+            edge = self._chosen[ports.start]
+            return [] if edge == UNRESOLVED else [edge]
+        chosen = [self._chosen[port] for port in ports]
         return sorted(edge for edge in chosen if edge != UNRESOLVED)
 
     def failed(self, node: int) -> int | None:
         """The first edge that would bring null into a required port of a ready node."""
-        for port in self._wiring.ports_of[node]:
-            if self._wiring.ports[port].config.required:
-                edge = self._chosen[port]
-                if self._source_value(edge) is None:
-                    return edge
+        for port in self._wiring.required_ports[node]:
+            edge = self._chosen[port]
+            if self._source_value(edge) is None:
+                return edge
         return None
 
     def execute_value(self, node: int) -> Value:
         """What `__execute` of a ready node is."""
-        for port in self._wiring.ports_of[node]:
-            if self._wiring.ports[port].path == (EXECUTE,):
-                return self._source_value(self._chosen[port])
+        port = self._wiring.execute_port.get(node)
+        if port is not None:
+            return self._source_value(self._chosen[port])
         overlaid = self._inputs.get(node, {})
         if EXECUTE in overlaid:
             return overlaid[EXECUTE]
@@ -76,5 +79,8 @@ class Transfers:
 
     def _source_value(self, edge_index: int) -> Value:
         edge = self._plan.edges[edge_index]
-        found = get_path(self._outputs[edge.source], edge.source_path)
+        outputs = self._outputs[edge.source]
+        if len(edge.source_path) == 1:
+            return outputs.get(edge.source_root)
+        found = get_path(outputs, edge.source_path)
         return None if isinstance(found, Missing) else found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.engine.participation import NO_GROUP, Participation, groups_of, participation
 from app.flows.plan import InPort, Plan
-from app.values.ports import ERROR, ERROR_MESSAGE, PortType
+from app.values.ports import ERROR, ERROR_MESSAGE, EXECUTE, PortType
 
 _ERROR_PORTS = frozenset({ERROR, ERROR_MESSAGE})
 
@@ -15,7 +15,9 @@ class Wiring:
     The ports that have edges are numbered through the plan: `ports_of[node]` is the range of
     a node's, `port_node` the node of one, `port_edges` how many edges lead into it.
     `edge_port` is the port that an edge feeds. `value_edges` and `error_edges` are, for each
-    node, the edges that resolve when it completes and when it fails. `group_of` is the group
+    node, the edges that resolve when it completes and when it fails. `required_ports` are those of
+    `ports_of` that null can't feed, `execute_port` the one that says whether a node runs,
+    `passthroughs` the ids of the ports that hand on what came in. `group_of` is the group
     whose child a node is, NO_GROUP without one. `has_cycle` says whether nodes may wait for one
     another in the end, over edges or as a group for its children. `stream_ports` are, for a node
     that has any, the numbers of its ports that read streams.
@@ -29,12 +31,18 @@ class Wiring:
         self.port_edges: list[int] = []
         self.edge_port: list[int] = [-1] * len(plan.edges)
         self.missing: list[int] = []
+        self.required_ports: list[tuple[int, ...]] = []
+        self.execute_port: dict[int, int] = {}
+        self.passthroughs: list[tuple[str, ...]] = []
         self.value_edges: list[tuple[int, ...]] = []
         self.error_edges: list[tuple[int, ...]] = []
         self.stream_ports: dict[int, list[int]] = {}
         for node in plan.nodes:
             self._number_ports(node.index, node.in_ports)
             self._split_edges(node.out_edges)
+            self.passthroughs.append(
+                tuple(port for port, config in node.ports.items() if config.is_passthrough)
+            )
         self.group_of = groups_of(plan)
         self._without_event = participation(plan, self.group_of, None)
         self.has_cycle = self._finds_cycle()
@@ -83,10 +91,14 @@ class Wiring:
                 self.edge_port[edge] = len(self.ports)
             if _reads_stream(port):
                 self.stream_ports.setdefault(node, []).append(len(self.ports))
+            if port.path == (EXECUTE,):
+                self.execute_port[node] = len(self.ports)
             self.ports.append(port)
             self.port_node.append(node)
             self.port_edges.append(len(port.edges))
-        self.ports_of.append(range(first, len(self.ports)))
+        numbers = range(first, len(self.ports))
+        self.ports_of.append(numbers)
+        self.required_ports.append(tuple(n for n in numbers if self.ports[n].config.required))
         self.missing.append(len(ports))
 
     def _split_edges(self, edges: tuple[int, ...]) -> None:

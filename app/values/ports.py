@@ -83,6 +83,11 @@ class PortConfig:
         return self.direction is not Direction.OUTPUT
 
     @property
+    def is_passthrough(self) -> bool:
+        """Whether it hands on what came in."""
+        return self.direction is Direction.PASSTHROUGH
+
+    @property
     def gives_output(self) -> bool:
         """Whether an edge may leave it."""
         return self.direction is not Direction.INPUT

@@ -18,7 +18,7 @@ RETRY_AT = "2000-01-01T00:00:00.000Z"
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What happens next to a node: its attempt ends, or its wait for the next one does."""
+    """What happens next to a node: its attempt ends, its wait for the next one, or its sleep."""
 
     kind: str
     node: int
@@ -37,6 +37,7 @@ class Moment:
     granted: Mapping[str, int]
     tries: Counter[int]
     retried: frozenset[int]
+    asleep: frozenset[int]
 
 
 def outputs_of(graph: Graph, number: int, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,6 +63,8 @@ class Drive:
         #: Attempts that ended, and waits that ended without a start since, by node.
         self.tries: Counter[int] = Counter()
         self.retried: set[int] = set()
+        #: Nodes that have run and wait for a timer.
+        self.asleep: set[int] = set()
 
     def begin(self) -> None:
         """Begin a run that nothing has happened in yet."""
@@ -71,6 +74,7 @@ class Drive:
     def resume(self, before: Drive, moment: Moment) -> None:
         """Take up what another run left at `moment`."""
         self.tries = moment.tries.copy()
+        self.asleep = set(moment.asleep)
         self.engine.restore(before.checkpoints[: moment.checkpoints], moment.granted)
         for node in moment.retried:
             self.engine.retry(node)
@@ -95,7 +99,7 @@ class Drive:
         engine = self.engine
         waiting = [] if engine.unhandled else sorted(engine.waiting)
         ending = [Move("end", node) for node in sorted(engine.running)]
-        return ending + [Move("retry", node) for node in waiting]
+        return ending + [Move("wake" if node in self.asleep else "retry", node) for node in waiting]
 
     def _start_all(self) -> None:
         while (start := self.engine.start_next()) is not None:
@@ -105,11 +109,15 @@ class Drive:
 
     def _play(self, move: Move) -> None:
         self.moves.append(move)
-        if move.kind == "retry":
-            self.retried.add(move.node)
-            self.engine.retry(move.node)
-        else:
-            self._end_attempt(move.node)
+        match move.kind:
+            case "retry":
+                self.retried.add(move.node)
+                self.engine.retry(move.node)
+            case "wake":
+                self.asleep.discard(move.node)
+                self._complete(move.node)
+            case _:
+                self._end_attempt(move.node)
         self._note()
 
     def _end_attempt(self, node: int) -> None:
@@ -122,9 +130,16 @@ class Drive:
         elif behaviour.fails:
             self.engine.fail(node, error, 0)
             self._keep(node, NodeStatus.ERROR, error=error)
+        elif behaviour.sleeps:
+            self.engine.suspend(node)
+            self.asleep.add(node)
+            self._keep(node, NodeStatus.WAITING)
         else:
-            self.engine.complete(node, outputs_of(self.graph, node, self.engine.inputs(node)), 0)
-            self._keep(node, NodeStatus.COMPLETED, outputs=self.engine.own_outputs(node))
+            self._complete(node)
+
+    def _complete(self, node: int) -> None:
+        self.engine.complete(node, outputs_of(self.graph, node, self.engine.inputs(node)), 0)
+        self._keep(node, NodeStatus.COMPLETED, outputs=self.engine.own_outputs(node))
 
     def _keep(self, node: int, status: NodeStatus, **more: Any) -> None:
         node_id = self.graph.plan.nodes[node].id
@@ -148,6 +163,7 @@ class Drive:
                 granted={nodes[n].id: self.engine.attempts[n] for n in self.engine.running},
                 tries=self.tries.copy(),
                 retried=frozenset(self.retried),
+                asleep=frozenset(self.asleep),
             )
         )
 

@@ -123,11 +123,13 @@ def start_all(engine: Engine) -> list[str]:
 class Behaviour:
     """What a node does: it fails so often and is tried again, then it completes or fails.
 
-    `flag` is its boolean output, which branches feed on; `is_null` makes its other outputs null.
+    `sleeps` has it wait for a timer after it has run, before it completes. `flag` is its boolean
+    output, which branches feed on; `is_null` makes its other outputs null.
     """
 
     retries: int = 0
     fails: bool = False
+    sleeps: bool = False
     flag: bool = True
     is_null: bool = False
 
@@ -149,6 +151,7 @@ _BEHAVIOURS = st.builds(
     Behaviour,
     retries=st.sampled_from([0, 0, 0, 1, 2]),
     fails=st.sampled_from([False, False, False, True]),
+    sleeps=st.sampled_from([False, False, False, True]),
     flag=st.booleans(),
     is_null=st.sampled_from([False, False, False, True]),
 )

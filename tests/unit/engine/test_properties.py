@@ -155,8 +155,10 @@ def test_events_tell_one_story(graph: Graph, options: RunOptions, seed: int) -> 
     assert drive.events[0].type is EventType.FLOW_STARTED
     assert terminal == [drive.events[-1]]
     assert len(starts) == len(set(starts))
-    for node_id in graph.plan.index_of:
-        assert is_a_life(story_of(drive, node_id))
+    for node_id, node in graph.plan.index_of.items():
+        story = story_of(drive, node_id)
+        # A run that fails leaves some asleep.
+        assert is_a_life(story + "C" if node in drive.asleep else story)
     if options.debug:
         assert_statuses_follow_each_other(drive)
 

@@ -662,3 +662,16 @@ def test_a_template_that_takes_no_part_feeds_nobody() -> None:
 
     assert idle_nodes(run) == {"p", "t", "after"}
     assert run.start() == ["x"]
+
+
+def test_a_run_that_has_lost_count_says_so_and_does_not_turn_for_ever() -> None:
+    engine = engine_of(["a", "b"], ["a.out > b.a"])
+    engine.begin()
+    engine.start_next()
+    engine.complete(0, {"out": 1}, 0)
+    engine.start_next()
+    engine.complete(1, {"out": 1}, 0)
+    engine.completed -= 1
+
+    with pytest.raises(AssertionError, match="1 nodes are unsettled, and none can be skipped"):
+        engine._skip_the_unfed()
