@@ -5,8 +5,8 @@ Everything that can be refused is refused before the upgrade, with a problem.
 
 from __future__ import annotations
 
-import threading
 from base64 import b64decode
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from flask import Flask, g, request
@@ -18,6 +18,7 @@ from app.events.log import Head
 from app.streams.frames import end_frame, events_frame
 from app.streams.hub import Hub
 from app.streams.relay import End, Events, Feed, Gone, Wanted
+from app.streams.threads import THREADS, Threads
 from web.access import Access, Ticket
 from web.callers import caller
 from web.inputs import read_query
@@ -61,13 +62,21 @@ class RelayQuery(Query):
 class Relay:
     """The open sockets of one API process."""
 
-    def __init__(self, hub: Hub, max_sockets: int, patience: Patience) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        max_sockets: int,
+        patience: Patience,
+        take: Callable[[Any, Patience], EventSocket] = EventSocket,
+        threads: Threads = THREADS,
+    ) -> None:
         self._hub = hub
+        self._take = take
         self._max_sockets = max_sockets
         self._patience = patience
         self._places_taken = 0
         self._open: set[EventSocket] = set()
-        self._changed = threading.Condition()
+        self._changed = threads.condition()
         self._draining = False
 
     @property
@@ -98,7 +107,7 @@ class Relay:
 
     def serve(self, ws: Any, execution_id: str, head: Head, wanted: Wanted, ticket: Ticket) -> None:
         """Send events until the end, or until the client is gone or told to come back."""
-        client = EventSocket(ws, self._patience)
+        client = self._take(ws, self._patience)
         with self._changed:
             self._open.add(client)
         try:

@@ -8,6 +8,7 @@ from enum import Enum, auto
 
 from app.events.log import Head
 from app.events.wire import FIRST_INDEX
+from app.streams.threads import Condition
 
 
 class News(Enum):
@@ -22,7 +23,12 @@ class News(Enum):
 class Channel:
     """One watched execution: how far its log is known to reach. Knowledge only grows."""
 
-    def __init__(self, execution_id: str, head: Head) -> None:
+    def __init__(
+        self,
+        execution_id: str,
+        head: Head,
+        condition: Callable[[], Condition] = threading.Condition,
+    ) -> None:
         self.execution_id = execution_id
         self.watchers = 0
         #: Whether the stream in Redis holds what nobody of us wrote: it is left alone then.
@@ -31,7 +37,7 @@ class Channel:
         self._status = head.status if head.is_final else None
         self._gone = False
         self._interrupted = False
-        self._changed = threading.Condition()
+        self._changed = condition()
 
     @property
     def known(self) -> int:
@@ -98,8 +104,13 @@ class Channel:
 class Channels:
     """The channels that have watchers. One for each execution, however many watch it."""
 
-    def __init__(self, on_new: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        on_new: Callable[[], None],
+        condition: Callable[[], Condition] = threading.Condition,
+    ) -> None:
         self._on_new = on_new
+        self._condition = condition
         self._channels: dict[str, Channel] = {}
         self._lock = threading.Lock()
         self._interrupted = False
@@ -110,7 +121,8 @@ class Channels:
             channel = self._channels.get(execution_id)
             is_new = channel is None
             if channel is None:
-                channel = self._channels[execution_id] = Channel(execution_id, head)
+                channel = Channel(execution_id, head, self._condition)
+                self._channels[execution_id] = channel
             channel.watchers += 1
             interrupted = self._interrupted
         channel.learn(head)

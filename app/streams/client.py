@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from redis import BlockingConnectionPool, Redis
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
@@ -12,6 +12,15 @@ from redis.connection import Connection, parse_url
 from redis.retry import Retry
 
 Role = Literal["web", "worker", "relay"]
+
+
+class Connect(Protocol):
+    """Makes one bare connection, as `single_connection` does, to a server that is settled."""
+
+    def __call__(self, *, name: str, timeout_s: float) -> Any:
+        """Make it; nothing is opened before its first use."""
+        ...
+
 
 # redis-py leaves its connections untyped.
 _parse_url: Callable[[str], dict[str, Any]] = parse_url

@@ -17,6 +17,7 @@ from app.streams.channels import Channels
 from app.streams.lookup import HeadLookup
 from app.streams.relay import Feed, Wanted
 from app.streams.tail import Tail
+from app.streams.threads import THREADS, Joinable, Threads
 
 #: How often (s) PostgreSQL is asked: what Redis didn't tell is so late at most.
 TICK_S = 0.5
@@ -44,14 +45,17 @@ class Reader(Protocol):
 class Hub:
     """The watched executions of one API process. Its threads begin with the first watch."""
 
-    def __init__(self, log: EventSource, tail: Tail, reader: Reader) -> None:
+    def __init__(
+        self, log: EventSource, tail: Tail, reader: Reader, threads: Threads = THREADS
+    ) -> None:
         self._log = log
-        self._lookup = HeadLookup(log)
+        self._lookup = HeadLookup(log, threads.flag)
         self._tail = tail
         self._reader = reader
-        self._channels = Channels(self._reader.wake)
-        self._threads: list[threading.Thread] = []
-        self._closed = threading.Event()
+        self._channels = Channels(self._reader.wake, threads.condition)
+        self._threads = threads
+        self._begun: list[Joinable] = []
+        self._closed = threads.flag()
         self._lock = threading.Lock()
 
     def head(self, execution_id: str) -> Head | None:
@@ -64,7 +68,7 @@ class Hub:
         self._start()
         channel = self._channels.open(execution_id, head)
         try:
-            yield Feed(channel, self._tail, self._log, wanted)
+            yield Feed(channel, self._tail, self._log, wanted, self._threads.clock)
         finally:
             self._channels.close(channel)
 
@@ -76,21 +80,19 @@ class Hub:
         """End the threads and every wait, and give the connections up."""
         self._closed.set()
         self.interrupt()
-        if self._threads:
+        if self._begun:
             self._reader.wake()
-        for thread in self._threads:
+        for thread in self._begun:
             thread.join(ENDS_WITHIN_S)
         self._reader.close()
         self._tail.close()
 
     def _start(self) -> None:
         with self._lock:
-            if self._threads or self._closed.is_set():
+            if self._begun or self._closed.is_set():
                 return
-            for target in (self._read, self._tick):
-                thread = threading.Thread(target=target, name=f"hub{target.__name__}", daemon=True)
-                self._threads.append(thread)
-                thread.start()
+            for body in (self._read, self._tick):
+                self._begun.append(self._threads.begin(f"hub{body.__name__}", body))
 
     def _read(self) -> None:
         while not self._closed.is_set():

@@ -7,24 +7,26 @@ to PostgreSQL for each of them would be more than there are.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from app.errors import StoreUnavailable
 from app.events.log import EventSource, Head
+from app.streams.threads import Flag
 
 
 class HeadLookup:
     """Answers one caller's question together with those that came while the last were asked."""
 
-    def __init__(self, log: EventSource) -> None:
+    def __init__(self, log: EventSource, flag: Callable[[], Flag] = threading.Event) -> None:
         self._log = log
+        self._flag = flag
         self._lock = threading.Lock()
         self._waiting: list[_Question] = []
         self._is_led = False
 
     def head(self, execution_id: str) -> Head | None:
         """Where the log of an execution ends; None if there is none. Raises StoreUnavailable."""
-        question = _Question(execution_id)
+        question = _Question(execution_id, self._flag())
         with self._lock:
             self._waiting.append(question)
             leads = not self._is_led
@@ -69,9 +71,9 @@ class HeadLookup:
 class _Question:
     """One caller's. `ready` says that it is settled, or that its caller is to ask for all."""
 
-    def __init__(self, execution_id: str) -> None:
+    def __init__(self, execution_id: str, ready: Flag) -> None:
         self.execution_id = execution_id
-        self.ready = threading.Event()
+        self.ready = ready
         self.is_settled = False
         self.head: Head | None = None
         self.failure: str | None = None

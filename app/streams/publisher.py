@@ -12,13 +12,15 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from hiredis import pack_command
 from redis.exceptions import RedisError, ResponseError
 
 from app.streams import keys
-from app.streams.client import Truce, single_connection
+from app.streams.client import Connect, Truce, single_connection
 from app.streams.protocol import Batch
 
 #: The longest (s) that opening the connection, or a full socket, may hold up a run.
@@ -40,6 +42,8 @@ _WRITE_BYTES = 64 * 1024
 
 _PUBLISHED_BEFORE = "equal or smaller"
 
+MakeLock = Callable[[], AbstractContextManager[object]]
+
 _log = logging.getLogger(__name__)
 
 
@@ -55,7 +59,11 @@ _ECHO_END = _pack("ECHO", _END)
 
 
 class EventPublisher:
-    """Hands events to Redis. May be made before a fork and used by any thread."""
+    """Hands events to Redis. May be made before a fork and used by any thread.
+
+    `clock` is monotonic, in seconds. `lock` and `connect` are for those whose threads, or
+    whose Redis, are others.
+    """
 
     def __init__(
         self,
@@ -64,11 +72,14 @@ class EventPublisher:
         ttl_s: int,
         maxlen: int,
         clock: Callable[[], float] = time.monotonic,
+        lock: MakeLock = threading.Lock,
+        connect: Connect | None = None,
     ) -> None:
-        self._url = redis_url
+        self._connect = connect or partial(single_connection, redis_url)
         self._ttl_s = ttl_s
         self._maxlen = maxlen
         self._clock = clock
+        self._lock = lock
         self._line = self._new_line()
 
     def publish(self, execution_id: str, first_index: int, envelopes: Sequence[bytes]) -> bool:
@@ -93,7 +104,7 @@ class EventPublisher:
         return self._line
 
     def _new_line(self) -> _Line:
-        return _Line(self._url, self._clock)
+        return _Line(self._connect, self._clock, self._lock)
 
     def _packed(self, batch: Batch) -> Iterator[bytes]:
         key = keys.events(batch.execution_id)
@@ -123,11 +134,11 @@ def _entries(batch: Batch) -> Iterator[tuple[int, Sequence[bytes]]]:
 class _Line:
     """One process's connection, on which Redis is silent but for a publish now and then."""
 
-    def __init__(self, url: str, clock: Callable[[], float]) -> None:
+    def __init__(self, connect: Connect, clock: Callable[[], float], lock: MakeLock) -> None:
         self.pid = os.getpid()
         self._clock = clock
-        self._connection = single_connection(url, name="cg-events", timeout_s=TIMEOUT_S)
-        self._lock = threading.Lock()
+        self._connection = connect(name="cg-events", timeout_s=TIMEOUT_S)
+        self._lock = lock()
         self._truce = Truce(REST_S, clock)
         self._listen_at = 0.0
         self._complain_at = 0.0

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
-import threading
-import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from redis import Redis
@@ -15,9 +14,10 @@ from redis.exceptions import RedisError
 from app.events.log import EventSource
 from app.streams import keys
 from app.streams.channels import Channel, Channels
-from app.streams.client import BLOCKING_MARGIN_S, Truce, connect, single_connection
+from app.streams.client import BLOCKING_MARGIN_S, Connect, Truce, connect, single_connection
 from app.streams.hub import Hub
 from app.streams.tail import RedisTail
+from app.streams.threads import THREADS, Threads
 
 #: A read of Redis waits so long (s) for news.
 BLOCK_S = 1.0
@@ -42,17 +42,23 @@ _log = logging.getLogger(__name__)
 
 def redis_hub(redis_url: str, log: EventSource) -> Hub:
     """The hub of a process whose live events come through Redis."""
-    return Hub(log, RedisTail(redis_url), StreamReader(redis_url))
+    client = connect(redis_url, role="relay")
+    return hub_over(partial(single_connection, redis_url), client, log, THREADS)
+
+
+def hub_over(connect: Connect, client: Redis, log: EventSource, threads: Threads) -> Hub:
+    """The same over what is handed in. `client` is for commands that answer at once."""
+    reader = StreamReader(connect, client, threads)
+    return Hub(log, RedisTail(connect, threads.clock), reader, threads)
 
 
 class StreamReader:
     """Reads all watched streams at once, on a connection of its own."""
 
-    def __init__(self, redis_url: str) -> None:
-        self._connection = single_connection(
-            redis_url, name="cg-relay-reader", timeout_s=BLOCK_S + BLOCKING_MARGIN_S
-        )
-        self._waker = _Waker(connect(redis_url, role="relay"))
+    def __init__(self, connect: Connect, client: Redis, threads: Threads) -> None:
+        self._connection = connect(name="cg-relay-reader", timeout_s=BLOCK_S + BLOCKING_MARGIN_S)
+        self._busy = threads.busy
+        self._waker = _Waker(client, threads)
         self._woken_at: str | bytes = "0-0"
 
     def read(self, channels: Channels) -> float:
@@ -69,7 +75,7 @@ class StreamReader:
             return REST_S
 
     def _read(self, channels: list[Channel]) -> float:
-        began = time.thread_time()
+        began = self._busy()
         by_key = {keys.events(each.execution_id).encode(): each for each in channels}
         positions = [keys.entry_id(each.known) for each in channels]
         for key, entries in self._news([*by_key, self._waker.key], [*positions, self._woken_at]):
@@ -77,7 +83,7 @@ class StreamReader:
                 _note(by_key[key], entries)
             else:
                 self._woken_at = entries[-1][0]
-        spent = time.thread_time() - began
+        spent = self._busy() - began
         return min(max(PAUSE_S, spent * PAUSE_FACTOR), PAUSE_MAX_S)
 
     def _news(self, names: Sequence[bytes], positions: Sequence[str | bytes]) -> Any:
@@ -97,11 +103,11 @@ class StreamReader:
 class _Waker:
     """Wakes the reader: by an event while it watches nothing, through Redis while it reads."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, threads: Threads) -> None:
         self.key = keys.wake(secrets.token_hex(8)).encode()
         self._client = client
-        self._truce = Truce(REST_S)
-        self._event = threading.Event()
+        self._truce = Truce(REST_S, threads.clock)
+        self._event = threads.flag()
         self._is_awake = False
 
     def rearm(self) -> None:

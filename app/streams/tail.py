@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from queue import LifoQueue
 from typing import Any, Protocol
@@ -11,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from app.streams import keys
-from app.streams.client import Truce, single_connection
+from app.streams.client import Connect, Truce
 
 #: Connections that all readers share; more readers wait for each other.
 CONNECTIONS = 16
@@ -48,11 +49,11 @@ class RedisTail:
     would cost more than the read.
     """
 
-    def __init__(self, redis_url: str) -> None:
-        self._truce = Truce(REST_S)
+    def __init__(self, connect: Connect, clock: Callable[[], float] = time.monotonic) -> None:
+        self._truce = Truce(REST_S, clock)
         self._idle: LifoQueue[Any] = LifoQueue()
         for _ in range(CONNECTIONS):
-            self._idle.put(single_connection(redis_url, name="cg-relay", timeout_s=TIMEOUT_S))
+            self._idle.put(connect(name="cg-relay", timeout_s=TIMEOUT_S))
 
     def read(self, execution_id: str, from_index: int, limit: int) -> list[Entry]:
         """Read up to `limit` entries of those that begin at or after an index, in order."""

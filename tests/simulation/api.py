@@ -17,6 +17,7 @@ from tasks.dispatcher import Dispatcher
 from tests.simulation.books import State
 from tests.simulation.nodes import PLANS
 from tests.simulation.scheduler import Host
+from tests.simulation.watchers import SimRelay
 from tests.simulation.worker import signals_of
 from tests.world import OPTIONS
 
@@ -39,12 +40,13 @@ class SimApi:
         database: Any = world.database()
         table = world.backend.table(database)
         signals = signals_of(world)
+        publisher: Any = world.publisher()
         dispatcher: Any = Dispatcher(world.celery, world.redis, table.slots, world.clock)  # type: ignore[arg-type]
         self.service = ExecutionService(
             table,
             EventLog(database),
             PLANS,
-            world.publisher,
+            publisher,
             signals,
             dispatcher,
             world.fresh_id,
@@ -54,10 +56,13 @@ class SimApi:
             self.service,
             PgCommandStore(database),
             signals,
-            Effects(world.publisher, signals, dispatcher),
+            Effects(publisher, signals, dispatcher),
             clock=world.clock,
             pause=world.scheduler.sleep,
         )
+
+        if world.is_watched:
+            self.relay = world.relays[host] = SimRelay(world, host, EventLog(database))
 
     def begin_client(self, number: int) -> None:
         """Have a client create an execution and see it on its way."""

@@ -136,6 +136,21 @@ class SimDatabase:
         line.close()
 
 
+class Beside:
+    """The store's sessions (app.store.sessions.Sessions) for who looks when all is over."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    @contextmanager
+    def session(self) -> Iterator[Any]:
+        session = self._backend.open(pooled=True)
+        try:
+            yield session
+        finally:
+            session.close()
+
+
 def _fence(name: str, args: Sequence[Any]) -> Fence | None:
     if name in {"hand_in_step", "release_step"}:
         return Fence(args[0], args[2], args[1])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tests.simulation.broker import Fate, Message
+from tests.simulation.streams import Passage
 
 if TYPE_CHECKING:
     from tests.simulation.scheduler import Host
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 WITHIN_STEPS = 500
 #: One message in so many is lost or doubled, where messages suffer.
 BAD_MESSAGE = 4
+#: The same of what is published.
+BAD_PASSAGE = 4
 
 #: What may go wrong, each as often as it stands here.
 KINDS = (
@@ -29,6 +32,7 @@ KINDS = (
     "redis away",
     "drain",
     "kill api",
+    "drain api",
 )
 
 
@@ -42,6 +46,8 @@ class Faults:
         self.spoils_messages = bool(self.count) and random.random() < 0.5
         steps = sorted(random.randrange(WITHIN_STEPS) for _ in range(self.count))
         self._due = [(step, random.choice(kinds)) for step in steps]
+        #: Whether what is published suffers; watched worlds decide.
+        self.spoils_events = False
         self.is_over = False
         self.has_frozen = False
         self._awaits_claim = False
@@ -64,6 +70,13 @@ class Faults:
             return "comes"
         return random.choice(("is lost", "comes twice"))
 
+    def passage(self) -> Passage:
+        """What becomes of events that are published."""
+        random = self._world.scheduler.random
+        if self.is_over or not self.spoils_events or random.randrange(BAD_PASSAGE):
+            return "comes"
+        return random.choice(("is lost", "comes late", "comes twice"))
+
     def heal(self) -> None:
         """From now on nothing goes wrong, and what was away is back."""
         self.is_over = True
@@ -79,6 +92,9 @@ class Faults:
 
     def _kill_api(self) -> None:
         self._world.replace_api()
+
+    def _drain_api(self) -> None:
+        self._world.drain_api()
 
     def _freeze(self) -> None:
         world = self._world

@@ -9,6 +9,7 @@ from typing import Any, Self
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.simulation.scheduler import TIMEOUT, Scheduler, Task
+from tests.simulation.streams import Streams
 
 
 class SimRedis:
@@ -17,6 +18,9 @@ class SimRedis:
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
         self.is_up = True
+        #: Connections of an earlier life are broken.
+        self.life = 1
+        self.streams = Streams(scheduler)
         self._values: dict[str, tuple[Any, float]] = {}
         self.lists: dict[str, deque[Any]] = {}
         self._waiting: dict[str, deque[tuple[Task, int]]] = {}
@@ -27,48 +31,57 @@ class SimRedis:
         """Start anew, with nothing."""
         self._values.clear()
         self.lists.clear()
+        self.streams.clear()
 
     # -- commands
 
     def ping(self) -> bool:
-        self._arrive()
+        self.arrive()
         return True
 
     def set(self, key: str, value: Any, *, px: int, nx: bool = False) -> bool | None:
-        self._arrive()
+        self.arrive()
         if nx and self._lives(key):
             return None
         self._values[key] = (value, self._scheduler.now + px / 1000)
         return True
 
     def delete(self, *keys: str) -> int:
-        self._arrive()
+        self.arrive()
         return sum(self._delete(key) for key in keys)
 
     def rpush(self, key: str, *values: Any) -> int:
-        self._arrive()
+        self.arrive()
         return self._push(key, values)
 
     def llen(self, key: str) -> int:
-        self._arrive()
+        self.arrive()
         return len(self.lists.get(key, ()))
 
     def lrange(self, key: str, first: int, last: int) -> list[bytes]:
-        self._arrive()
+        self.arrive()
         assert (first, last) == (0, -1)
         return [_bytes(value) for value in self.lists.get(key, ())]
 
     def ltrim(self, key: str, first: int, last: int) -> None:
-        self._arrive()
+        self.arrive()
 
     def expire(self, key: str, seconds: int) -> None:
         """Lists live until they are taken or Redis is emptied: the longest that may be."""
 
     pexpire = expire
 
+    def xadd(
+        self, key: bytes, fields: dict[bytes, bytes], *, maxlen: int, approximate: bool
+    ) -> bytes:
+        self.arrive()
+        assert not approximate
+        flat = [word for pair in fields.items() for word in pair]
+        return self.streams.add(key, None, flat, maxlen)
+
     def blpop(self, keys: Sequence[str], timeout: float | None = None) -> Any:
         """Take the first value, or wait for one; None after so many seconds."""
-        self._arrive()
+        self.arrive()
         key = keys[0]
         if found := self.lists.get(key):
             return key.encode(), _bytes(found.popleft())
@@ -87,14 +100,16 @@ class SimRedis:
     # -- how
 
     def hang_up(self) -> None:
-        """Whoever waits for a value finds the connection broken."""
+        """Whoever waits for a value finds the connection broken, and others when they ask."""
+        self.life += 1
+        self.streams.hang_up()
         for waiting in self._waiting.values():
             for task, ticket in waiting:
                 if task.ticket == ticket:
                     self._scheduler.wake(task, None)
         self._waiting.clear()
 
-    def _arrive(self) -> None:
+    def arrive(self) -> None:
         self._scheduler.point()
         if not self.is_up:
             raise RedisConnectionError("nobody listens")

@@ -11,7 +11,6 @@ import itertools
 from collections import deque
 from collections.abc import Callable
 from heapq import heappop, heappush
-from queue import Empty
 from random import Random
 from typing import Any
 
@@ -231,55 +230,3 @@ class Scheduler:
         hosts |= {entry[2].host: None for entry in self._timers}
         for host in hosts:
             self.kill(host)
-
-
-class SimFlag:
-    """A `threading.Event` of the world."""
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
-        self._waiting: dict[Task, None] = {}
-        self._is_set = False
-
-    def is_set(self) -> bool:
-        return self._is_set
-
-    def set(self) -> None:
-        self._is_set = True
-        for task in self._waiting:
-            self._scheduler.wake(task)
-        self._waiting.clear()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        if not self._is_set:
-            task = self._scheduler.current
-            self._waiting[task] = None
-            self._scheduler.block(timeout)
-            self._waiting.pop(task, None)
-        return self._is_set
-
-
-class SimMailbox:
-    """A `queue.SimpleQueue` of the world; for one reader."""
-
-    def __init__(self, scheduler: Scheduler) -> None:
-        self._scheduler = scheduler
-        self._items: deque[Any] = deque()
-        self._reader: Task | None = None
-
-    def put(self, item: Any) -> None:
-        self._items.append(item)
-        if self._reader is not None:
-            self._scheduler.wake(self._reader)
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        if not self._items and block:
-            self._reader = self._scheduler.current
-            self._scheduler.block(timeout)
-            self._reader = None
-        if not self._items:
-            raise Empty
-        return self._items.popleft()
-
-    def qsize(self) -> int:
-        return len(self._items)

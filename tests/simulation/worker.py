@@ -35,7 +35,8 @@ from tasks.standby import Standby
 from tests.simulation.broker import QUEUE
 from tests.simulation.lines import Line
 from tests.simulation.nodes import PLANS
-from tests.simulation.scheduler import Host, SimFlag, SimMailbox
+from tests.simulation.scheduler import Host
+from tests.simulation.threads import SimFlag, SimMailbox
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -85,6 +86,7 @@ class SimWorker(WorkerProcess):
         self.announcer = Announcer(self._app, host.name, enabled=False)
         self._settings: Any = SimpleNamespace(flower_steps=False)
         self._database: Any = world.database()
+        self._publisher: Any = world.publisher()
         self._signals = signals_of(world)
         self.dispatcher = Dispatcher(
             self._app, world.redis, ExecutionTable(self._database).slots, world.clock
@@ -128,11 +130,11 @@ class SimWorker(WorkerProcess):
                 interval_ms=round(SCAN_S * 1000),
                 look_ms=round(SCAN_S * 1000),
             ),
-            publish=world.publish,
+            publish=self._publisher.publish,
             messages=self.dispatcher,
             may_judge=self.leases.may_judge,
             pause=self._flag.wait,
-            tell=Effects(world.publisher, self._signals, self.dispatcher).tell,
+            tell=Effects(self._publisher, self._signals, self.dispatcher).tell,
             clock=world.clock,
         )
         inbox = ControlInbox.__new__(ControlInbox)
@@ -223,7 +225,7 @@ class SimWorker(WorkerProcess):
         lingerer._truce = Truce(1.0, world.clock)
         return Surroundings(
             store=PgRunStore(self._database),
-            publish=world.publish,
+            publish=self._publisher.publish,
             plans=self._plans,
             launch=self._launch,
             clock=world.clock,

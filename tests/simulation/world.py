@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from random import Random
@@ -11,19 +11,23 @@ from typing import Any
 
 from app.ids import id_source
 from app.nodes.sdk import NodeContext
+from app.store.events import EventLog
 from app.store.records import Fence
-from app.streams.publisher import Batch
 from tasks import process
 from tasks.process import become
 from tests.simulation import nodes
 from tests.simulation.api import SimApi
 from tests.simulation.broker import SimCelery
-from tests.simulation.database import SimDatabase
+from tests.simulation.database import Beside, SimDatabase
 from tests.simulation.faults import KINDS, Faults
 from tests.simulation.invariants import Invariants, Violation
 from tests.simulation.lines import StoreServer
+from tests.simulation.publishing import SimPublisher
 from tests.simulation.redis import SimRedis
-from tests.simulation.scheduler import Host, Scheduler, SimFlag
+from tests.simulation.scheduler import Host, Scheduler
+from tests.simulation.streams import SimConnection
+from tests.simulation.threads import SimFlag
+from tests.simulation.watchers import Reading, SimRelay, Watcher
 from tests.simulation.worker import LEASE_S, SimWorker, WorkerOptions
 
 #: Makes the store of a world, in its time.
@@ -36,6 +40,8 @@ SLOW_FOR_STEPS = 40
 #: Healed, everything ends within so many steps, and so much time (s).
 MOST_HEALED_STEPS = 30_000
 MOST_HEALED_S = 300.0
+#: So many schedules have watchers: the relay of a world costs as much as all else in it.
+WATCHED = 0.25
 #: How long (s) zombies are watched once all is over.
 ZOMBIES_S = 1.0
 
@@ -56,6 +62,8 @@ class Scenario:
     commands: bool = True
     #: The flows that are run, each as often as it stands here.
     flows: Sequence[str] = nodes.DRAWN
+    #: How many of the schedules have watchers, and so a relay: the part of all.
+    watched: float = WATCHED
 
 
 ANYTHING = Scenario()
@@ -89,10 +97,14 @@ class World:
         self.server.done = self._done
         self.redis = SimRedis(self.scheduler)
         self.faults = Faults(self, scenario.kinds, scenario.counts)
-        self.publisher = SimPublisher(self)
+        self.is_watched = random.random() < scenario.watched
+        self._redis_host = Host("redis")
+        self.reading = Reading()
+        self.watchers: list[Watcher] = []
         self.celery = SimCelery(self.redis, self.faults.fate)
         self.fresh_id = id_source(Random(seed))
         self.promised: dict[str, set[str]] = {}
+        self.relays: dict[Host, SimRelay] = {}
         #: Under which fence each step runs.
         self.fences: dict[NodeContext, Fence] = {}
         self.workers: list[SimWorker] = []
@@ -113,6 +125,8 @@ class World:
         self._clients = random.choice(scenario.clients)
         for number in range(self._clients):
             self.api.begin_client(number)
+        if self.is_watched:
+            self._add_watchers()
 
     def _done(self, host: Host, name: str, fence: Fence | None) -> None:
         self.invariants.done(host, name, fence)
@@ -130,12 +144,18 @@ class World:
     def database(self) -> SimDatabase:
         return SimDatabase(self.server, self.backend)
 
-    def publish(self, execution_id: str, first_index: int, lines: Sequence[bytes]) -> bool:
-        """Publish what must be committed by now."""
-        self.scheduler.point()
+    def connect(self, *, name: str, timeout_s: float) -> SimConnection:
+        """A bare connection to Redis; nothing takes so long here that it would time out."""
+        return SimConnection(self.redis, self._redis_host, self.scheduler, self.faults.passage)
+
+    def publisher(self) -> SimPublisher:
+        """What a process publishes with."""
+        return SimPublisher(self)
+
+    def published(self, execution_id: str, first_index: int, lines: Sequence[bytes]) -> None:
+        """Somebody publishes what must be committed by now."""
         with self._reported():
             self.invariants.published(execution_id, first_index, lines)
-        return self.redis.is_up
 
     def promise(self, execution_id: str, what: str) -> None:
         """A client has the answer 2xx."""
@@ -187,6 +207,8 @@ class World:
         executes = self.scheduler.random.random() < 0.5
         self.scheduler.note(f"{host.name} is killed")
         self.scheduler.kill(host)
+        if relay := self.relays.pop(host, None):
+            relay.died()
         self.server.cut_all(host, executes=executes)
 
     def retire(self, host: Host) -> None:
@@ -203,6 +225,20 @@ class World:
         """Kill the API process and start another."""
         self.kill(self.api.host)
         self.api = self._new_api()
+
+    def drain_api(self) -> None:
+        """Tell the API process to end, and start another."""
+        before, self.api = self.api, self._new_api()
+        if relay := self.relays.get(before.host):
+            relay.drain()
+        self.later(2.0, f"{before.host.name} ends", lambda: self.retire(before.host))
+
+    def _add_watchers(self) -> None:
+        random = self.scheduler.random
+        self.faults.spoils_events = bool(self.faults.count) and random.random() < 0.5
+        self.watchers = [Watcher(self, number) for number in range(random.choice((1, 2, 3)))]
+        for watcher in self.watchers:
+            self.scheduler.spawn(Host("clients"), "watcher", watcher.watch)
 
     def later(self, seconds: float, what: str, do: Callable[[], object]) -> None:
         """Have something done after so many seconds, unless it is done in healing."""
@@ -249,6 +285,9 @@ class World:
             while self.clock() < until:
                 self._go_on(0.0)
         self.invariants.at_end(self.promised, self._has_effects)
+        if not self._has_been_watched():
+            raise Violation("a watcher never gets its end")
+        self.reading.at_end(EventLog(Beside(self.backend)))
 
     def _draw_slow(self) -> Host | None:
         """A worker that is slower than all others for a while, or none."""
@@ -286,8 +325,13 @@ class World:
         if any(worker.host.frozen or worker.running for worker in self.alive_workers()):
             # A zombie has yet to wake, and to find out.
             return False
+        if not self._has_been_watched():
+            return False
         known = self.invariants.known
         return all(each.state is not None and each.state.is_final for each in known.values())
+
+    def _has_been_watched(self) -> bool:
+        return not self.promised or all(watcher.has_end for watcher in self.watchers)
 
     def _heal(self) -> None:
         self.scheduler.note("from now on nothing goes wrong")
@@ -316,21 +360,6 @@ class World:
     def close(self) -> None:
         self.scheduler.close()
         self.backend.close()
-
-
-class SimPublisher:
-    """What processes publish with."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def publish(self, execution_id: str, first_index: int, envelopes: Sequence[bytes]) -> bool:
-        return self._world.publish(execution_id, first_index, envelopes)
-
-    def publish_many(self, batches: Iterable[Batch]) -> bool:
-        for batch in batches:
-            self._world.publish(*batch)
-        return True
 
 
 class _CurrentProcess:
