@@ -13,6 +13,7 @@ from flask import Flask, g, request
 from flask_sock import Sock
 from pydantic import Field
 
+from app.caller import Caller
 from app.errors import BadRequest, NotFound, ServiceUnavailable
 from app.events.log import Head
 from app.streams.frames import end_frame, events_frame
@@ -84,10 +85,10 @@ class Relay:
         """How many sockets are open now."""
         return len(self._open)
 
-    def head(self, execution_id: str) -> Head:
-        """Where the caller's execution stands. Raises NotFound, StoreUnavailable."""
+    def head(self, execution_id: str, caller: Caller) -> Head:
+        """Where a caller's execution stands. Raises NotFound, StoreUnavailable."""
         head = None if "\0" in execution_id else self._hub.head(execution_id)
-        if head is None or not caller().may_see(head.owner_id):
+        if head is None or not caller.may_see(head.owner_id):
             raise NotFound
         return head
 
@@ -176,7 +177,7 @@ def register_relay(
         _check_handshake()
         g.relay_ticket = who_may.ticket()
         g.relay_wanted = read_query(RelayQuery).wanted()
-        g.relay_head = relay.head((request.view_args or {})["execution_id"])
+        g.relay_head = relay.head((request.view_args or {})["execution_id"], caller())
         relay.take_place()
         g.relay_place = True
         # Compression costs each socket a quarter of a megabyte: it is not taken up.

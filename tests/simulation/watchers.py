@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from app.caller import LOCAL
 from app.errors import NotFound, ServiceUnavailable, StoreUnavailable
 from app.events.log import FINAL_STATUSES
 from app.streams.reader import hub_over
@@ -161,7 +162,7 @@ class SimRelay:
     def _serve(self, wire: Wire, execution_id: str, wanted: Wanted) -> None:
         """What the routes do (web.relay.register_relay)."""
         try:
-            head = self.relay.head(execution_id)
+            head = self.relay.head(execution_id, LOCAL)
             self.relay.take_place()
         except NotFound:
             wire.put(Refused(404))

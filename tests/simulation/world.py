@@ -97,7 +97,7 @@ class World:
         self.server.done = self._done
         self.redis = SimRedis(self.scheduler)
         self.faults = Faults(self, scenario.kinds, scenario.counts)
-        self.is_watched = random.random() < scenario.watched
+        self.is_watched = scenario.watched > 0 and random.random() < scenario.watched
         self._redis_host = Host("redis")
         self.reading = Reading()
         self.watchers: list[Watcher] = []

@@ -20,8 +20,12 @@ from tests.simulation.world import Outcome, Scenario, simulate
 SEEDS = 60
 
 QUICK = Scenario(flows=SHORT)
-LOSSES = Scenario(kinds=("lose lock",), counts=(6,), flows=("V2steady",), sends_steps=False)
-NO_LOSSES = Scenario(counts=(0,), sends_steps=True, commands=False, clients=(6,), flows=("V2row",))
+LOSSES = Scenario(
+    kinds=("lose lock",), counts=(6,), flows=("V2steady",), sends_steps=False, watched=0
+)
+NO_LOSSES = Scenario(
+    counts=(0,), sends_steps=True, commands=False, clients=(6,), flows=("V2row",), watched=0
+)
 
 WRITES = ("WRITE", "REWRITE", "FINISH", "REFINISH")
 
