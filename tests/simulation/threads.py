@@ -14,8 +14,8 @@ from tests.simulation.scheduler import TIMEOUT, Scheduler, Task
 def threads_of(scheduler: Scheduler) -> Threads:
     """The threads of whichever process asks, in the world's time."""
 
-    def begin(name: str, body: Callable[[], object]) -> None:
-        scheduler.spawn(scheduler.current.host, name, body)
+    def begin(name: str, body: Callable[[], object]) -> SimThread:
+        return SimThread(scheduler, name, body)
 
     return Threads(
         begin=begin,
@@ -24,6 +24,22 @@ def threads_of(scheduler: Scheduler) -> Threads:
         clock=lambda: scheduler.now,
         busy=lambda: 0.0,
     )
+
+
+class SimThread:
+    """A `threading.Thread` of the world: a task of the process that begins it."""
+
+    def __init__(self, scheduler: Scheduler, name: str, body: Callable[[], object]) -> None:
+        self._is_over = SimFlag(scheduler)
+        self._body = body
+        scheduler.spawn(scheduler.current.host, name, self._run)
+
+    def _run(self) -> None:
+        self._body()
+        self._is_over.set()
+
+    def join(self, timeout: float | None = None) -> None:
+        self._is_over.wait(timeout)
 
 
 class SimFlag:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,14 +28,12 @@ SEEDS = 400
 Broken = str
 Patch = pytest.MonkeyPatch
 
-LOSSES = Scenario(
-    kinds=("lose lock",), counts=(6,), commands=False, sends_steps=False, flows=("V2steady",)
-)
-CUTS = Scenario(kinds=("cut",), counts=(4, 8), commands=False)
-NO_LOSSES = Scenario(counts=(0,), sends_steps=True, commands=False, clients=(6,), flows=("V2row",))
-FROZEN = Scenario(
-    kinds=("freeze", "freeze claimant"), counts=(3,), sends_steps=True, commands=False
-)
+#: Nobody watches, and nobody gives commands: these are about workers.
+ALONE = Scenario(commands=False, watched=0)
+LOSSES = replace(ALONE, kinds=("lose lock",), counts=(6,), sends_steps=False, flows=("V2steady",))
+CUTS = replace(ALONE, kinds=("cut",), counts=(4, 8))
+NO_LOSSES = replace(ALONE, counts=(0,), sends_steps=True, clients=(6,), flows=("V2row",))
+FROZEN = replace(ALONE, kinds=("freeze", "freeze claimant"), counts=(3,), sends_steps=True)
 
 
 def found(scenario: Scenario, make_backend: MakeBackend = MemoryBackend) -> str:
