@@ -20,6 +20,7 @@ from app.streams.relay import Wanted
 from tests.simulation.invariants import Violation
 from tests.simulation.scheduler import Host
 from tests.simulation.threads import SimFlag, threads_of
+from web.access import Ticket
 from web.relay import NORMAL_CLOSURE, Relay
 from web.sockets import RESTARTING, Patience, SocketClosed
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Frames that are on their way before a sender has to wait.
 ROOM = 3
+#: Nobody is asked for a token.
+TICKET = Ticket(None, "", LOCAL)
 #: Sockets of one API process.
 MAX_SOCKETS = 100
 #: Pings are none of the world's business.
@@ -171,7 +174,7 @@ class SimRelay:
             wire.put(Refused(503))
             return
         try:
-            self.relay.serve(wire, execution_id, head, wanted)
+            self.relay.serve(wire, execution_id, head, wanted, TICKET)
         finally:
             self.relay.give_place_back()
             self._wires.pop(wire, None)

