@@ -34,7 +34,7 @@ _CREATE = """
         RETURNING id, name, owner_id, role, created_at, revoked_at
     ), noted AS (
         INSERT INTO chaingraph_audit (owner_id, action, subject_kind, subject_id)
-        SELECT %(by)s, 'token.create', 'token', id FROM made
+        SELECT %(by)s, 'create', 'token', id FROM made
     )
     SELECT * FROM made
 """
@@ -46,7 +46,7 @@ _REVOKE = """
         RETURNING id, name, owner_id, role, created_at, revoked_at
     ), noted AS (
         INSERT INTO chaingraph_audit (owner_id, action, subject_kind, subject_id)
-        SELECT %(by)s, 'token.revoke', 'token', id FROM revoked
+        SELECT %(by)s, 'revoke', 'token', id FROM revoked
     )
     SELECT * FROM revoked
 """

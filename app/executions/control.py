@@ -47,13 +47,13 @@ class Control:
     ) -> dict[str, Value]:
         """Pause at the next node boundary. Raises Conflict where it doesn't run."""
         self._executions.check(execution_id, caller)
-        effect = self._commands.pause(execution_id, reason or PAUSED_BY_USER)
+        effect = self._commands.pause(execution_id, reason or PAUSED_BY_USER, caller)
         return self._answer("pause", execution_id, caller, effect)
 
     def resume(self, execution_id: str, caller: Caller) -> dict[str, Value]:
         """Go on, or withdraw a pause that is not effective yet. Raises Conflict elsewhere."""
         self._executions.check(execution_id, caller)
-        effect = self._commands.resume(execution_id)
+        effect = self._commands.resume(execution_id, caller)
         shown = self._answer("resume", execution_id, caller, effect)
         if effect is not None and not effect.owners:
             self._effects.hint([execution_id])
@@ -73,7 +73,7 @@ class Control:
         Answers once the owners have let go, or after 0.1 s.
         """
         self._executions.check(execution_id, caller)
-        effects = self._commands.stop(execution_id, reason or STOPPED_BY_USER)
+        effects = self._commands.stop(execution_id, reason or STOPPED_BY_USER, caller)
         until = self._clock() + LET_GO_WITHIN_S
         for effect in effects[1:]:
             self._effects.tell(effect, "stop")
@@ -87,7 +87,7 @@ class Control:
             signals = partial(self._executions.signals, execution_id)
             if not inspection.has_ready(self._commands.now, signals):
                 raise Conflict("Cannot step execution: no node is ready")
-            effect = self._commands.step(execution_id, inspection.row.writes)
+            effect = self._commands.step(execution_id, inspection.row.writes, caller)
             if effect is not None:
                 return effect
         return None

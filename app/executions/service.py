@@ -151,7 +151,7 @@ class ExecutionService:
     def start(self, execution_id: str, caller: Caller) -> dict[str, Value]:
         """Send the start signal. Raises NotFound, Conflict."""
         row = self._own(execution_id, caller)
-        if not self._table.request_start(execution_id):
+        if not self._table.request_start(execution_id, caller):
             row = self._own(execution_id, caller)
             already = row.status == "created"
             what = "twice" if already else f"in status {row.status}"

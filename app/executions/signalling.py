@@ -58,7 +58,7 @@ class Signalling:
         """
         text = self._checked(name, payload)
         self._executions.check(execution_id, caller)
-        match self._signals.send(execution_id, name, text, key):
+        match self._signals.send(execution_id, name, text, key, caller):
             case Sent() as sent:
                 self._tell(execution_id, sent)
                 return Signalled(sent.node_id)

@@ -29,7 +29,7 @@ class Takeover:
         if not caller.operates:
             raise Forbidden("Only an admin may recover executions.")
         self._executions.get(execution_id, caller)
-        effect = self._takeovers.take_over(execution_id, f"api:{caller.owner_id}")
+        effect = self._takeovers.take_over(execution_id, f"api:{caller.owner_id}", caller)
         shown = self._executions.get(execution_id, caller)
         if effect is None:
             raise Conflict(f"Cannot recover execution in status {shown['status']}")

@@ -76,7 +76,7 @@ def _create(
     ]
 
 
-def request_start(turn: Turn, execution: str) -> Rows:
+def request_start(turn: Turn, execution: str, *_by: object) -> Rows:
     """Request the start, once."""
     row = turn.row(execution)
     if row is None or not turn.guards.may_start(row):
@@ -164,7 +164,7 @@ def append_events(turn: Turn, execution: str, types: list[str], data: str) -> Ro
 # -- flows
 
 
-def store_flow(turn: Turn, flow: str, owner: str, name: str, document: str) -> Rows:
+def store_flow(turn: Turn, flow: str, owner: str, name: str, document: str, *_by: object) -> Rows:
     """A new flow, or the owner's next version."""
     row = turn.tables.flows.get(flow)
     if row is None:
@@ -184,6 +184,7 @@ def replace_flow(
     name: str,
     document: str,
     expected: Sequence[int] | None,
+    *_by: object,
 ) -> Rows:
     """The next version, if the present one is among those expected."""
     row = _shown(turn, flow, owner)
@@ -242,7 +243,7 @@ def list_flows(turn: Turn, owner: str | None, created_at: datetime, flow: str, l
     return [_listed(row) for row in rows[:limit]]
 
 
-def hide_flow(turn: Turn, flow: str, owner: str | None) -> Rows:
+def hide_flow(turn: Turn, flow: str, owner: str | None, *_by: object) -> Rows:
     """No list shows it any more."""
     row = _shown(turn, flow, owner)
     if row is None:

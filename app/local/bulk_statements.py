@@ -16,6 +16,7 @@ def record_bulk(
     statuses: Collection[str] | None,
     flow: str | None,
     ids: Collection[str] | None,
+    *_by: object,
 ) -> Rows:
     """Record a command to those of an owner's executions that pass the filter."""
     matched = [

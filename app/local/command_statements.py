@@ -1,4 +1,7 @@
-"""What the statements of commands do, one function each (app.store.command_statements)."""
+"""What the statements of commands do, one function each (app.store.command_statements).
+
+Who gives a command is noted nowhere: nothing is kept.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Any
 from app.local.commanded_statements import hold_deadline, waiting_from
 from app.local.rows import ExecutionRow
 from app.local.turn import Handler, Rows, Turn, built, whole_ms
+from app.store import audit
 from app.store import command_statements as sql
 from app.store import ending_statements as endings
 
@@ -27,7 +31,7 @@ def _tell(turn: Turn, row: ExecutionRow, *events: tuple[str, dict[str, Any]]) ->
     return batch.first_index, batch.written_at, types, list(batch.texts)
 
 
-def request_pause(turn: Turn, execution: str, reason: str) -> Rows:
+def request_pause(turn: Turn, execution: str, reason: str, *_by: object) -> Rows:
     """Request a pause of the owner."""
     row = turn.row(execution)
     if row is None or not turn.guards.may_command(row, "running") or _is_free(turn, row):
@@ -38,7 +42,7 @@ def request_pause(turn: Turn, execution: str, reason: str) -> Rows:
     return [(row.processing_worker_id,)]
 
 
-def pause(turn: Turn, execution: str, reason: str) -> Rows:
+def pause(turn: Turn, execution: str, reason: str, *_by: object) -> Rows:
     """Pause what nobody owns."""
     row = turn.row(execution)
     if row is None or not turn.guards.may_command(row, "running") or not _is_free(turn, row):
@@ -54,7 +58,7 @@ def pause(turn: Turn, execution: str, reason: str) -> Rows:
     return [_tell(turn, row, ("flow:paused", {"reason": reason}))]
 
 
-def withdraw_pause(turn: Turn, execution: str) -> Rows:
+def withdraw_pause(turn: Turn, execution: str, *_by: object) -> Rows:
     """Withdraw a pause that is not effective yet."""
     row = turn.row(execution)
     if row is None or not turn.guards.may_command(row, "running", "pause"):
@@ -67,7 +71,7 @@ def withdraw_pause(turn: Turn, execution: str) -> Rows:
     return [(row.processing_worker_id,)]
 
 
-def resume(turn: Turn, execution: str) -> Rows:
+def resume(turn: Turn, execution: str, *_by: object) -> Rows:
     """Have a paused execution go on."""
     row = turn.row(execution)
     if row is None or not turn.guards.may_command(row, "paused"):
@@ -75,7 +79,7 @@ def resume(turn: Turn, execution: str) -> Rows:
     return _go_on(turn, row, None)
 
 
-def request_step(turn: Turn, execution: str, writes: int) -> Rows:
+def request_step(turn: Turn, execution: str, writes: int, *_by: object) -> Rows:
     """Have it run one node, if nothing was written since its readiness was read."""
     row = turn.row(execution)
     if row is None or not turn.guards.may_command(row, "paused") or row.writes != writes:
@@ -100,6 +104,11 @@ def standing(turn: Turn, execution: str) -> Rows:
     """Its status, and what is requested of its owner."""
     row = turn.row(execution)
     return [] if row is None else [(row.status, row.requested)]
+
+
+def note_stop(_turn: Turn, _execution: str, *_by: object) -> Rows:
+    """Who stopped it: nothing is noted here."""
+    return []
 
 
 def end_executions(turn: Turn, ids: Sequence[str], *ending: Any) -> Rows:
@@ -158,6 +167,7 @@ HANDLERS: Mapping[str, Handler] = {
     sql.RESUME.name: resume,
     sql.REQUEST_STEP.name: request_step,
     sql.STANDING.name: standing,
+    audit.NOTE_STOP.name: note_stop,
     endings.END.name: end_executions,
     endings.END_CHILDREN.name: end_children,
 }

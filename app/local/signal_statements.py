@@ -29,7 +29,9 @@ def lock_own_execution(turn: Turn, execution: str, epoch: int) -> Rows:
     return [] if row is None else [(row.status,)]
 
 
-def keep_signal(turn: Turn, execution: str, name: str, payload: str, most: int) -> Rows:
+def keep_signal(
+    turn: Turn, execution: str, name: str, payload: str, most: int, *_by: object
+) -> Rows:
     """Keep a signal, if there is room."""
     signals = _signals(turn, execution)
     if sum(each.node_id is None for each in signals) >= most:

@@ -12,7 +12,7 @@ from app.store import takeovers
 _REASON = "requested"
 
 
-def take_over(turn: Turn, execution: str, by: str) -> Rows:
+def take_over(turn: Turn, execution: str, by: str, *_by: object) -> Rows:
     """The owner has lost it, and so have those of its sent steps; no crash is counted."""
     row = turn.row(execution)
     if row is None or not turn.guards.may_take_over(row):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from app.caller import Caller
+from app.store.audit import by
 from app.store.commands import PgCommandStore
 from app.store.endings import OuterEnding, end_tree
 from app.store.executions import REQUEST_START
@@ -35,7 +36,7 @@ STOPPED = "stopped by user"
 def _record(name: str, which: str) -> Statement:
     return Statement(
         name,
-        "text, text, text[], text, text[]",
+        "text, text, text[], text, text[], text",
         f"""
     WITH matched AS MATERIALIZED (
         SELECT id, created_at, CASE $2
@@ -50,13 +51,16 @@ def _record(name: str, which: str) -> Statement:
         INSERT INTO chaingraph_bulk_commands (execution_id, action)
         SELECT id, $2 FROM matched WHERE is_allowed ORDER BY created_at, id
         RETURNING id
+    ), noted AS (
+        INSERT INTO chaingraph_audit (owner_id, token_id, action, subject_kind, subject_id)
+        SELECT $1, $6, $2, 'execution', id FROM matched WHERE is_allowed
     )
     SELECT (SELECT count(*) FROM matched), (SELECT count(*) FROM recorded)
     """,
     )
 
 
-#: (owner, action, statuses or null, flow or null, ids or null): record a command to those of an
+#: (owner, action, statuses or null, flow or null, ids or null, token): record a command to those of an
 #: owner's executions that pass the filter and are in a status that allows it.
 RECORD = _record("record_bulk", "$4 IS NULL AND $5 IS NULL")
 #: The same, of one flow: read by its index.
@@ -133,7 +137,7 @@ class BulkStore:
         ids = None if wanted.ids is None else list(wanted.ids)
         with self._sessions.session() as session:
             rows = session.execute(
-                statement, caller.owner_id, action, statuses, wanted.flow_id, ids
+                statement, caller.owner_id, action, statuses, wanted.flow_id, ids, caller.token_id
             )
         return Recorded(*rows[0])
 
@@ -158,7 +162,7 @@ def _do(session: StatementSession, taken: Sequence[tuple[str, Action]]) -> Itera
     commands = PgCommandStore(_Joined(session))
     for execution_id, action in taken:
         match action:
-            case "start" if session.execute(REQUEST_START, execution_id):
+            case "start" if session.execute(REQUEST_START, execution_id, *by(None)):
                 yield Done(action, Effect(execution_id))
             case "pause" if effect := commands.pause(execution_id, PAUSED):
                 yield Done(action, effect)

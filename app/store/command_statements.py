@@ -6,6 +6,7 @@ stays; where nobody owns, the status changes here. Each statement is void in any
 
 from __future__ import annotations
 
+from app.store.audit import BY_TYPES, noted
 from app.store.run_statements import deadline_of, ms_until, waiting_from_now
 from app.store.session import Statement
 
@@ -25,23 +26,27 @@ _TOLD = """
         ARRAY(SELECT each::text FROM json_array_elements(data) AS each)
 """
 
-#: (execution, reason): request a pause of the owner. A run that is about to park looks again.
+#: (execution, reason, who, token): request a pause of the owner. A run that is about to park
+#: looks again.
 REQUEST_PAUSE = Statement(
     "request_pause",
-    "text, text",
+    "text, text" + BY_TYPES,
     f"""
-    UPDATE chaingraph_executions
-    SET requested = 'pause', requested_reason = $2, requested_seq = requested_seq + 1,
-        wake = wake + 1
-    WHERE id = $1 AND status = 'running' AND requested IS NULL AND NOT ({_IS_FREE})
-    RETURNING processing_worker_id
+    WITH guard AS (
+        UPDATE chaingraph_executions
+        SET requested = 'pause', requested_reason = $2, requested_seq = requested_seq + 1,
+            wake = wake + 1
+        WHERE id = $1 AND status = 'running' AND requested IS NULL AND NOT ({_IS_FREE})
+        RETURNING id, processing_worker_id
+    ), noted AS ({noted("'pause'", "execution", "guard", 3)})
+    SELECT processing_worker_id FROM guard
     """,
 )
 
-#: (execution, reason): pause what nobody owns.
+#: (execution, reason, who, token): pause what nobody owns.
 PAUSE = Statement(
     "pause",
-    "text, text",
+    "text, text" + BY_TYPES,
     f"""
     WITH guard AS (
         UPDATE chaingraph_executions
@@ -53,31 +58,35 @@ PAUSE = Statement(
             last_event_index = last_event_index + 1
         WHERE id = $1 AND status = 'running' AND requested IS NULL AND {_IS_FREE}
         RETURNING id, last_event_index, updated_at
-    )
+    ), noted AS ({noted("'pause'", "execution", "guard", 3)})
     {_TOLD.format(type="'flow:paused'", data="json_build_object('reason', $2)")}
     """,
 )
 
-#: (execution): withdraw a pause that is not effective yet. What is parked looks again.
+#: (execution, who, token): withdraw a pause that is not effective yet. What is parked looks again.
 WITHDRAW_PAUSE = Statement(
     "withdraw_pause",
-    "text",
-    """
-    UPDATE chaingraph_executions
-    SET requested = NULL, requested_reason = NULL, requested_seq = requested_seq + 1,
-        wake = wake + 1,
-        runnable_at = CASE WHEN processing_worker_id IS NULL
-            THEN coalesce(runnable_at, clock_timestamp()) END
-    WHERE id = $1 AND status = 'running' AND requested = 'pause'
-    RETURNING processing_worker_id
+    "text" + BY_TYPES,
+    f"""
+    WITH guard AS (
+        UPDATE chaingraph_executions
+        SET requested = NULL, requested_reason = NULL, requested_seq = requested_seq + 1,
+            wake = wake + 1,
+            runnable_at = CASE WHEN processing_worker_id IS NULL
+                THEN coalesce(runnable_at, clock_timestamp()) END
+        WHERE id = $1 AND status = 'running' AND requested = 'pause'
+        RETURNING id, processing_worker_id
+    ), noted AS ({noted("'resume'", "execution", "guard", 2)})
+    SELECT processing_worker_id FROM guard
     """,
 )
 
 
-def _go_on(name: str, types: str, requested: str, which: str) -> Statement:
+def _go_on(name: str, types: str, command: str, requested: str, which: str = "") -> Statement:
+    first = types.count(",") + 2
     return Statement(
         name,
-        types,
+        types + BY_TYPES,
         f"""
     WITH guard AS (
         UPDATE chaingraph_executions
@@ -90,16 +99,17 @@ def _go_on(name: str, types: str, requested: str, which: str) -> Statement:
             last_event_index = last_event_index + 1
         WHERE id = $1 AND status = 'paused' {which}
         RETURNING id, last_event_index, updated_at
-    )
+    ), noted AS ({noted(command, "execution", "guard", first)})
     {_TOLD.format(type="'flow:resumed'", data="'{}'::json")}
     """,
     )
 
 
-#: (execution): have a paused execution go on.
-RESUME = _go_on("resume", "text", "NULL", "")
-#: (execution, writes): have it run one node, if nothing was written since its readiness was read.
-REQUEST_STEP = _go_on("request_step", "text, int", "'step'", "AND writes = $2")
+#: (execution, who, token): have a paused execution go on.
+RESUME = _go_on("resume", "text", "'resume'", "NULL")
+#: (execution, writes, who, token): have it run one node, if nothing was written since its
+#: readiness was read.
+REQUEST_STEP = _go_on("request_step", "text, int", "'step'", "'step'", "AND writes = $2")
 
 #: (execution): its status, and what is requested of its owner.
 STANDING = Statement(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from app.caller import Caller
+from app.store.audit import NOTE_STOP, by
 from app.store.command_statements import (
     PAUSE,
     REQUEST_PAUSE,
@@ -25,14 +27,14 @@ class PgCommandStore:
     def __init__(self, database: Sessions) -> None:
         self._database = database
 
-    def pause(self, execution_id: str, reason: str) -> Effect | None:
+    def pause(self, execution_id: str, reason: str, caller: Caller | None = None) -> Effect | None:
         """Pause a running execution; None where the status forbids it."""
         with self._database.session() as session:
             while True:
-                requested = session.execute(REQUEST_PAUSE, execution_id, reason)
+                requested = session.execute(REQUEST_PAUSE, execution_id, reason, *by(caller))
                 if requested:
                     return _asked(execution_id, requested[0][0])
-                done = _told(session, PAUSE, execution_id, reason)
+                done = _told(session, PAUSE, execution_id, reason, *by(caller))
                 if done is not None:
                     return done
                 # Neither: it was claimed, parked or commanded in between, or is not running.
@@ -42,23 +44,23 @@ class PgCommandStore:
                 if command is not None:
                     return Effect(execution_id)
 
-    def resume(self, execution_id: str) -> Effect | None:
+    def resume(self, execution_id: str, caller: Caller | None = None) -> Effect | None:
         """Have a paused execution go on, or withdraw a pause; None where there is neither."""
         with self._database.session() as session:
-            withdrawn = session.execute(WITHDRAW_PAUSE, execution_id)
+            withdrawn = session.execute(WITHDRAW_PAUSE, execution_id, *by(caller))
             if withdrawn:
                 return _asked(execution_id, withdrawn[0][0])
-            resumed = _told(session, RESUME, execution_id)
+            resumed = _told(session, RESUME, execution_id, *by(caller))
             if resumed is not None:
                 return resumed
             # The pause may have become effective in between, or have been requested.
-            withdrawn = session.execute(WITHDRAW_PAUSE, execution_id)
+            withdrawn = session.execute(WITHDRAW_PAUSE, execution_id, *by(caller))
             return _asked(execution_id, withdrawn[0][0]) if withdrawn else None
 
-    def step(self, execution_id: str, writes: int) -> Effect | None:
+    def step(self, execution_id: str, writes: int, caller: Caller | None = None) -> Effect | None:
         """Have a paused execution run one node, if `writes` is its count of writes."""
         with self._database.session() as session:
-            return _told(session, REQUEST_STEP, execution_id, writes)
+            return _told(session, REQUEST_STEP, execution_id, writes, *by(caller))
 
     def now(self) -> datetime:
         """The store's time, in milliseconds."""
@@ -66,11 +68,18 @@ class PgCommandStore:
             at: datetime = session.execute(NOW)[0][0]
         return at
 
-    def stop(self, execution_id: str, reason: str) -> list[Effect]:
+    def stop(self, execution_id: str, reason: str, caller: Caller | None = None) -> list[Effect]:
         """Stop an execution and all that descends from it; gives what was stopped, it first."""
         ending = OuterEnding("stopped", reason)
         with self._database.session() as session:
-            return session.transact(lambda: end_tree(session, [execution_id], ending))
+
+            def work() -> list[Effect]:
+                stopped = end_tree(session, [execution_id], ending)
+                if stopped and caller is not None:
+                    session.execute(NOTE_STOP, execution_id, *by(caller))
+                return stopped
+
+            return session.transact(work)
 
 
 def _asked(execution_id: str, owner: str | None) -> Effect:

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import psycopg2.errors
 from sqlalchemy import Row, cast, literal, null, select
 
+from app.caller import Caller
+from app.store.audit import BY_TYPES, by, noted
 from app.store.database import Database
 from app.store.records import NewExecution
 from app.store.run_statements import DOCUMENT
@@ -61,16 +63,19 @@ def create_statement(name: str, more_types: str, at: str) -> Statement:
 #: Creates any number of executions.
 CREATE = create_statement("create_executions", "", "SELECT clock_timestamp() AS at")
 
-#: (execution): request the start, once.
+#: (execution, who, token): request the start, once.
 REQUEST_START = Statement(
     "request_start",
-    "text",
-    """
-    UPDATE chaingraph_executions
-    SET start_requested_at = clock_timestamp(), runnable_at = clock_timestamp(),
-        wake_at = NULL, wake = wake + 1, waiting = NULL
-    WHERE id = $1 AND status = 'created' AND start_requested_at IS NULL
-    RETURNING id
+    "text" + BY_TYPES,
+    f"""
+    WITH guard AS (
+        UPDATE chaingraph_executions
+        SET start_requested_at = clock_timestamp(), runnable_at = clock_timestamp(),
+            wake_at = NULL, wake = wake + 1, waiting = NULL
+        WHERE id = $1 AND status = 'created' AND start_requested_at IS NULL
+        RETURNING id
+    ), noted AS ({noted("'start'", "execution", "guard", 2)})
+    SELECT id FROM guard
     """,
 )
 
@@ -149,10 +154,10 @@ class ExecutionTable:
             at: datetime = session.execute(CREATE, *columns_of(rows))[0][0]
         return at
 
-    def request_start(self, execution_id: str) -> bool:
+    def request_start(self, execution_id: str, caller: Caller | None = None) -> bool:
         """Request the start; False where it was requested before or the status forbids it."""
         with self._sessions.session() as session:
-            return bool(session.execute(REQUEST_START, execution_id))
+            return bool(session.execute(REQUEST_START, execution_id, *by(caller)))
 
     def next_runnable(self) -> str | None:
         """The execution that a worker would claim next."""

@@ -12,16 +12,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from app.caller import Caller
+from app.store.audit import BY_TYPES, by, noted
 from app.store.session import Statement
 from app.store.sessions import Sessions
 
 #: Before every flow there is: where a list that is newest first begins.
 _NEWEST = (datetime.max.replace(tzinfo=UTC), "")
 
-#: (id, owner, name, document): a new flow, or the owner's next version; another's: no row.
+#: (id, owner, name, document, token): a new flow, or the owner's next version; another's: no row.
 STORE = Statement(
     "store_flow",
-    "text, text, text, json",
+    "text, text, text, json, text",
     """
     WITH stored AS (
         INSERT INTO chaingraph_flows AS f (id, owner_id, name, version, created_at, updated_at)
@@ -35,17 +36,20 @@ STORE = Statement(
     ), versioned AS (
         INSERT INTO chaingraph_flow_versions (flow_id, version, document, created_at)
         SELECT id, version, $4, updated_at FROM stored
+    ), noted AS (
+        INSERT INTO chaingraph_audit (owner_id, token_id, action, subject_kind, subject_id)
+        SELECT $2, $5, 'save', 'flow', id FROM stored
     )
     SELECT id, version, owner_id, name, created_at, updated_at FROM stored
     """,
 )
 
-#: (id, owner or null for any, name, document, expected versions or null): the next version, if the present one
+#: (id, owner or null for any, name, document, expected versions or null, who, token): the next version, if the present one
 #: is among those expected.
 REPLACE = Statement(
     "replace_flow",
-    "text, text, text, json, int[]",
-    """
+    "text, text, text, json, int[]" + BY_TYPES,
+    f"""
     WITH stored AS (
         UPDATE chaingraph_flows
         SET version = version + 1, name = $3, updated_at = date_trunc('milliseconds', clock_timestamp())
@@ -55,7 +59,7 @@ REPLACE = Statement(
     ), versioned AS (
         INSERT INTO chaingraph_flow_versions (flow_id, version, document, created_at)
         SELECT id, version, $4, updated_at FROM stored
-    )
+    ), noted AS ({noted("'save'", "flow", "stored", 6)})
     SELECT id, version, owner_id, name, created_at, updated_at FROM stored
     """,
 )
@@ -96,14 +100,17 @@ LIST = Statement(
     """,
 )
 
-#: (id, owner or null for any): no list shows it any more; its versions stay for the executions bound to them.
+#: (id, owner or null for any, who, token): no list shows it any more; its versions stay for the executions bound to them.
 HIDE = Statement(
     "hide_flow",
-    "text, text",
-    """
-    UPDATE chaingraph_flows SET hidden_at = date_trunc('milliseconds', clock_timestamp())
-    WHERE id = $1 AND ($2 IS NULL OR owner_id = $2) AND hidden_at IS NULL
-    RETURNING id
+    "text, text" + BY_TYPES,
+    f"""
+    WITH hidden AS (
+        UPDATE chaingraph_flows SET hidden_at = date_trunc('milliseconds', clock_timestamp())
+        WHERE id = $1 AND ($2 IS NULL OR owner_id = $2) AND hidden_at IS NULL
+        RETURNING id
+    ), noted AS ({noted("'hide'", "flow", "hidden", 3)})
+    SELECT id FROM hidden
     """,
 )
 
@@ -129,7 +136,7 @@ class FlowStore:
 
     def store(self, flow_id: str, caller: Caller, name: str, document: str) -> FlowRow | None:
         """Store a version, of a new flow if need be; None if the id is another owner's."""
-        return self._one(STORE, flow_id, caller.owner_id, name, document)
+        return self._one(STORE, flow_id, caller.owner_id, name, document, caller.token_id)
 
     def replace(
         self,
@@ -144,7 +151,7 @@ class FlowStore:
         None if there is no such flow, or it is at another version.
         """
         versions = None if expected is None else list(expected)
-        return self._one(REPLACE, flow_id, caller.scope, name, document, versions)
+        return self._one(REPLACE, flow_id, caller.scope, name, document, versions, *by(caller))
 
     def read(self, flow_id: str, scope: str | None) -> FlowRow | None:
         """A flow without a document, of one owner or of any; None if there is none."""
@@ -166,7 +173,7 @@ class FlowStore:
     def hide(self, flow_id: str, caller: Caller) -> bool:
         """Hide a flow; False if the caller sees no such flow."""
         with self._database.session() as session:
-            return bool(session.execute(HIDE, flow_id, caller.scope))
+            return bool(session.execute(HIDE, flow_id, caller.scope, *by(caller)))
 
     def _one(self, statement: Statement, *args: object) -> FlowRow | None:
         with self._database.session() as session:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from app.caller import Caller
 from app.store.records import (
     Boundary,
     Claimed,
@@ -132,20 +133,21 @@ class CommandStore(Protocol):
 
     A command is durable once its method has returned. Where an owner lives, or a sent step is
     under way, it is requested of the owner; where nobody owns, its effect is written at once.
+    What takes effect is noted as the caller's, if there is one.
     """
 
-    def pause(self, execution_id: str, reason: str) -> Effect | None:
+    def pause(self, execution_id: str, reason: str, caller: Caller | None = None) -> Effect | None:
         """Pause a running execution; None where the status forbids it.
 
         Changes nothing where a pause or a step is requested already.
         """
         ...
 
-    def resume(self, execution_id: str) -> Effect | None:
+    def resume(self, execution_id: str, caller: Caller | None = None) -> Effect | None:
         """Have a paused execution go on, or withdraw a pause; None where there is neither."""
         ...
 
-    def step(self, execution_id: str, writes: int) -> Effect | None:
+    def step(self, execution_id: str, writes: int, caller: Caller | None = None) -> Effect | None:
         """Have a paused execution run one node, if `writes` is its count of writes."""
         ...
 
@@ -153,7 +155,9 @@ class CommandStore(Protocol):
         """The store's time."""
         ...
 
-    def stop(self, execution_id: str, reason: str) -> Sequence[Effect]:
+    def stop(
+        self, execution_id: str, reason: str, caller: Caller | None = None
+    ) -> Sequence[Effect]:
         """Stop an execution and all that descends from it; gives what was stopped, it first.
 
         Taken from its owner, in one transaction; nothing where it is final.

@@ -10,6 +10,7 @@ may be lost with its process: it is made again from that row.
 
 from __future__ import annotations
 
+from app.store.audit import BY_TYPES, noted
 from app.store.session import Statement
 
 #: (execution): its status, with its row locked until the transaction ends.
@@ -30,16 +31,19 @@ LOCK_OWN = Statement(
     """,
 )
 
-#: (execution, name, payload, most): keep a signal; no row where as many are kept as may be.
+#: (execution, name, payload, most, who, token): keep a signal; no row where as many are kept as may be.
 KEEP = Statement(
     "keep_signal",
-    "text, text, text, int",
-    """
-    INSERT INTO chaingraph_signals (execution_id, name, payload, sent_at)
-    SELECT $1, $2, $3::json, clock_timestamp()
-    WHERE $4 > (SELECT count(*) FROM chaingraph_signals
-        WHERE execution_id = $1 AND node_id IS NULL)
-    RETURNING id
+    "text, text, text, int" + BY_TYPES,
+    f"""
+    WITH kept AS (
+        INSERT INTO chaingraph_signals (execution_id, name, payload, sent_at)
+        SELECT $1, $2, $3::json, clock_timestamp()
+        WHERE $4 > (SELECT count(*) FROM chaingraph_signals
+            WHERE execution_id = $1 AND node_id IS NULL)
+        RETURNING id, execution_id
+    ), noted AS ({noted("'signal'", "execution", "kept", 5, "execution_id")})
+    SELECT id FROM kept
     """,
 )
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from app.caller import Caller
 from app.store import signal_statements as sql
+from app.store.audit import by
 from app.store.keys import FIND_KEY, STORE_KEY, RequestKey
 from app.store.records import Effect
 from app.store.sessions import Sessions, StatementSession
@@ -56,15 +58,27 @@ class SignalStore:
         self._sessions = sessions
 
     def send(
-        self, execution_id: str, name: str, payload: str, key: RequestKey | None = None
+        self,
+        execution_id: str,
+        name: str,
+        payload: str,
+        key: RequestKey | None = None,
+        caller: Caller | None = None,
     ) -> Sent | SentBefore | Refused | Full | None:
         """Send a signal with `payload`, a JSON text; None where there is no such execution."""
         with self._sessions.session() as session:
-            return session.transact(lambda: _send(session, execution_id, name, payload, key))
+            return session.transact(
+                lambda: _send(session, execution_id, name, payload, key, caller)
+            )
 
 
 def _send(
-    session: StatementSession, execution_id: str, name: str, payload: str, key: RequestKey | None
+    session: StatementSession,
+    execution_id: str,
+    name: str,
+    payload: str,
+    key: RequestKey | None,
+    caller: Caller | None,
 ) -> Sent | SentBefore | Refused | Full | None:
     # Whoever sends to an execution waits here for those before, so a key is found or is new.
     locked = session.execute(sql.LOCK, execution_id)
@@ -75,7 +89,7 @@ def _send(
     [(status,)] = locked
     if status in _FINAL:
         return Refused(status)
-    kept = session.execute(sql.KEEP, execution_id, name, payload, MOST_KEPT)
+    kept = session.execute(sql.KEEP, execution_id, name, payload, MOST_KEPT, *by(caller))
     if not kept:
         return Full()
     [(signal_id,)] = kept

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from app.caller import Caller
+from app.store.audit import BY_TYPES, by, noted
 from app.store.records import Effect, Told
 from app.store.run_statements import deadline_of
 from app.store.session import Statement
@@ -10,11 +12,11 @@ from app.store.sessions import Sessions
 #: Whether it is to move: neither before its start nor while it is paused.
 _MOVES = "(e.start_requested_at IS NOT NULL AND e.status <> 'paused')"
 
-#: (execution, by whom): its owner and the owners of its sent steps have lost it; no crash is
+#: (execution, by whom, who, token): its owner and the owners of its sent steps have lost it; no crash is
 #: counted. Void where it is final.
 TAKE_OVER = Statement(
     "take_over",
-    "text, text",
+    "text, text" + BY_TYPES,
     f"""
     WITH before AS MATERIALIZED (
         SELECT id, status, processing_worker_id AS worker FROM chaingraph_executions
@@ -49,7 +51,7 @@ TAKE_OVER = Statement(
         SELECT id, $2, 'requested', status, worker FROM guard
         UNION ALL
         SELECT guard.id, $2, 'requested', guard.status, steps.worker_id FROM guard, steps
-    ), told AS (
+    ), noted AS ({noted("'recover'", "execution", "guard", 3)}), told AS (
         INSERT INTO chaingraph_event_batches (execution_id, first_index, written_at, types, data)
         SELECT id, last_event_index, updated_at, ARRAY['execution:recovered'], json_build_array(
             json_build_object('reason', 'requested', 'previousWorkerId', worker, 'workerId', $2))
@@ -70,14 +72,18 @@ class TakeoverTable:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    def take_over(self, execution_id: str, by: str) -> Effect | None:
+    def take_over(
+        self, execution_id: str, name: str, caller: Caller | None = None
+    ) -> Effect | None:
         """Take an execution from its owner, for another to go on from the last checkpoint.
 
         What was not started yet, or is paused, loses its owner too, and stays where it is.
-        None where the execution is final or isn't there.
+        It is told under this name. None where the execution is final or isn't there.
         """
         with self._sessions.session() as session:
-            for first, at, types, data, owners in session.execute(TAKE_OVER, execution_id, by):
+            for first, at, types, data, owners in session.execute(
+                TAKE_OVER, execution_id, name, *by(caller)
+            ):
                 told = Told(first, at, list(zip(types, data, strict=True)))
                 return Effect(execution_id, told, owners or ())
         return None

@@ -102,6 +102,7 @@ CASES: Mapping[tuple[str, str], Case] = {
     ("POST", f"{EXECUTIONS}/{{execution_id}}/step"): COMMANDED,
     ("POST", f"{EXECUTIONS}/{{execution_id}}/stop"): COMMANDED,
     ("POST", f"{EXECUTIONS}/{{execution_id}}/recover"): Case(403, lambda _: {}),
+    ("POST", f"{EXECUTIONS}/{{execution_id}}/signals/{{name}}"): COMMANDED,
     ("GET", f"{API}/workers"): Case(200),
     **{("GET", path): Case(200) for path in OPEN},
 }

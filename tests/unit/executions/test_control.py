@@ -40,10 +40,10 @@ class Setting:
     def get(self, execution_id: str, caller: Caller) -> dict[str, Any]:
         return {"id": execution_id, "status": "completed"}
 
-    def stop(self, _execution_id: str, _reason: str) -> Sequence[Effect]:
+    def stop(self, _execution_id: str, _reason: str, caller: Caller) -> Sequence[Effect]:
         return self.stopped
 
-    def resume(self, _execution_id: str) -> Effect | None:
+    def resume(self, _execution_id: str, caller: Caller) -> Effect | None:
         return self.resumed
 
     def await_let_go(self, execution_id: str, processes: int, within_s: float) -> bool:
