@@ -1,0 +1,54 @@
+"""The nodes that the documents show are what they say: their code runs, and their tests pass."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import pytest
+
+from chaingraph import Port, RetryPolicy, node, run_node
+
+ROOT = Path(__file__).parents[3]
+README = ROOT / "README.md"
+WRITING = ROOT / "docs" / "writing-nodes.md"
+
+
+def code_of(document: Path, section: str) -> str:
+    """All the Python under a heading, one below the other."""
+    text = document.read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
+
+
+def run_code(text: str, **given: Any) -> dict[str, Any]:
+    names: dict[str, Any] = {"__name__": "documented", **given}
+    exec(compile(text, "documented.py", "exec", dont_inherit=True), names)
+    return names
+
+
+def readme_tests() -> Iterator[Any]:
+    names = run_code(code_of(README, "A node of your own"))
+    yield from (value for name, value in names.items() if name.startswith("test_"))
+
+
+@pytest.mark.parametrize("test", readme_tests(), ids=lambda test: test.__name__)
+def test_the_readme_s_tests_pass(test: Any) -> None:
+    test()
+
+
+def test_a_node_with_its_test_is_ten_lines() -> None:
+    first = code_of(README, "A node of your own").split("from chaingraph import run_flow")[0]
+    assert sum(bool(line.strip()) for line in first.splitlines()) <= 10
+
+
+def test_the_class_of_the_documents_has_the_ports_of_its_names() -> None:
+    run_code(code_of(WRITING, "Classes"), Annotated=Annotated, Any=Any, Port=Port, node=node)
+    assert run_node("JoinNode", names=["a", "b"], a="x", b="y") == {"joined": "x y"}
+
+
+def test_what_the_documents_tell_a_node_is_taken() -> None:
+    told = code_of(WRITING, "What it is told") + "def page() -> None: ...\n"
+    names = run_code(told, node=node, RetryPolicy=RetryPolicy)
+    assert run_node(names["page"]) == {}
