@@ -11,12 +11,14 @@ ChainGraphError
 │   ├── NotFound                NOT_FOUND
 │   ├── Conflict                CONFLICT
 │   ├── TooManyRequests         TOO_MANY_REQUESTS
+│   ├── SecretKeyMissing        SECRET_KEY_MISSING
 │   └── ServiceUnavailable      SERVICE_UNAVAILABLE
 ├── NodeError                   a node failed; `type` and `message` reach the events
 │   ├── NonRetryableError       … and trying again can't help
 │   │   └── StreamFailed        … because the node failed whose stream it read
 │   ├── NodeTimeout             … because its time was up
 │   └── NodeCancelled           … because the execution stopped
+├── SecretUnreadable            a secret can't be decrypted here
 └── StoreUnavailable            PostgreSQL can't be reached
 """
 
@@ -100,6 +102,12 @@ class TooManyRequests(RequestError):
     code = "TOO_MANY_REQUESTS"
 
 
+class SecretKeyMissing(RequestError):
+    """Secrets can't be kept: SECRET_KEY is not set."""
+
+    code = "SECRET_KEY_MISSING"
+
+
 class ServiceUnavailable(RequestError):
     """The database can't be reached."""
 
@@ -129,6 +137,10 @@ class NodeTimeout(NodeError):
 
 class NodeCancelled(NodeError):
     """The execution was stopped."""
+
+
+class SecretUnreadable(ChainGraphError):
+    """The secret can't be decrypted: it was encrypted under another SECRET_KEY, or another's."""
 
 
 class StoreUnavailable(ChainGraphError):

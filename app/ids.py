@@ -11,6 +11,7 @@ LENGTH = 24
 EXECUTION_PREFIX = "EX"
 FLOW_PREFIX = "V2"
 TOKEN_PREFIX = "TK"  # noqa: S105 — how its id begins
+SECRET_PREFIX = "SE"  # noqa: S105 — how their ids begin
 
 IdSource = Callable[[str], str]
 

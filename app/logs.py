@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import logging.config
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import orjson
@@ -15,6 +16,15 @@ from app.config import Settings
 
 #: Bound while an execution runs in a thread, so that every line of it names the execution.
 bound = structlog.contextvars.bound_contextvars
+
+
+#: Takes out of every line of a thread what must not be in it; None where there is no such thing.
+hiding: ContextVar[Callable[[str], str] | None] = ContextVar("hiding", default=None)
+
+
+def _hide(_logger: object, _method: str, line: str) -> str:
+    hide = hiding.get()
+    return line if hide is None else hide(line)
 
 
 def _json(event: Any, **_: Any) -> str:
@@ -45,7 +55,7 @@ def _formatter(log_format: str, *, colours: bool) -> dict[str, Any]:
     return {
         "()": structlog.stdlib.ProcessorFormatter,
         "foreign_pre_chain": _shared(),
-        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last, _hide],
     }
 
 

@@ -25,6 +25,7 @@ from app.executions.executor import Executor
 from app.executions.lanes import Lanes
 from app.executions.listener import CommandListener
 from app.executions.plans import PlanCache
+from app.executions.secrets import OwnersVault
 from app.executions.steps import Step
 from app.executions.surroundings import Surroundings
 from app.nodes.registry import load_catalogue
@@ -34,11 +35,13 @@ from app.store.executions import ExecutionTable
 from app.store.leases import PgLeaseStore
 from app.store.records import WorkerRow
 from app.store.runs import PgRunStore
+from app.store.secrets import SecretStore
 from app.streams.client import connect
 from app.streams.control import ControlInbox
 from app.streams.lingering import Lingerer
 from app.streams.publisher import EventPublisher
 from app.streams.signals import Signals
+from app.vault import Keyring
 from tasks.announcer import Announcer
 from tasks.dispatcher import make_dispatcher
 from tasks.draining import DrainFlag
@@ -90,6 +93,8 @@ class WorkerProcess:
         self.dispatcher = make_dispatcher(
             settings, ExecutionTable(self._database).slots, role="worker"
         )
+        keyring = Keyring(settings.secret_key, settings.secret_key_old)
+        self._vault = OwnersVault(keyring, SecretStore(self._database))
         self._lanes = Lanes()
         self._steps: dict[tuple[str, str], Step] = {}
         self._plans = PlanCache(load_catalogue(settings.node_modules, settings.http_node_allow))
@@ -185,6 +190,7 @@ class WorkerProcess:
             max_value_bytes=self._settings.max_value_bytes,
             is_draining=self._is_draining,
             let_go=self._signals.tell_let_go,
+            vault=self._vault,
             send=self.dispatcher.send_steps if self._sends_steps else None,
         )
 

@@ -44,6 +44,7 @@ TABLES = (
     "chaingraph_beat",
     "chaingraph_flow_versions",
     "chaingraph_flows",
+    "chaingraph_secrets",
 )
 
 OPTIONS: dict[str, Any] = {

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from flask import Flask
 
-from web import bulk, documentation, executions, flows, health, listings, nodes, workers
+from web import (
+    bulk,
+    documentation,
+    executions,
+    flows,
+    health,
+    listings,
+    nodes,
+    secrets,
+    workers,
+)
 from web.access import Access
 from web.bodies import register_bodies
 from web.problems import register_problems
@@ -21,6 +31,7 @@ BLUEPRINTS = (
     bulk.blueprint,
     listings.blueprint,
     workers.blueprint,
+    secrets.blueprint,
     health.blueprint,
     documentation.blueprint,
 )

@@ -38,7 +38,7 @@ def store(body: dict[str, Any]) -> Response:
 @gives(shapes.Validation)
 def validate(body: dict[str, Any]) -> Response:
     """Check a flow without storing it."""
-    checked = services().flows.validate(body)
+    checked = services().flows.validate(body, caller())
     return answer(
         {
             "valid": not checked.faults,

@@ -18,6 +18,7 @@ from app.executions.effects import Effects
 from app.executions.flows import FlowService
 from app.executions.listings import Listings
 from app.executions.plans import PlanCache
+from app.executions.secrets import SecretService
 from app.executions.service import Dispatcher, ExecutionService
 from app.executions.signalling import Signalling
 from app.executions.takeover import Takeover
@@ -36,6 +37,7 @@ from app.store.flows import FlowStore
 from app.store.keys import KeyTable
 from app.store.listings import ListingTable
 from app.store.readiness import present_revision, wanted_revision
+from app.store.secrets import SecretStore
 from app.store.sessions import Sessions
 from app.store.signals import SignalStore
 from app.store.takeovers import TakeoverTable
@@ -45,6 +47,7 @@ from app.streams.protocol import Publisher, SignalBox
 from app.streams.publisher import EventPublisher
 from app.streams.reader import redis_hub
 from app.streams.signals import Signals
+from app.vault import Keyring
 from web.services import Check, HealthCheck, LocalHealthCheck, Services
 
 
@@ -62,6 +65,7 @@ class Parts:
     dispatcher: Dispatcher
     hub: Hub
     health: Check
+    keyring: Keyring
     end: Callable[[], object]
 
     def services(self, settings: Settings) -> Services:
@@ -76,10 +80,12 @@ class Parts:
             self.dispatcher,
             fresh_id,
             start_ttl_ms=settings.start_signal_timeout_ms,
+            keyring=self.keyring,
         )
         effects = Effects(self.publisher, self.signals, self.dispatcher)
         return Services(
-            flows=FlowService(FlowStore(self.sessions), self.catalogue, fresh_id),
+            flows=FlowService(FlowStore(self.sessions), self.catalogue, fresh_id, self.keyring),
+            secrets=SecretService(SecretStore(self.sessions), self.keyring, fresh_id),
             executions=executions,
             creation=KeyedCreation(executions, KeyTable(self.sessions)),
             control=Control(
@@ -146,6 +152,7 @@ def celery_parts(settings: Settings) -> Parts:
         health=HealthCheck(
             wanted_revision(), partial(present_revision, database), partial(_answers, client)
         ),
+        keyring=Keyring(settings.secret_key, settings.secret_key_old),
         end=end,
     )
 
@@ -166,6 +173,7 @@ def local_parts(settings: Settings) -> Parts:
         dispatcher=process.dispatcher,
         hub=process.hub,
         health=LocalHealthCheck(),
+        keyring=process.keyring,
         end=process.end,
     )
 

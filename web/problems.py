@@ -25,6 +25,7 @@ RETRY_AFTER_S = 1
 
 STATUS_OF = {
     "VALIDATION_ERROR": 422,
+    "SECRET_KEY_MISSING": 422,
     "BAD_REQUEST": 400,
     "UNAUTHORIZED": 401,
     "FORBIDDEN": 403,
@@ -38,7 +39,7 @@ STATUS_OF = {
     "SERVICE_UNAVAILABLE": 503,
     "INTERNAL": 500,
 }
-_CODE_OF = {status: code for code, status in STATUS_OF.items()}
+_CODE_OF = {status: code for code, status in reversed(STATUS_OF.items())}
 
 _ASK_AGAIN = {STATUS_OF["SERVICE_UNAVAILABLE"], STATUS_OF["TOO_MANY_REQUESTS"]}
 

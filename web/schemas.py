@@ -21,12 +21,15 @@ from pydantic_core import PydanticCustomError
 
 from app.events.types import EventType
 from app.executions.options import Body, ExecutionOptions
+from app.nodes.library.secrets import SecretType
+from app.values.secrets import MASK
 
 #: Identifiers that anything here could have; a longer one names nothing.
 MAX_ID_LENGTH = 255
 #: Versions and event indexes are PostgreSQL integers.
 MAX_INTEGER = 2**31 - 1
 MAX_INTEGRATION_BYTES = 64 * 1024
+MAX_SECRET_BYTES = 64 * 1024
 MAX_BATCH = 1000
 MAX_REASON_LENGTH = 1000
 #: A list of statuses holds no more than there are, each once or not.
@@ -178,6 +181,49 @@ class CreateExecutions(Body):
     """What `POST /executions/batch` takes: all of them are created, or none."""
 
     items: Annotated[list[CreateExecution], Field(min_length=1, max_length=MAX_BATCH)]
+
+
+def _is_new_secret(value: Any) -> Any:
+    if value in (None, MASK):
+        raise PydanticCustomError("secret_mask", "must be the secret: there is none yet to keep")
+    return _fits_secret(value)
+
+
+def _fits_secret(value: Any) -> Any:
+    if value is None:
+        return value
+    if not isinstance(value, str | dict):
+        raise PydanticCustomError("secret_type", "must be a string or an object")
+    if not value:
+        raise PydanticCustomError("secret_empty", "must not be empty")
+    if len(orjson.dumps(value)) > MAX_SECRET_BYTES:
+        raise PydanticCustomError("secret_too_large", "must be at most 64 KiB of JSON")
+    return value
+
+
+SecretName = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
+#: A text, or fields by name.
+_SECRET_DATA = [{"type": "string", "minLength": 1}, {"type": "object", "minProperties": 1}]
+
+
+class NewSecret(Body):
+    """What `POST /secrets` takes."""
+
+    name: SecretName
+    secret_type: SecretType = "string"  # noqa: S105 — the name of a type
+    data: Annotated[Any, AfterValidator(_is_new_secret), WithJsonSchema({"anyOf": _SECRET_DATA})]
+
+
+class ChangedSecret(Body):
+    """What `PUT /secrets/{id}` takes; without `data`, or with its mask, that stays as it is."""
+
+    name: SecretName
+    secret_type: SecretType = "string"  # noqa: S105 — the name of a type
+    data: Annotated[
+        Any,
+        AfterValidator(_fits_secret),
+        WithJsonSchema({"anyOf": [*_SECRET_DATA, {"type": "null"}]}),
+    ] = None
 
 
 class BulkFilter(Body):

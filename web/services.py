@@ -14,6 +14,7 @@ from app.executions.control import Control
 from app.executions.creation import KeyedCreation
 from app.executions.flows import FlowService
 from app.executions.listings import Listings
+from app.executions.secrets import SecretService
 from app.executions.service import ExecutionService
 from app.executions.signalling import Signalling
 from app.executions.takeover import Takeover
@@ -76,6 +77,7 @@ class Services:
     """The use cases behind the routes."""
 
     flows: FlowService
+    secrets: SecretService
     executions: ExecutionService
     creation: KeyedCreation
     takeover: Takeover

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from app.executions.options import ExecutionOptions
+from app.nodes.library.secrets import SecretType
 from web.schemas import ExternalEvent, Status
 
 Item = TypeVar("Item")
@@ -356,6 +357,21 @@ class Worker(Shape):
 
 class WorkerPage(Page[Worker]):
     """One page of workers."""
+
+
+class Secret(Shape):
+    """A secret: what it is called and what it is for. What it holds is never shown."""
+
+    id: str
+    name: str
+    secret_type: SecretType
+    owner_id: str
+    created_at: Time
+    updated_at: Time
+
+
+class SecretPage(Page[Secret]):
+    """One page of secrets."""
 
 
 class Live(Shape):

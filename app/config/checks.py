@@ -96,6 +96,14 @@ def _pages_have_tokens(settings: Settings) -> None:
         )
 
 
+def _old_key_has_its_successor(settings: Settings) -> None:
+    if settings.secret_key_old is not None and settings.secret_key is None:
+        raise SettingsError(
+            "SECRET_KEY_OLD is not allowed without SECRET_KEY: it is the key that SECRET_KEY"
+            " replaces"
+        )
+
+
 def _open_api_stays_on_loopback(settings: Settings) -> None:
     if not settings.auth_enabled and not is_loopback(settings.host):
         raise SettingsError(
@@ -118,6 +126,7 @@ RULES: tuple[Callable[[Settings], None], ...] = (
     _auth_has_its_key,
     _auth_has_its_tokens,
     _pages_have_tokens,
+    _old_key_has_its_successor,
     _open_api_stays_on_loopback,
     _open_flower_stays_on_loopback,
 )

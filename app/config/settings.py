@@ -114,6 +114,7 @@ class Settings:
 
     auth_enabled: bool = _variable(parsing.boolean(), False)
     secret_key: str | None = _variable(parsing.secret_key(), secret=True)
+    secret_key_old: str | None = _variable(parsing.secret_key(), secret=True)
     cors_origins: tuple[str, ...] = _variable(parsing.listed(parsing.origin()), ())
     rate_limit: str | None = _variable(parsing.text("a limit such as 100/second"))
     http_node_allow: tuple[str, ...] = _variable(parsing.listed(parsing.network_target()), ())

@@ -9,6 +9,7 @@ from app.events.types import Event, EventType
 from app.flows.plan import Plan
 from app.values.paths import format_path
 from app.values.ports import Value
+from app.values.secrets import masked
 
 
 class Narrator:
@@ -54,6 +55,7 @@ class Narrator:
         """A node completed; `told` is its status as it was told last."""
         node_id = self._plan.nodes[node].id
         self._status_changed(node, told, NodeStatus.COMPLETED)
+        outputs = masked(dict(outputs)) if self._plan.holds_secrets else outputs
         if self._debug:
             for port, value in outputs.items():
                 self._say(EventType.PORT_UPDATED, nodeId=node_id, portId=port, value=value)

@@ -33,7 +33,7 @@ class Channel(OutputStream):
     Readers wait on the flag that lies there before they look; whoever has changed something sets
     it and leaves a fresh one, so that nothing is missed. `on_news` is called at the first item
     after a `take_untold`; `check` raises where the node should end; `clock` is monotonic, in
-    seconds.
+    seconds; `hide` takes secrets out of an item.
     """
 
     def __init__(
@@ -46,7 +46,9 @@ class Channel(OutputStream):
         clock: Callable[[], float],
         check: Callable[[], None],
         on_news: Callable[[], None],
+        hide: Callable[[Value], Value],
     ) -> None:
+        self._hide = hide
         self._port = port
         self._config = config.item or _ANYTHING
         self._max_bytes = max_bytes
@@ -69,7 +71,7 @@ class Channel(OutputStream):
         """Append an item."""
         self._check()
         try:
-            value = plain_copy(item)
+            value = self._hide(plain_copy(item))
         except ValueError as error:
             raise NodeError(f"output '{self._port}': an item is no value: {error}") from error
         fault = check_value(self._config, value)

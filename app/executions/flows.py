@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import orjson
@@ -12,10 +13,12 @@ import orjson
 from app.caller import Caller
 from app.errors import Conflict, Fault, NotFound, ValidationFailed
 from app.events.wire import timestamp
-from app.flows.compile import Prepared, prepare
+from app.flows import Prepared, holds_mask, prepare, restore_masks, seal_document
 from app.ids import FLOW_PREFIX, IdSource
 from app.nodes.spec import Catalogue
 from app.store.flows import FlowRow, FlowStore
+from app.values.secrets import SEALED, masked
+from app.vault import NO_KEY, Keyring
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +54,22 @@ class FlowPage:
 class FlowService:
     """The use cases of flows. Every method may raise StoreUnavailable."""
 
-    def __init__(self, store: FlowStore, catalogue: Catalogue, fresh_id: IdSource) -> None:
+    def __init__(
+        self,
+        store: FlowStore,
+        catalogue: Catalogue,
+        fresh_id: IdSource,
+        keyring: Keyring = NO_KEY,
+    ) -> None:
         self._store = store
         self._catalogue = catalogue
         self._fresh_id = fresh_id
+        self._keyring = keyring
 
-    def validate(self, raw: Mapping[str, Any]) -> Checked:
+    def validate(self, raw: Mapping[str, Any], caller: Caller) -> Checked:
         """Check a document without storing it."""
         try:
-            prepared = self._prepare(raw)
+            prepared = self._prepare(self._unmasked(raw, raw.get("id"), caller))
         except ValidationFailed as error:
             return Checked(error.faults, ())
         return Checked((), prepared.warnings)
@@ -67,14 +77,17 @@ class FlowService:
     def store(self, raw: Mapping[str, Any], caller: Caller) -> dict[str, Any]:
         """Store a document: as a new flow, or as the next version of the caller's own.
 
-        Raises ValidationFailed, and Conflict if the id is another owner's.
+        Its secrets are stored encrypted; a mask in the place of one keeps what the newest version
+        has there. Raises ValidationFailed, SecretKeyMissing, and Conflict if the id is another
+        owner's.
         """
-        prepared = self._prepare(raw)
+        prepared = self._prepare(self._unmasked(raw, raw.get("id"), caller))
+        document = self._sealed(prepared, caller)
         flow_id = prepared.plan.flow_id
-        row = self._store.store(flow_id, caller, prepared.document.name, _text_of(prepared))
+        row = self._store.store(flow_id, caller, prepared.document.name, _text_of(document))
         if row is None:
             raise Conflict(f"The id {flow_id} is taken.")
-        return _stored(row, prepared)
+        return _stored(row, document, prepared)
 
     def replace(
         self,
@@ -85,18 +98,20 @@ class FlowService:
     ) -> Stored | Changed:
         """Store the next version of a flow, if its present one is among those expected.
 
-        Raises NotFound and ValidationFailed.
+        Secrets are taken as `store` takes them. Raises NotFound, ValidationFailed and
+        SecretKeyMissing.
         """
         if changed := self._changed(flow_id, caller, expected):
             return changed
         if raw.get("id") not in (None, flow_id):
             raise ValidationFailed([Fault("/id", f"must be {flow_id}, as the path says")])
-        prepared = self._prepare(_with_id(raw, flow_id))
+        prepared = self._prepare(_with_id(self._unmasked(raw, flow_id, caller), flow_id))
+        document = self._sealed(prepared, caller)
         row = self._store.replace(
-            flow_id, caller, prepared.document.name, _text_of(prepared), expected
+            flow_id, caller, prepared.document.name, _text_of(document), expected
         )
         if row is not None:
-            return Stored(_stored(row, prepared))
+            return Stored(_stored(row, document, prepared))
         # Another one stored or hid it since we looked.
         if changed := self._changed(flow_id, caller, expected):
             return changed
@@ -111,6 +126,8 @@ class FlowService:
         if row is None or row.document is None:
             raise NotFound
         document = orjson.loads(row.document)
+        if SEALED in row.document:
+            document = masked(document)
         # The row has the newest version's name.
         return {**_shape(row), "name": document["metadata"]["name"], "document": document}
 
@@ -137,6 +154,26 @@ class FlowService:
             Changed(row.version) if expected is not None and row.version not in expected else None
         )
 
+    def _unmasked(self, raw: Mapping[str, Any], flow_id: Any, caller: Caller) -> Mapping[str, Any]:
+        """The document with the secrets that the newest version has in the places of masks."""
+        if not isinstance(flow_id, str) or not holds_mask(raw):
+            return raw
+        row = self._store.read_version(flow_id, caller.scope, None)
+        if row is None or row.document is None:
+            return raw
+        return restore_masks(raw, orjson.loads(row.document))
+
+    def _sealed(self, prepared: Prepared, caller: Caller) -> Mapping[str, Any]:
+        """The document as it is stored: with secrets that only the flow's owner can use."""
+
+        @cache
+        def owner() -> str:
+            # An admin may store a version of somebody else's flow.
+            row = self._store.read(prepared.plan.flow_id, caller.scope)
+            return row.owner_id if row else caller.owner_id
+
+        return seal_document(prepared, lambda data: self._keyring.seal(owner(), data))
+
     def _prepare(self, raw: Mapping[str, Any]) -> Prepared:
         """Compile a document under its id, or a fresh one."""
         identified = (
@@ -149,10 +186,10 @@ def _with_id(raw: Mapping[str, Any], flow_id: str) -> dict[str, Any]:
     return {"id": flow_id, **{name: value for name, value in raw.items() if name != "id"}}
 
 
-def _stored(row: FlowRow, prepared: Prepared) -> dict[str, Any]:
+def _stored(row: FlowRow, document: Mapping[str, Any], prepared: Prepared) -> dict[str, Any]:
     return {
         **_shape(row),
-        "document": prepared.document.raw,
+        "document": masked(document),
         "warnings": [
             {"pointer": each.pointer, "message": each.message} for each in prepared.warnings
         ],
@@ -171,5 +208,5 @@ def _shape(row: FlowRow) -> dict[str, Any]:
     }
 
 
-def _text_of(prepared: Prepared) -> str:
-    return orjson.dumps(prepared.document.raw).decode()
+def _text_of(document: Mapping[str, Any]) -> str:
+    return orjson.dumps(document).decode()

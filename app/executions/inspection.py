@@ -31,6 +31,7 @@ from app.flows import overlay_inputs
 from app.store.records import RESOLVED
 from app.values.paths import get_path
 from app.values.ports import SYSTEM_PORTS, Missing, Value
+from app.values.secrets import MASK, masked
 
 #: A node that runs in no attempt.
 _NOT_BEGUN = frozenset({NodeStatus.IDLE, NodeStatus.INITIALIZED, NodeStatus.SKIPPED})
@@ -123,7 +124,7 @@ class Inspection:
         elif checkpoint is not None:
             shown |= _from_checkpoint(checkpoint)
         if status is NodeStatus.COMPLETED:
-            shown["outputs"] = self._engine.own_outputs(index)
+            shown["outputs"] = masked(self._engine.own_outputs(index))
         return shown
 
     def index_of(self, node_id: str) -> int | None:
@@ -135,7 +136,10 @@ class Inspection:
         return len(self._plan.nodes)
 
     def outputs(self) -> dict[str, Value]:
-        """What the execution as a whole gives: what the flow names, else its loose ends."""
+        """What the execution as a whole gives: what the flow names, else its loose ends.
+
+        Sealed texts are in it as they are: for whom it is shown to, `masked` takes them out.
+        """
         if self._plan.outputs is not None:
             return {
                 name: self._value_at(node, path)
@@ -165,7 +169,7 @@ class Inspection:
     def _inputs(self, index: int) -> dict[str, Value]:
         ports = self._plan.nodes[index].ports
         return {
-            port: value
+            port: MASK if ports[port].sealed and value else masked(value)
             for port, value in self._engine.inputs(index).items()
             if port not in SYSTEM_PORTS and port in ports and ports[port].takes_input
         }

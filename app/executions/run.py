@@ -225,17 +225,13 @@ class Run:
     def _launch(self, start: Start) -> None:
         node = start.node.index
         readers = self._streams.readers(node)
-        step = Step(
-            facts=self._facts,
-            start=start,
-            inputs=self._ledger.engine.inputs(node) | readers,
-            inbox=self.inbox,
-            clock=self._clock,
-            fresh_until=self._fresh_until(),
-            cancelled=self._around.flag(),
-            max_value_bytes=self._around.max_value_bytes,
-            flag=self._around.flag,
-            readers=tuple(readers.values()),
+        step = self._around.step(
+            self._facts,
+            start,
+            self._ledger.engine.inputs(node) | readers,
+            self.inbox,
+            self._fresh_until(),
+            tuple(readers.values()),
         )
         self._steps[node] = step
         self._streams.begin(step)

@@ -114,16 +114,12 @@ class SentRun:
         stored = self._insist(lambda: store.checkpoints(execution_id))
         restore(engine, stored, {})
         node = wiring.plan.nodes[wiring.plan.index_of[node_id]]
-        return Step(
-            facts=facts_of(claimed),
-            start=Start(node, claimed.attempt),
-            inputs=engine.inputs(node.index),
-            inbox=self.inbox,
-            clock=self._around.clock,
-            fresh_until=begins_until(self._confirmed_at, self._around.lease_s),
-            cancelled=self._around.flag(),
-            max_value_bytes=self._around.max_value_bytes,
-            flag=self._around.flag,
+        return self._around.step(
+            facts_of(claimed),
+            Start(node, claimed.attempt),
+            engine.inputs(node.index),
+            self.inbox,
+            begins_until(self._confirmed_at, self._around.lease_s),
         )
 
     def _await(self, step: Step) -> dict[str, Value] | None:

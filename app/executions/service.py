@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 
 import orjson
@@ -20,13 +21,15 @@ from app.executions.inspection import Inspection
 from app.executions.opening import driving_event
 from app.executions.plans import PlanCache
 from app.executions.views import FINAL, created_row, execution_json
-from app.flows import overlay_inputs
+from app.flows import overlay_inputs, seal_inputs
 from app.ids import EXECUTION_PREFIX, IdSource
 from app.store import records
 from app.store.events import EventLog
 from app.store.executions import ExecutionTable, FlowHead
 from app.streams.protocol import Batch, Publisher, SignalBox
 from app.values.ports import Value
+from app.values.secrets import masked
+from app.vault import NO_KEY, Keyring
 
 #: Free-form context of an execution, at most (bytes of JSON).
 MAX_INTEGRATION_BYTES = 64 * 1024
@@ -88,7 +91,9 @@ class ExecutionService:
         fresh_id: IdSource,
         *,
         start_ttl_ms: int,
+        keyring: Keyring = NO_KEY,
     ) -> None:
+        self._keyring = keyring
         self._table = table
         self._log = log
         self._plans = plans
@@ -104,7 +109,7 @@ class ExecutionService:
         """Create executions, all or none, and dispatch their chains.
 
         `pointer` gives where the body of the n-th one stands in the request. Raises NotFound,
-        Forbidden, ValidationFailed.
+        Forbidden, ValidationFailed, SecretKeyMissing.
         """
         rows = self.prepare(requests, caller, pointer)
         return self.announce(rows, self._table.create(rows))
@@ -126,7 +131,9 @@ class ExecutionService:
             faults += [Fault(pointer(place) + fault.pointer, fault.message) for fault in found]
             # Its nodes run with the rights of the flow's owner, whoever has them run.
             owner = flow.owner_id
-            rows.append(_new_row(execution_id, wanted, version, owner, wiring, self._start_ttl_ms))
+            # Inputs at fault fit no port, and no row will be made of them.
+            kept = wanted if found else self._sealed(wanted, wiring, owner)
+            rows.append(_new_row(execution_id, kept, version, owner, wiring, self._start_ttl_ms))
         if faults:
             raise ValidationFailed(faults)
         return rows
@@ -166,7 +173,7 @@ class ExecutionService:
     def get(self, execution_id: str, caller: Caller) -> dict[str, Value]:
         """Show an execution, with its outputs once it is completed. Raises NotFound."""
         row = self._own(execution_id, caller)
-        outputs = self._inspect(row).outputs() if row.status == "completed" else None
+        outputs = masked(self._inspect(row).outputs()) if row.status == "completed" else None
         return execution_json(row, outputs, limit=self._table.limit_reached([row]))
 
     def check(self, execution_id: str, caller: Caller) -> None:
@@ -243,6 +250,13 @@ class ExecutionService:
         if woken:
             self._signals.announce(woken, frozenset(started), self._start_ttl_ms)
             self._dispatcher.send(woken)
+
+    def _sealed(self, wanted: NewExecution, wiring: Wiring, owner: str) -> NewExecution:
+        """The same, its inputs without any plain secret."""
+        if not wanted.inputs or not wiring.plan.holds_secrets:
+            return wanted
+        seal = partial(self._keyring.seal, owner)
+        return replace(wanted, inputs=seal_inputs(wiring.plan, wanted.inputs, seal))
 
     def _flow(self, flow_id: str, caller: Caller, known: dict[str, FlowHead]) -> FlowHead:
         if flow_id not in known:

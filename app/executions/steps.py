@@ -5,14 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from app.engine import Start
-from app.errors import NodeCancelled, NodeError, NodeTimeout, NonRetryableError
+from app.errors import (
+    NodeCancelled,
+    NodeError,
+    NodeTimeout,
+    NonRetryableError,
+    StoreUnavailable,
+)
 from app.events.types import Event, EventType
 from app.events.wire import to_json
 from app.executions.channels import Channel, ChannelReader, Flag
-from app.logs import bound
+from app.executions.hiding import Hidden, sealed_outputs
+from app.executions.secrets import Vault
+from app.logs import bound, hiding
 from app.nodes.invoke import run_node_function
 from app.nodes.spec import LONGEST_SLEEP_MS
 from app.nodes.streams import OutputStream
@@ -32,6 +41,8 @@ MOST_UNHEARD = 500
 UNHEARD_WAIT_S = 0.005
 #: The most bytes of JSON that an output may have, unless a setting says otherwise.
 MAX_VALUE_BYTES = 1024 * 1024
+#: How long (s) a node waits between two tries to read a secret while the store is away.
+SECRET_WAIT_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +165,9 @@ class Step:
     #: How many events the node told, and how many of them its run took.
     told: int = 0
     heard: int = 0
+    #: What opens secrets here, and what the node has opened.
+    vault: Vault | None = None
+    hidden: Hidden | None = None
 
     def __post_init__(self) -> None:
         for port in self.start.node.streams:
@@ -170,6 +184,7 @@ class Step:
             clock=self.clock,
             check=self.check,
             on_news=lambda: self.inbox.put(Streamed(self.start.node.index, self.attempt)),
+            hide=self._hidden,
         )
 
     @property
@@ -254,6 +269,7 @@ class Step:
         fault = check_value(config, copied)
         if fault is not None:
             raise NodeError(f"output '{port}': {fault}")
+        copied = self._handed_out({port: copied})[port]
         size = len(to_json(copied))
         if size > self.max_value_bytes:
             allowed = f"{self.max_value_bytes} are allowed"
@@ -292,6 +308,23 @@ class Step:
         self.cancelled.wait(ms / 1000)
         self.check()
 
+    def secret(self, secret: Value) -> Value:
+        """What a secret holds: one in a port, or one of the owner's by its id or name."""
+        if self.vault is None:
+            raise NonRetryableError("there are no secrets here")
+        while True:
+            try:
+                data = self.vault.open(self.owner_id, secret)
+                break
+            except StoreUnavailable:
+                self.cancelled.wait(SECRET_WAIT_S)
+                self.check()
+        if self.hidden is None:
+            self.hidden = Hidden()
+        self.hidden.add(data)
+        hiding.set(self.hidden.text)
+        return data
+
     def schema(self, port: str) -> PortConfig:
         """The config that a port of this very node has, as its document shaped it."""
         return self.start.node.ports[port]
@@ -323,15 +356,30 @@ class Step:
                 returned = run_node_function(
                     self.start.node.spec, self.inputs, self, self.start.node.ports
                 )
-            outputs = self._with_given(returned)
+            outputs = self._with_given(self._handed_out(returned))
         except (Exception, SystemExit) as error:  # noqa: BLE001 — nodes are their users' code
-            failure = error
+            failure = error if self.hidden is None else self.hidden.error(error)
             if self.given and isinstance(error, Sleeping):
                 failure = NonRetryableError("a node that gave an output can't wait for a timer")
+        if self.hidden is not None:
+            hiding.set(None)
         took_ms = round((self.clock() - begun) * 1000)
         self.inbox.put(Ended(node, attempt, outputs, failure, took_ms))
 
-    def _with_given(self, returned: dict[str, Value]) -> dict[str, Value]:
+    def _handed_out(self, outputs: Mapping[str, Value]) -> Mapping[str, Value]:
+        """What may leave the node: secrets sealed where they belong, masked anywhere else."""
+        node = self.start.node
+        if self.vault is not None and node.holds_secrets:
+            seal = partial(self.vault.seal, self.owner_id)
+            outputs = sealed_outputs(node.ports, outputs, seal)
+        if self.hidden is not None:
+            outputs = {port: self.hidden.value(value) for port, value in outputs.items()}
+        return outputs
+
+    def _hidden(self, value: Value) -> Value:
+        return value if self.hidden is None else self.hidden.value(value)
+
+    def _with_given(self, returned: Mapping[str, Value]) -> dict[str, Value]:
         """The outputs of the node: what it gave before stands, and its streams end."""
         for channel in self.channels.values():
             channel.close()
@@ -344,6 +392,8 @@ class Step:
             self._wait_to_be_heard()
         if not self.cancelled.is_set():
             # What an attempt says that was given up is dropped, and would pile up until then.
+            if self.hidden is not None:
+                data = self.hidden.value(data)
             event = Event(type_, {"nodeId": self.node_id, **data})
             self.told += 1
             self.inbox.put(Told(self.start.node.index, self.attempt, event))

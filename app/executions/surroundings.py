@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 from threading import Event
 
-from app.executions.channels import Flag
+from app.engine import Start
+from app.executions.channels import ChannelReader, Flag
 from app.executions.plans import PlanCache
-from app.executions.steps import Mailbox, Step
+from app.executions.secrets import Vault
+from app.executions.steps import Inbox, Mailbox, RunFacts, Step
 from app.executions.writer import Pause, Publish
 from app.store.protocol import RunStore
+from app.values.ports import Value
 
 #: Sends steps (execution, nodes) to whichever worker takes them.
 SendSteps = Callable[[str, Sequence[str]], object]
@@ -25,7 +28,7 @@ class Surroundings:
     steps are sent as messages, sends them; `linger` waits a moment for an execution that is
     offered to whoever is awake; `is_draining` says that the process is to end: no node starts
     any more; `let_go` hears of an execution that was taken from this process, once nothing of it
-    begins here any more. `mailbox` and `flag` make what threads hand each other things with.
+    begins here any more; `vault` opens secrets for nodes. `mailbox` and `flag` make what threads hand each other things with.
     """
 
     store: RunStore
@@ -40,5 +43,33 @@ class Surroundings:
     send: SendSteps | None = None
     linger: Callable[[], str | None] = lambda: None
     let_go: Callable[[str], object] = lambda _: None
+    vault: Vault | None = None
     mailbox: Callable[[], Mailbox] = SimpleQueue
     flag: Callable[[], Flag] = Event
+
+    def step(
+        self,
+        facts: RunFacts,
+        start: Start,
+        inputs: Mapping[str, Value],
+        inbox: Inbox,
+        fresh_until: float,
+        readers: Sequence[ChannelReader] = (),
+    ) -> Step:
+        """A step that may begin until `fresh_until`, in seconds of the clock.
+
+        `readers` are the live streams among its inputs.
+        """
+        return Step(
+            facts=facts,
+            start=start,
+            inputs=inputs,
+            inbox=inbox,
+            clock=self.clock,
+            fresh_until=fresh_until,
+            cancelled=self.flag(),
+            max_value_bytes=self.max_value_bytes,
+            flag=self.flag,
+            readers=readers,
+            vault=self.vault,
+        )

@@ -15,6 +15,7 @@ from app.flows.wiring import EdgeDraft, plan_edges
 from app.nodes.spec import Catalogue, NodeSpec, RetryPolicy
 from app.values.paths import Path
 from app.values.ports import ERROR, ERROR_MESSAGE, PortConfig, PortType, Value
+from app.values.secrets import holds_secrets
 
 #: Types of nodes that run for one event, named by their `eventName`.
 LISTENER_TYPES = frozenset({"EventListenerNode", "EventListenerNodeV2"})
@@ -70,6 +71,7 @@ def _plan(draft: Draft, edges: tuple[PlanEdge, ...]) -> Plan:
         outputs=None
         if outputs is None
         else {name: (place.node, place.path) for name, place in outputs.items()},
+        holds_secrets=any(node.holds_secrets for node in nodes),
     )
 
 
@@ -82,7 +84,11 @@ def _plan_nodes(draft: Draft, edges: Sequence[PlanEdge]) -> tuple[PlanNode, ...]
         if edge.source_root in _ERROR_PORTS:
             failures.add(edge.source)
     nodes: list[PlanNode] = []
+    # By identity: most nodes of a type share their ports, which the draft keeps.
+    secret: dict[int, bool] = {}
     for index, node in enumerate(draft.nodes):
+        if id(node.ports) not in secret:
+            secret[id(node.ports)] = any(map(holds_secrets, node.ports.values()))
         if node.spec is None:
             # A fault has been noted, and no plan is made of a document with a fault.
             continue
@@ -106,6 +112,7 @@ def _plan_nodes(draft: Draft, edges: Sequence[PlanEdge]) -> tuple[PlanNode, ...]
                 is_group=node.is_group,
                 event=listened_event(entry.type, node.values),
                 streams=_streams(node.spec),
+                holds_secrets=secret[id(node.ports)],
             )
         )
     return tuple(nodes)

@@ -53,7 +53,8 @@ class PlanNode:
     `__error` or `__errorMessage`; `is_template` that it is a child of a node that is not a
     group, and counts as completed with its stored values without running; `is_group` that it
     completes after the nodes whose `parent` it is; `event` names what a listener listens for;
-    `streams` are its outputs of type stream.
+    `streams` are its outputs of type stream; `holds_secrets` says that a port of it, or a place
+    inside one, is for secrets.
     """
 
     index: int
@@ -73,6 +74,7 @@ class PlanNode:
     is_group: bool = False
     event: str | None = None
     streams: tuple[str, ...] = ()
+    holds_secrets: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class Plan:
     """A flow version, compiled: immutable, shared by all of its executions in a process.
 
     `outputs` maps the names of `metadata.outputs` to (node index, path); None where the flow
-    does not name any.
+    does not name any. `holds_secrets` says that some node does.
     """
 
     flow_id: str
@@ -89,3 +91,4 @@ class Plan:
     edges: tuple[PlanEdge, ...]
     index_of: Mapping[str, int]
     outputs: Mapping[str, tuple[int, Path]] | None
+    holds_secrets: bool = False

@@ -9,7 +9,6 @@ from typing import Any
 from app.errors import ValidationFailed
 from app.flows.document import Form, NodeEntry, PortEntry
 from app.flows.faults import FaultLog, below
-from app.flows.unbuilt import unbuilt_port
 from app.nodes.spec import NodeSpec
 from app.values.bounds import PatternTime
 from app.values.checks import FaultKind, ValueFault, value_faults
@@ -134,10 +133,6 @@ class Shaper:
         except ValidationFailed as failed:
             self._faults.extend(failed.faults)
             return None
-        unbuilt = unbuilt_port(config)
-        if unbuilt is not None:
-            self._faults.add(pointer, unbuilt)
-            return None
         if not exported:
             self._check_default(config, pointer)
         return config
@@ -218,6 +213,7 @@ def _refine(standing: PortConfig, said: PortConfig) -> PortConfig:
         type=standing.type,
         direction=standing.direction,
         mutable=standing.mutable,
+        sealed=standing.sealed,
         required=said.required or standing.required,
         title=said.title or standing.title,
         description=said.description or standing.description,

@@ -24,6 +24,7 @@ from app.local import (
     deadline_statements,
     key_statements,
     run_statements,
+    secret_statements,
     signal_statements,
     slot_statements,
     step_statements,
@@ -59,6 +60,7 @@ HANDLERS: Mapping[str, Handler] = {
     **takeover_statements.HANDLERS,
     **token_statements.HANDLERS,
     **signal_statements.HANDLERS,
+    **secret_statements.HANDLERS,
 }
 
 

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 from random import SystemRandom
+from secrets import token_hex
 from typing import Any
 
 from app.engine import Engine, RunOptions, Start, Wiring
 from app.errors import Fault, NodeError, NodeTimeout, ValidationFailed
 from app.events.types import Event, EventType
-from app.flows import prepare
+from app.executions.secrets import OwnersVault, SecretService, Vault
+from app.flows import prepare, seal_document
 from app.ids import EXECUTION_PREFIX, FLOW_PREFIX, id_source
-from app.local.steps import AttemptTime, facts_of, run_step
+from app.local.database import MemoryDatabase
+from app.local.steps import OWNER_ID, AttemptTime, facts_of, run_step
 from app.local.trial import NodeFunction, catalogue_with, local_settings, naming_faults, spec_for
 from app.nodes.signal import PAYLOAD, TIMED_OUT, AwaitingSignal
 from app.nodes.spec import Catalogue
 from app.nodes.timer import Sleeping
+from app.store.secrets import SecretStore
 from app.values.ports import Value
+from app.vault import Keyring
 
 NODE_ID = "node"
 #: How long (ms) a node may wait in all, unless it says so itself.
@@ -50,21 +57,23 @@ def run_node(
     /,
     *,
     integration: Mapping[str, Value] | None = None,
+    secrets: Mapping[str, Value] | None = None,
     attempt: int = 1,
     **ports: Any,
 ) -> NodeRun:
     """Run one node once.
 
     `target` is a decorated function or class, or the name of a node type; `inputs` are `{port
-    id or path: value}`, and so are further keywords. What the node raises is raised. Time that it
-    lets pass is not waited for: `ctx.sleep` comes back at once, and SleepNode gives what it will
-    give then; a signal comes to none. Raises ValidationFailed, which names each fault, for inputs
-    that can't be.
+    id or path: value}`, and so are further keywords; `secrets` are those that are stored, by name.
+    What the node raises is raised. Time that it lets pass is not waited for: `ctx.sleep` comes back
+    at once, and SleepNode gives what it will give then; a signal comes to none. Raises
+    ValidationFailed, which names each fault, for inputs that can't be.
     """
     own = () if isinstance(target, str) else (target,)
     type_ = target if isinstance(target, str) else spec_for(target).type
     values = {**(inputs or {}), **ports}
-    start, given = _start(type_, values, catalogue_with(local_settings(), own))
+    vault = _vault(secrets or {})
+    start, given = _start(type_, values, catalogue_with(local_settings(), own), vault)
     said: list[Event] = []
     time = AttemptTime(start.node.timeout_ms or TIMEOUT_MS)
     execution_id = id_source(SystemRandom())(EXECUTION_PREFIX)
@@ -74,6 +83,7 @@ def run_node(
         facts_of(execution_id, integration or {}),
         tell=said.append,
         time=time,
+        vault=vault,
     )
     if time.is_set():
         raise NodeTimeout(f"not done within {time.limit_ms:g} ms")
@@ -84,8 +94,18 @@ def run_node(
     )
 
 
+def _vault(secrets: Mapping[str, Value]) -> OwnersVault:
+    """One of this run's own, with these secrets in it."""
+    store = SecretStore(MemoryDatabase(lambda: datetime.now(UTC)))
+    keyring = Keyring(token_hex(32))
+    service = SecretService(store, keyring, id_source(SystemRandom()))
+    for name, data in secrets.items():
+        service.store(OWNER_ID, name, "string", data)
+    return OwnersVault(keyring, store)
+
+
 def _start(
-    type_: str, inputs: Mapping[str, Any], catalogue: Catalogue
+    type_: str, inputs: Mapping[str, Any], catalogue: Catalogue, vault: Vault
 ) -> tuple[Start, Mapping[str, Value]]:
     """The start of a flow of this node alone, and what it is given then."""
     document = {
@@ -95,7 +115,9 @@ def _start(
         "edges": [],
     }
     try:
-        plan = prepare(document, catalogue).plan
+        prepared = prepare(document, catalogue)
+        sealed = seal_document(prepared, partial(vault.seal, OWNER_ID))
+        plan = prepare(sealed, catalogue).plan if prepared.plan.holds_secrets else prepared.plan
     except ValidationFailed as error:
         raise naming_faults(error) from None
     engine = Engine(Wiring(plan), RunOptions(), {})

@@ -21,6 +21,7 @@ from app.executions.executor import Executor
 from app.executions.lanes import Lanes
 from app.executions.listener import CommandListener
 from app.executions.plans import PlanCache
+from app.executions.secrets import OwnersVault
 from app.executions.steps import Step
 from app.executions.surroundings import Surroundings
 from app.local.database import MemoryDatabase
@@ -34,8 +35,10 @@ from app.store.events import EventLog
 from app.store.leases import PgLeaseStore
 from app.store.records import WorkerRow
 from app.store.runs import PgRunStore
+from app.store.secrets import SecretStore
 from app.store.sweeps import PgSweepStore
 from app.streams.hub import Hub
+from app.vault import Keyring
 
 #: How long (s) the end of the process waits for its threads, each.
 ENDS_WITHIN_S = 1.0
@@ -53,6 +56,8 @@ class LocalProcess:
         self.log = EventLog(self.database)
         self.catalogue = catalogue
         self.plans = PlanCache(catalogue)
+        # What is kept here ends with the process: any key will do.
+        self.keyring = Keyring(settings.secret_key or secrets.token_hex(32))
         self.hub = Hub(self.log, self.streams, MemoryReader(self.streams))
         self._settings = settings
         self._row = _worker_row(settings)
@@ -118,6 +123,7 @@ class LocalProcess:
             max_value_bytes=self._settings.max_value_bytes,
             is_draining=self._is_ending.is_set,
             let_go=self.streams.tell_let_go,
+            vault=OwnersVault(self.keyring, SecretStore(self.database)),
         )
 
     def _launch(self, step: Step) -> None:

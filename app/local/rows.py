@@ -259,12 +259,26 @@ class FlowVersionRow:
     created_at: datetime
 
 
+@dataclass(slots=True, kw_only=True)
+class SecretRow:
+    """A row of chaingraph_secrets."""
+
+    id: str
+    owner_id: str
+    name: str
+    secret_type: str
+    sealed: str
+    created_at: datetime
+    updated_at: datetime
+
+
 @dataclass(slots=True)
 class Tables:
     """All rows, by their primary keys; what belongs to an execution also by its id."""
 
     flows: dict[str, FlowRow] = field(default_factory=dict)
     flow_versions: dict[tuple[str, int], FlowVersionRow] = field(default_factory=dict)
+    secrets: dict[str, SecretRow] = field(default_factory=dict)
     executions: dict[str, ExecutionRow] = field(default_factory=dict)
     claims: dict[str, dict[str, ClaimRow]] = field(default_factory=dict)
     recoveries: list[RecoveryRow] = field(default_factory=list)

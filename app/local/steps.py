@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from app.engine import Start
 from app.events.types import Event
+from app.executions.secrets import Vault
 from app.executions.steps import Arrival, Ended, Resolved, RunFacts, Step, Streamed, Told
 from app.values.ports import Value
 
@@ -80,6 +81,7 @@ def run_step(
     *,
     tell: Tell,
     time: AttemptTime,
+    vault: Vault | None = None,
 ) -> Ended:
     """Run a started node to its end; what it says is told at once."""
     inbox = _Inbox(tell)
@@ -92,6 +94,7 @@ def run_step(
         fresh_until=float("inf"),
         cancelled=time,
         timed_out=True,
+        vault=vault,
     )
     inbox.step.run()
     [ended] = inbox.arrivals

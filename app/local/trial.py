@@ -19,6 +19,7 @@ from app.events.wire import FIRST_INDEX
 from app.executions.flows import FlowService
 from app.executions.inspection import Inspection
 from app.executions.options import complete
+from app.executions.secrets import SecretService
 from app.executions.service import ExecutionService, NewExecution
 from app.executions.views import execution_json
 from app.ids import id_source
@@ -27,7 +28,9 @@ from app.nodes.registry import load_catalogue
 from app.nodes.sdk import decorated_types, spec_of
 from app.nodes.spec import Catalogue, NodeSpec
 from app.store.flows import FlowStore
+from app.store.secrets import SecretStore
 from app.values.ports import Value
+from app.values.secrets import masked
 
 #: Timers are looked for so often (ms): a short one should not be waited for long.
 SCAN_INTERVAL_MS = 50
@@ -69,19 +72,22 @@ def run_flow(
     options: Mapping[str, Any] | None = None,
     integration: Value = None,
     nodes: Iterable[NodeFunction] = (),
+    secrets: Mapping[str, Value] | None = None,
     timeout_s: float = 60.0,
 ) -> FlowRun:
     """Run a flow and wait for its end.
 
     `flow` is a document, `inputs` are `{node id: {port id or path: value}}`, `options` as in
-    `POST /executions`. Node types are those of NODE_MODULES and whatever this process decorated;
-    of two by one name that one counts which is among `nodes`. Raises ValidationFailed, which names
-    each fault, for what can't be run, and TimeoutError.
+    `POST /executions`, `secrets` what is stored for this run, by name. Node types are those of
+    NODE_MODULES and whatever this process decorated; of two by one name that one counts which is
+    among `nodes`. Raises ValidationFailed, which names each fault, for what can't be run, and
+    TimeoutError.
     """
     settings = replace(local_settings(), recovery_scan_interval_ms=SCAN_INTERVAL_MS)
     process = LocalProcess(settings, catalogue_with(settings, nodes))
     process.start()
     try:
+        _store_secrets(process, secrets or {})
         execution_id = _create(process, settings, flow, inputs, options or {}, integration)
         _await_end(process, execution_id, timeout_s)
         return _read(process, execution_id)
@@ -118,6 +124,13 @@ def naming_faults(error: ValidationFailed) -> ValidationFailed:
     return ValidationFailed(error.faults, told)
 
 
+def _store_secrets(process: LocalProcess, secrets: Mapping[str, Value]) -> None:
+    store = SecretStore(process.database)
+    service = SecretService(store, process.keyring, id_source(SystemRandom()))
+    for name, data in secrets.items():
+        service.store(LOCAL.owner_id, name, "string", data)
+
+
 def _create(
     process: LocalProcess,
     settings: Settings,
@@ -128,7 +141,7 @@ def _create(
 ) -> str:
     """Store the flow and start an execution of it; gives its id."""
     fresh_id = id_source(SystemRandom())
-    flows = FlowService(FlowStore(process.database), process.catalogue, fresh_id)
+    flows = FlowService(FlowStore(process.database), process.catalogue, fresh_id, process.keyring)
     executions = ExecutionService(
         process.table,
         process.log,
@@ -138,6 +151,7 @@ def _create(
         process.dispatcher,
         fresh_id,
         start_ttl_ms=settings.start_signal_timeout_ms,
+        keyring=process.keyring,
     )
     stored = flows.store(dict(flow), LOCAL)
     wanted = NewExecution(
@@ -167,7 +181,7 @@ def _read(process: LocalProcess, execution_id: str) -> FlowRun:
     row = process.table.one(execution_id)
     wiring = process.plans.get(row.flow_id, row.flow_version, _known)
     inspection = Inspection(wiring, row, process.table.checkpoints(execution_id))
-    outputs = inspection.outputs() if row.status == "completed" else None
+    outputs = masked(inspection.outputs()) if row.status == "completed" else None
     nodes = [inspection.node(index, {}) for index in range(inspection.size())]
     events = process.log.read(execution_id, FIRST_INDEX, row.last_event_index + 2)
     return FlowRun(

@@ -18,7 +18,8 @@ class Port:
     type that the annotation gives (`"stream"`, `"secret"`), `item` the config of its items.
     `direction="passthrough"` hands a parameter's value on as an output; `mutable=True` lets a
     document change the schema; `default` is the default of an output, or of a parameter that
-    can't have one in Python without being shared (a list, an object).
+    can't have one in Python without being shared (a list, an object). `sealed=True` says that
+    its values are secrets although its type is another: they are kept encrypted.
     """
 
     id: str | None = None
@@ -39,6 +40,7 @@ class Port:
     type: str | None = None
     item: PortConfig | None = None
     properties: Mapping[str, PortConfig] | None = None
+    sealed: bool | None = None
 
     def apply(self, config: PortConfig) -> PortConfig:
         """Give `config` with everything that was said here put over it.
@@ -62,6 +64,7 @@ class Port:
             "type": PortType(self.type) if self.type is not None else None,
             "item": self.item,
             "properties": self.properties,
+            "sealed": self.sealed,
         }
         changes = {name: value for name, value in said.items() if value is not None}
         if self.options is not None and self.type is None:

@@ -130,6 +130,14 @@ class NodeContext(Protocol):
         """
         ...
 
+    def secret(self, secret: Value) -> Value:
+        """What a secret holds: one in a port, or one of the owner's by its id or name.
+
+        From then on its texts are masked in all that leaves the node. Raises NonRetryableError
+        where there is none, or where it can't be opened here.
+        """
+        ...
+
     def schema(self, port: str) -> PortConfig:
         """The config that a port of this very node has, as its document shaped it."""
         ...

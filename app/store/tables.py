@@ -30,6 +30,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    UniqueConstraint,
     text,
 )
 
@@ -68,6 +69,26 @@ flow_versions = Table(
     Column("version", Integer, primary_key=True),
     Column("document", JSON, nullable=False),
     Column("created_at", _at, nullable=False, server_default=_now),
+)
+
+#: What owners keep for their nodes; `sealed` is encrypted under SECRET_KEY (app/vault.py).
+secrets = Table(
+    "chaingraph_secrets",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner_id", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("secret_type", Text, nullable=False),
+    Column("sealed", Text, nullable=False),
+    Column("created_at", _at, nullable=False),
+    Column("updated_at", _at, nullable=False),
+    UniqueConstraint("owner_id", "name"),
+)
+Index(
+    "ix_chaingraph_secrets_listed",
+    secrets.c.owner_id,
+    secrets.c.created_at.desc(),
+    secrets.c.id.desc(),
 )
 
 executions = Table(

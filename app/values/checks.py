@@ -10,6 +10,7 @@ from app.values.bounds import Bounds, PatternTime
 from app.values.jsonable import MAX_PARTS, is_broken, is_json, kind_of, why_not_json
 from app.values.paths import Path, format_path
 from app.values.ports import PortConfig, PortType, Value
+from app.values.secrets import reference_fault
 
 _ANYTHING = PortConfig(PortType.ANY)
 
@@ -149,6 +150,10 @@ def _complaint(config: PortConfig, value: Value, depth: int, bounds: Bounds) -> 
         return unfit, FaultKind.TYPE
     if value is None:
         return ("must not be null", FaultKind.BOUNDS) if config.required else None
+    if config.type is PortType.SECRET or config.sealed:
+        unfit = reference_fault(value)
+        if unfit is not None:
+            return unfit, FaultKind.TYPE
     if not _has_type(config, value):
         return f"must be {_wanted(config)}, not {kind_of(value)}", FaultKind.TYPE
     outside = bounds.broken_by(config, value)

@@ -8,6 +8,7 @@ from itertools import pairwise
 from app.values.copying import copy_value
 from app.values.paths import MAX_POSITION, Path, get_path
 from app.values.ports import Missing, Value
+from app.values.secrets import is_reference
 
 #: Positions that a path in a document may leave empty behind the end of an array.
 MAX_GAP = 100
@@ -34,7 +35,8 @@ def transfer(values: dict[str, Value], path: Path, incoming: Value) -> None:
     ValueError for a position in an array beyond MAX_POSITION.
     """
     standing = get_path(values, path)
-    if isinstance(standing, dict) and isinstance(incoming, dict):
+    # What stands for a secret is one thing, whatever its JSON looks like.
+    if isinstance(standing, dict) and isinstance(incoming, dict) and not is_reference(incoming):
         _merge_into(standing, incoming)
     else:
         _place(values, path, copy_value(incoming))
@@ -68,7 +70,7 @@ def _merge_into(target: dict[str, Value], incoming: dict[str, Value]) -> None:
         into, source = pending.pop()
         for key, item in source.items():
             standing = into.get(key)
-            if isinstance(standing, dict) and isinstance(item, dict):
+            if isinstance(standing, dict) and isinstance(item, dict) and not is_reference(item):
                 pending.append((standing, item))
             else:
                 into[key] = copy_value(item)

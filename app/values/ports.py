@@ -55,7 +55,8 @@ class PortConfig:
     match somewhere; `item` is the config of an array's or stream's items; `properties` names
     what an object holds (empty: anything); `options` are the values of an enum; `underlying`
     is the type that an `any` port declares; `mutable` says that a document may change the
-    schema (a ~ in docs/nodes.md).
+    schema (a ~ in docs/nodes.md); `sealed` that its values are secrets, of whatever type: they
+    are kept as sealed texts (app/values/secrets.py).
     """
 
     type: PortType
@@ -76,6 +77,7 @@ class PortConfig:
     options: Sequence[Value] = ()
     underlying: PortConfig | None = None
     mutable: bool = False
+    sealed: bool = False
 
     @property
     def takes_input(self) -> bool:

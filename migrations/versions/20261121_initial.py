@@ -270,6 +270,24 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "chaingraph_secrets",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("owner_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("secret_type", sa.Text(), nullable=False),
+        sa.Column("sealed", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_chaingraph_secrets")),
+        sa.UniqueConstraint("owner_id", "name", name=op.f("uq_chaingraph_secrets_owner_id_name")),
+    )
+    op.create_index(
+        "ix_chaingraph_secrets_listed",
+        "chaingraph_secrets",
+        ["owner_id", sa.literal_column("created_at DESC"), sa.literal_column("id DESC")],
+        unique=False,
+    )
+    op.create_table(
         "chaingraph_slots",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("execution_id", sa.Text(), nullable=True),
@@ -463,6 +481,8 @@ def downgrade() -> None:
     op.drop_table("chaingraph_flow_versions")
     op.drop_table("chaingraph_workers")
     op.drop_table("chaingraph_slots")
+    op.drop_index("ix_chaingraph_secrets_listed", table_name="chaingraph_secrets")
+    op.drop_table("chaingraph_secrets")
     op.drop_index("ix_chaingraph_flows_listed", table_name="chaingraph_flows")
     op.drop_table("chaingraph_flows")
     op.drop_index(

@@ -88,13 +88,6 @@ def test_a_queue_other_than_the_default_is_refused_until_queues_are_built() -> N
     prepare(flow(node("a", queue="default")), CATALOGUE)
 
 
-@pytest.mark.parametrize("port_type", ["secret"])
-def test_a_port_of_a_type_that_is_not_built_is_refused(port_type: str) -> None:
-    ports = {"value": {"type": "array", "itemConfig": {"type": port_type}}}
-    found = faults(flow(node("a", "AnyNode", ports=ports)))
-    assert found == {"/nodes/0/ports/value": f"ports of type {port_type} are not built yet"}
-
-
 def test_edges_may_not_go_against_the_direction_of_a_port() -> None:
     raw = flow(
         node("m", "MathNode"),

@@ -28,10 +28,8 @@ WITH_EFFECTS = {
     "LLMCallWithStructuredOutputNode",
     "RandomNode",
     "RunFlowNode",
-    "SecretNode",
     "ServerTimeNode",
     "SleepNode",
-    "UnencryptedSecret",
     "WaitForSignalNode",
 }
 

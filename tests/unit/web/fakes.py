@@ -39,7 +39,7 @@ class FakeFlows:
             return Changed(self.versions[flow_id])
         return Stored(self.store({**raw, "id": flow_id}, caller))
 
-    def validate(self, raw: Any) -> Checked:
+    def validate(self, raw: Any, owner: str) -> Checked:
         return Checked((), ())
 
     def get(self, flow_id: str, caller: Caller, version: int | None = None) -> dict[str, Any]:
@@ -135,6 +135,7 @@ class FakeWorkers:
 def fake_services(**replaced: Any) -> Services:
     parts: dict[str, Any] = {
         "flows": FakeFlows(),
+        "secrets": None,
         "executions": FakeExecutions(),
         "creation": None,
         "takeover": None,
