@@ -48,12 +48,6 @@ class EarlyOutputs:
         self._edges.update(edges)
         return edges
 
-    def left(self, node: int, edges: Sequence[int]) -> Sequence[int]:
-        """Of the edges of a node those that were not resolved early."""
-        if node not in self.outputs:
-            return edges
-        return [edge for edge in edges if edge not in self._edges]
-
     def standing(self, node: int) -> dict[str, Value]:
         """The values that a node gave early, whatever it gives for them at its end."""
         ports = self._wiring.plan.nodes[node].ports

@@ -328,8 +328,9 @@ class Engine:
         group = self._wiring.group_of[node]
         if group != NO_GROUP:
             self._left.append(group)
-        touched = self._ports.resolve(self.early.left(node, resolving))
-        unfed = self._ports.close(self.early.left(node, closing))
+        # Edges that were resolved early are fed again, or closed too late: that changes nothing.
+        touched = self._ports.resolve(resolving)
+        unfed = self._ports.close(closing)
         self._queue.release()
         for target in touched:
             if self._missing[target] == 0:

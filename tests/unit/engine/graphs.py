@@ -35,10 +35,12 @@ PORTS = {
     "b": _port(ANY, IN, default=None),
     "need": _port(ANY, IN, required=True, default=0),
     "parts": _port(PortType.OBJECT, IN, default={}, mutable=True),
+    "stream": _port(PortType.STREAM, IN, item=PortConfig(ANY), default=None),
     "list": _port(PortType.ARRAY, IN, default=[], item=PortConfig(ANY), mutable=True),
     "kept": _port(ANY, PASS, default="kept"),
     "out": _port(ANY, OUT),
     "flag": _port(PortType.BOOLEAN, OUT, default=False),
+    "items": _port(PortType.STREAM, OUT, item=PortConfig(ANY)),
 }
 
 #: TestNode does nothing by itself; HolderNode is a parent that is no group.
@@ -124,7 +126,8 @@ class Behaviour:
     """What a node does: it fails so often and is tried again, then it completes or fails.
 
     `sleeps` has it wait for a timer after it has run, before it completes. `flag` is its boolean
-    output, which branches feed on; `is_null` makes its other outputs null.
+    output, which branches feed on; `is_null` makes its other outputs null. `early` are the outputs
+    that it gives before its end, in this order: such a node doesn't sleep.
     """
 
     retries: int = 0
@@ -132,6 +135,7 @@ class Behaviour:
     sleeps: bool = False
     flag: bool = True
     is_null: bool = False
+    early: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +158,47 @@ _BEHAVIOURS = st.builds(
     sleeps=st.sampled_from([False, False, False, True]),
     flag=st.booleans(),
     is_null=st.sampled_from([False, False, False, True]),
+    early=st.sampled_from([(), (), (), ("items",), ("out",), ("items", "flag")]),
 )
 
-_SOURCES = ["out", "out", "flag", "kept", "__success", "__error", "__errorMessage"]
+_SOURCES = ["out", "out", "flag", "kept", "items", "__success", "__error", "__errorMessage"]
 _BOOLEANS = ["flag", "flag", "__success", "__error"]
 _TARGETS = ["a", "a", "b", "need", "kept", "parts.x", "parts.y.z", "list[1]", "__execute"]
+_TARGETS += ["stream", "stream"]
+
+
+#: What nodes do that mostly send: often they are tried again, seldom they fail for good.
+_SENDING = st.builds(
+    Behaviour,
+    retries=st.sampled_from([0, 0, 1, 2]),
+    fails=st.sampled_from([False] * 5 + [True]),
+    flag=st.sampled_from([True, True, True, False]),
+    early=st.sampled_from([("items",), ("items",), ("items", "out"), ("flag",), ()]),
+)
+
+
+@st.composite
+def streaming_graphs(draw: st.DrawFn) -> Graph:
+    """Random flows in which most nodes send or read streams, or give other outputs early."""
+    size = draw(st.integers(2, 7))
+    order = draw(st.permutations(range(size)))
+    edges: dict[str, None] = {}
+    for _ in range(draw(st.integers(1, 2 * size))):
+        first = draw(st.integers(0, size - 2))
+        second = draw(st.integers(first + 1, size - 1))
+        ends = draw(st.sampled_from(_STREAMING_EDGES))
+        edges[ends.format(order[first], order[second])] = None
+    behaviours = draw(st.lists(_SENDING, min_size=size, max_size=size))
+    return Graph(flow([f"n{number}" for number in range(size)], edges), behaviours)
+
+
+_STREAMING_EDGES = ["n{}.items > n{}.stream"] * 4 + [
+    "n{}.items > n{}.a",
+    "n{}.out > n{}.a",
+    "n{}.out > n{}.need",
+    "n{}.flag > n{}.__execute",
+    "n{}.__error > n{}.b",
+]
 
 
 @st.composite
@@ -197,6 +237,8 @@ def _edge(draw: st.DrawFn, order: Sequence[int]) -> tuple[str, str]:
 
 def _source(draw: st.DrawFn, number: int, target: str) -> str:
     ports = _BOOLEANS if target.endswith("__execute") else _SOURCES
+    if target.endswith(".stream"):
+        ports = ["items"]
     return f"n{number}.{draw(st.sampled_from(ports))}"
 
 

@@ -24,9 +24,14 @@ class Model:
         self.status: dict[int, str] = dict.fromkeys(idle(plan, event), "idle")
         self.done: dict[int, dict[str, Any]] = {}
         self.ready: dict[int, dict[str, Any]] = {}
+        self.given: dict[int, dict[str, Any]] = {}
         for node in plan.nodes:
             if node.is_template and node.index not in self.status:
                 self._complete(node.index, dict(node.values), {})
+        self._look()
+
+    def give(self, node: int, outputs: dict[str, Any]) -> None:
+        self.given[node] = {**outputs, **self.given.get(node, {})}
         self._look()
 
     def complete(self, node: int, returned: dict[str, Any]) -> None:
@@ -105,13 +110,18 @@ class Model:
         return any(dead)
 
     def _resolves(self, edge: PlanEdge) -> bool:
+        if edge.source_path[0] in self.given.get(edge.source, {}):
+            # Whoever takes a stream as a value waits for its end.
+            is_early = edge.source_path != ("items",) or edge.target_path == ("stream",)
+            if is_early or self.status.get(edge.source) == "completed":
+                return True
         on_error = edge.source_path[0] in ERRORS
         return self.status.get(edge.source) == ("error" if on_error else "completed")
 
     def _admit(self, node: int, edges: list[PlanEdge]) -> None:
         values = copy.deepcopy(dict(self.plan.nodes[node].values))
         for edge in edges:
-            value: Any = self.done[edge.source]
+            value: Any = {**self.given.get(edge.source, {}), **self.done.get(edge.source, {})}
             for step in edge.source_path:
                 value = value[step]
             if value is None and edge.target_path == ("need",):

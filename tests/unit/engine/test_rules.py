@@ -165,7 +165,12 @@ def test_an_output_that_was_not_set_is_null() -> None:
     run = Run(["a"])
     run.start()
     run.engine.complete(0, {"flag": True}, 0)
-    assert run.engine.own_outputs(0) == {"kept": "kept", "out": None, "flag": True}
+    assert run.engine.own_outputs(0) == {
+        "kept": "kept",
+        "out": None,
+        "flag": True,
+        "items": None,
+    }
 
 
 # -- rule 3
