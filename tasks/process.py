@@ -15,19 +15,22 @@ import socket
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from random import SystemRandom
 from typing import Literal
 
 from celery import Celery
 
 from app.config import Settings, urls
 from app.errors import StoreUnavailable
+from app.executions.effects import Effects
 from app.executions.executor import Executor
 from app.executions.lanes import Lanes
 from app.executions.listener import CommandListener
 from app.executions.plans import PlanCache
 from app.executions.secrets import OwnersVault
 from app.executions.steps import Step
-from app.executions.surroundings import Surroundings
+from app.executions.surroundings import ChildLimits, Surroundings
+from app.ids import id_source
 from app.nodes.registry import load_catalogue
 from app.recovery.leases import LeaseKeeper
 from app.store.database import Database
@@ -98,6 +101,7 @@ class WorkerProcess:
         self._lanes = Lanes()
         self._steps: dict[tuple[str, str], Step] = {}
         self._plans = PlanCache(load_catalogue(settings.node_modules, settings.http_node_allow))
+        self._fresh_id = id_source(SystemRandom())
         self._parent_pid = os.getppid()
         self._draining = draining
         self._sends_steps = settings.step_dispatch == "message"
@@ -192,6 +196,11 @@ class WorkerProcess:
             let_go=self._signals.tell_let_go,
             vault=self._vault,
             send=self.dispatcher.send_steps if self._sends_steps else None,
+            herald=Effects(self._publisher, self._signals, self.dispatcher),
+            fresh_id=self._fresh_id,
+            limits=ChildLimits(
+                self._settings.max_execution_depth, self._settings.max_children_per_parent
+            ),
         )
 
     def _launch(self, step: Step) -> None:

@@ -66,6 +66,8 @@ class MemoryWorld:
         parent = self.database.tables.executions[parent_id]
         row.parent_execution_id, row.root_execution_id = parent.id, parent.root_execution_id
         row.execution_depth = parent.execution_depth + 1
+        row.child_state = "open" if row.completed_at is None else "untold"
+        self.database.tables.offspring.setdefault(parent_id, []).append(execution_id)
 
     def create(self, *, priority: int = 5, start: bool = True, **more: Any) -> str:
         new = self.new(priority=priority, start=start, **more)

@@ -234,7 +234,8 @@ class PgWorld:
     def adopt(self, execution_id: str, parent_id: str) -> None:
         self.execute(
             "UPDATE chaingraph_executions AS c SET parent_execution_id = p.id,"
-            " root_execution_id = p.root_execution_id, execution_depth = p.execution_depth + 1"
+            " root_execution_id = p.root_execution_id, execution_depth = p.execution_depth + 1,"
+            " child_state = CASE WHEN c.completed_at IS NULL THEN 'open' ELSE 'untold' END"
             " FROM chaingraph_executions AS p WHERE c.id = %s AND p.id = %s",
             execution_id,
             parent_id,

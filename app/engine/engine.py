@@ -291,6 +291,15 @@ class Engine:
         """The outputs and passthroughs of a completed node, system ports left out."""
         return own_outputs(self.outputs[node])
 
+    @property
+    def wiring(self) -> Wiring:
+        """The plan as it is walked."""
+        return self._wiring
+
+    def tell(self, event: Event) -> None:
+        """Tell something that happened around the run, in its place among what the run tells."""
+        self._tell.add(event)
+
     def take_events(self) -> list[Event]:
         """Hand over what was told since the last call."""
         return self._tell.take()

@@ -25,6 +25,10 @@ class Narrator:
         events, self._events = self._events, []
         return events
 
+    def add(self, event: Event) -> None:
+        """Something happened that others tell of."""
+        self._events.append(event)
+
     def flow_started(self) -> None:
         """The run begins."""
         self._say(EventType.FLOW_STARTED, flowMetadata=dict(self._plan.metadata))

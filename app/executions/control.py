@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from app.caller import Caller
-from app.errors import Conflict
+from app.errors import Conflict, StoreUnavailable
 from app.executions.commands import PAUSED_BY_USER, STOPPED_BY_USER
 from app.executions.effects import Effects
 from app.executions.service import ExecutionService
@@ -17,6 +18,8 @@ from app.values.ports import Value
 
 #: How long (s) a stop waits for the owners to let go.
 LET_GO_WITHIN_S = 0.1
+
+_log = logging.getLogger(__name__)
 
 
 class Control:
@@ -78,8 +81,20 @@ class Control:
         for effect in effects[1:]:
             self._effects.tell(effect, "stop")
         shown = self._answer("stop", execution_id, caller, effects[0] if effects else None)
+        self._tell_parent(shown["parentExecutionId"])
         self._await_owners(effects, until)
         return shown
+
+    def _tell_parent(self, parent: str | None) -> None:
+        """A child was stopped: the execution that made it goes on."""
+        if parent is None:
+            return
+        try:
+            owner = self._commands.wake(parent)
+        except StoreUnavailable as error:
+            _log.info("left it to the sweep to tell execution %s: %s", parent, error)
+        else:
+            self._effects.wake(parent, owner)
 
     def _request_step(self, execution_id: str, caller: Caller) -> Effect | None:
         """Look whether a node is ready, and request the step if nothing was written since."""

@@ -34,3 +34,10 @@ class Effects:
     def hint(self, execution_ids: Sequence[str]) -> None:
         """Tell workers that these may be claimed."""
         self._dispatcher.hint(execution_ids)
+
+    def wake(self, execution_id: str, owner: str | None) -> None:
+        """Something arrived for an execution: have its owner look, or any worker without one."""
+        if owner is None:
+            self._dispatcher.hint([execution_id])
+        else:
+            self._signals.wake_worker(owner, execution_id)

@@ -123,14 +123,22 @@ class Ledger:
                     self._granted_at.setdefault(node, self.writer.written_at)
         return outcome
 
-    def conclude(self, verdict: Verdict, execution_ms: int) -> Outcome:
-        """Commit the end of the run, which took `execution_ms`."""
+    def conclude(
+        self, verdict: Verdict, execution_ms: int, descendants: str | None = None
+    ) -> Outcome:
+        """Commit the end of the run, which took `execution_ms`.
+
+        `descendants` is why those are stopped that descend from it and are not final, None where
+        there are none.
+        """
         self.gather()
         mark = self.writer.mark
         self.engine.conclude(verdict, execution_ms)
         self.gather()
         if isinstance(verdict, Failure):
-            return self.commit(mark, Ending("failed", verdict.error.message, verdict.node_id))
+            error = verdict.error
+            ending = Ending("failed", error.message, verdict.node_id, descendants)
+            return self.commit(mark, ending)
         return self.commit(mark, Ending("completed"))
 
     def pause(self, halt: Halt) -> Outcome:

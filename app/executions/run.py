@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from enum import Enum
 from math import inf
@@ -10,15 +11,15 @@ from typing import Any
 
 import orjson
 
-from app.engine import Start, Verdict
-from app.engine.state import SETTLED
-from app.errors import NodeTimeout, ValidationFailed
-from app.events.wire import to_json
-from app.executions import waiting
+from app.engine import Completion, Start, Verdict
+from app.errors import NodeTimeout, StoreUnavailable, ValidationFailed
+from app.executions.children import Children
 from app.executions.commands import Commands
 from app.executions.flow_time import FlowTime
 from app.executions.live_streams import LiveStreams
 from app.executions.opening import facts_of, limit_ms, overdue, refusal
+from app.executions.parking import Parking
+from app.executions.results import Results
 from app.executions.resuming import Resumption
 from app.executions.sent import SentSteps
 from app.executions.settlement import Settlement
@@ -38,6 +39,7 @@ from app.executions.steps import (
 from app.executions.surroundings import Surroundings
 from app.executions.timers import SignalWait, Timers, Wait
 from app.executions.writer import GATHER_LIVE_S, Outcome, Writer, insist
+from app.store.endings import PARENT_FAILED
 from app.store.records import Claimed, Ending, Parked, Progress, Woken
 
 #: A timer that is due sooner (s) is waited for in place; a later one holds no worker.
@@ -47,6 +49,8 @@ WAIT_IN_PLACE_S = 0.1
 GRACE_S = 0.001
 #: The longest (s) that a run waits for anything without looking up.
 LONGEST_WAIT_S = 3600.0
+
+_log = logging.getLogger(__name__)
 
 
 class RunEnd(Enum):
@@ -81,6 +85,7 @@ class Run:
             clock=around.clock,
             pause=around.pause,
             request=claimed.request,
+            herald=around.herald,
         )
         self._writer.confirmed_at = sent_at
         self._commands = Commands(
@@ -101,11 +106,7 @@ class Run:
             ).open(self._options)
         except ValidationFailed as error:
             return self._refuse(error)
-        self._signals = SignalWaits(self.fence, self._ledger, self._timers, self._around)
-        self._settlement = Settlement(self._ledger, self._timers, self._signals, self._around)
-        self._streams = LiveStreams(self._ledger)
-        self._take_results()
-        self._lose_unless(self._signals.look())
+        self._open()
         # What is due already counts as ready for the step that was requested.
         self._fire_timers()
         while True:
@@ -114,6 +115,18 @@ class Run:
                 self._cancel_all()
                 return end
             self._receive()
+
+    def _open(self) -> None:
+        around, ledger = self._around, self._ledger
+        self._signals = SignalWaits(self.fence, ledger, self._timers, around)
+        self._children = Children(self._claimed, around, ledger)
+        self._settlement = Settlement(ledger, self._timers, self._signals, self._children, around)
+        self._streams = LiveStreams(ledger)
+        self._parking = Parking(ledger, self._sent, self._children, around)
+        self._results = Results(ledger, self._sent, self._settlement, self._commands, around)
+        self._children.begin()
+        self._results.take()
+        self._lose_unless(self._signals.look())
 
     def disown(self) -> None:
         """Say, from any thread, that the lease was not renewed."""
@@ -135,8 +148,10 @@ class Run:
         """Fail an execution whose flow can't run here any more."""
         message, events = refusal(error, self._time.elapsed_ms())
         self._writer.gather(events, 0)
-        outcome = self._writer.commit("{}", Progress(), Ending("failed", message))
-        return RunEnd.FINISHED if outcome is Outcome.HELD else RunEnd.LOST
+        descendants = PARENT_FAILED if self._claimed.children else None
+        ending = Ending("failed", message, descendants=descendants)
+        outcome = self._writer.commit("{}", Progress(), ending)
+        return self._finished() if outcome is Outcome.HELD else RunEnd.LOST
 
     # -- one boundary
 
@@ -184,8 +199,22 @@ class Run:
         return self._end(overdue(self._options))
 
     def _end(self, verdict: Verdict) -> RunEnd | Outcome:
-        outcome = self._settle_sent(self._ledger.conclude(verdict, self._time.elapsed_ms()))
-        return RunEnd.FINISHED if outcome is Outcome.HELD else outcome
+        descendants = PARENT_FAILED if self._children.are_open else None
+        elapsed_ms = self._time.elapsed_ms()
+        outcome = self._settle_sent(self._ledger.conclude(verdict, elapsed_ms, descendants))
+        return self._finished() if outcome is Outcome.HELD else outcome
+
+    def _finished(self) -> RunEnd:
+        """The execution has ended: its parent is told, by the sweep if not from here."""
+        parent = self._claimed.parent_execution_id
+        if parent is not None:
+            try:
+                owner = self._around.store.wake(parent)
+            except StoreUnavailable as error:
+                _log.info("left it to the sweep to tell execution %s: %s", parent, error)
+            else:
+                self._around.herald.wake(parent, owner)
+        return RunEnd.FINISHED
 
     def _take_starts(self) -> list[Start]:
         if self._around.is_draining():
@@ -196,13 +225,16 @@ class Run:
         """End the run, or pause it, where nothing is left to do before."""
         ledger = self._ledger
         verdict = None if self._commands.pauses_first else ledger.engine.verdict()
-        if verdict is not None:
+        if verdict is not None and not self._waits_for_children(verdict):
             return self._end(verdict)
         halt = self._commands.halt(ledger.engine)
         if halt is None:
             return None
         outcome = ledger.pause(halt)
         return RunEnd.PAUSED if outcome is Outcome.HELD else outcome
+
+    def _waits_for_children(self, verdict: Verdict) -> bool:
+        return isinstance(verdict, Completion) and self._children.are_open
 
     def _must_commit(self, starts: list[Start]) -> bool:
         is_granting = self._around.send is not None and starts
@@ -262,22 +294,13 @@ class Run:
     def _park(self, wait: Wait | None) -> RunEnd | Outcome:
         if not self._writer.is_empty and self._commit() is Outcome.LOST:
             return RunEnd.LOST
-        until = wait.at if wait else None
-        since = self._insist(self._around.store.now)
-        plan = self._ledger.engine.plan
-        reason = to_json(waiting.why_parked(wait, plan.nodes, self._sent.nodes, since)).decode()
-        outcome = self._insist(
-            lambda: self._around.store.park(
-                self.fence, self._writer.writes, self._wake, reason, until
-            )
-        )
-        match outcome:
+        match self._parking.park(wait, self._wake):
             case Parked():
                 return RunEnd.PARKED
             case Woken(wake):
                 self._wake = wake
                 self._hear()
-                self._read_results()
+                self._results.read()
                 # If what arrived was nothing, the run parks anew.
                 return Outcome.AGAIN
             case _:
@@ -296,29 +319,6 @@ class Run:
         self._sent.nodes |= attempts
         send(self.fence.execution_id, list(attempts))
         return None
-
-    def _read_results(self) -> None:
-        engine = self._ledger.engine
-        execution_id = self.fence.execution_id
-        granted = dict(self._sent.nodes)
-        steps = self._insist(lambda: self._around.store.sent_steps(execution_id))
-        self._sent.read(steps, granted)
-        for node_id, told in self._sent.take_lost():
-            engine.interrupt(engine.plan.index_of[node_id])
-            self._ledger.note([told])
-        self._take_results()
-
-    def _take_results(self) -> None:
-        """Turn the results that were handed in into checkpoints, and forget their steps."""
-        engine = self._ledger.engine
-        for node_id, result in self._sent.take_results():
-            node = engine.plan.index_of[node_id]
-            if engine.status[node] in SETTLED:
-                # Frozen since its claim, this process read old grants and new checkpoints. The
-                # execution is another's, as the next write finds.
-                continue
-            self._commands.count_step()
-            self._settlement.take(node, result)
 
     # -- arrivals
 
@@ -382,7 +382,8 @@ class Run:
         if ended.error is not None:
             self._settlement.raised(step.start, ended.error, ended.execution_ms, step.streamed())
         else:
-            self._settlement.completed(ended.node, ended.outputs or {}, ended.execution_ms)
+            took_ms, emitted = ended.execution_ms, ended.emitted
+            self._settlement.completed(ended.node, ended.outputs or {}, took_ms, emitted)
         self._follow(step)
 
     def _follow(self, step: Step) -> None:
@@ -407,8 +408,10 @@ class Run:
         return begins_until(self._writer.confirmed_at, self._around.lease_s)
 
     def _hear(self) -> None:
-        """Ask what is requested, and what signals came."""
+        """Ask what is requested, what signals came, and which children have ended."""
         self._lose_unless(self._writer.hear() and self._signals.look())
+        if self._children.are_open:
+            self._children.look()
 
     def _lose_unless(self, is_ours: bool) -> None:
         """Where the run is not ours any more, it ends here at once."""

@@ -195,7 +195,9 @@ def _outcome(ended: Ended, step: Step) -> dict[str, Value]:
     took_ms = ended.execution_ms
     match ended.error:
         case None:
-            return {"outputs": dict(ended.outputs or {}), "executionMs": took_ms}
+            emitted: list[Value] = [list(each) for each in ended.emitted]
+            outputs = dict(ended.outputs or {})
+            return {"outputs": outputs, "emitted": emitted, "executionMs": took_ms}
         case Sleeping(delay_ms=delay_ms, port=port):
             return {"sleep": [delay_ms, port], "executionMs": took_ms}
         case AwaitingSignal(name=name, timeout_ms=timeout_ms):

@@ -14,9 +14,10 @@ from sqlalchemy import Row
 from app.caller import Caller
 from app.engine import Wiring
 from app.errors import Conflict, Fault, Forbidden, NotFound, ValidationFailed
-from app.events.fitting import fit_event, fit_outputs
-from app.events.types import Event, EventType
+from app.events.fitting import fit_outputs
+from app.events.types import EventType
 from app.events.wire import FIRST_INDEX, envelopes, to_json
+from app.executions.created_event import Lineage, created_event
 from app.executions.inspection import Inspection
 from app.executions.opening import driving_event
 from app.executions.plans import PlanCache
@@ -310,9 +311,6 @@ def _faults(wanted: NewExecution, wiring: Wiring) -> list[Fault]:
     ]
     if wanted.integration is not None and len(to_json(wanted.integration)) > MAX_INTEGRATION_BYTES:
         faults.append(Fault("/integration", f"must be at most {MAX_INTEGRATION_BYTES} bytes"))
-    if wanted.events and len(wanted.events) > 1:
-        message = "is not built yet: each event after the first becomes a child execution"
-        faults.append(Fault("/events/1", message))
     return faults
 
 
@@ -324,18 +322,8 @@ def _new_row(
     wiring: Wiring,
     start_timeout_ms: int,
 ) -> records.NewExecution:
-    created = Event(
-        EventType.EXECUTION_CREATED,
-        {
-            "flowId": wanted.flow_id,
-            "flowVersion": version,
-            "flowMetadata": wiring.plan.metadata,
-            "ownerId": owner,
-            "rootExecutionId": execution_id,
-            "parentExecutionId": None,
-            "executionDepth": 0,
-        },
-    )
+    lineage = Lineage(owner, execution_id)
+    metadata = wiring.plan.metadata
     return records.NewExecution(
         id=execution_id,
         flow_id=wanted.flow_id,
@@ -348,7 +336,7 @@ def _new_row(
         start_requested=wanted.autostart,
         start_timeout_ms=None if wanted.autostart else start_timeout_ms,
         nodes_total=wiring.participation(driving_event(wanted.events)).total,
-        created_event=fit_event(execution_id, created)[0][1],
+        created_event=created_event(execution_id, wanted.flow_id, version, metadata, lineage),
         external_events=_optional_json(wanted.events or None),
     )
 

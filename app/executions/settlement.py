@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from math import inf
 from typing import Any
@@ -10,12 +10,14 @@ from typing import Any
 from app.engine import NodeFailure, Start
 from app.engine.retries import retry_delay_ms
 from app.engine.state import NO_OUTPUTS, Outputs, as_node_failure
+from app.executions.children import Children
 from app.executions.ledger import Ledger
 from app.executions.sent import events_of
 from app.executions.signals import SignalWaits
 from app.executions.surroundings import Surroundings
 from app.executions.timers import SignalWait, Sleep, Timers, Wait
 from app.executions.writer import insist
+from app.nodes.emission import Emission
 from app.nodes.signal import AwaitingSignal
 from app.nodes.timer import Sleeping
 from app.values.ports import Value
@@ -25,20 +27,33 @@ class Settlement:
     """Enters what came of attempts into the books of a run, and the waits they ask for."""
 
     def __init__(
-        self, ledger: Ledger, timers: Timers, signals: SignalWaits, around: Surroundings
+        self,
+        ledger: Ledger,
+        timers: Timers,
+        signals: SignalWaits,
+        children: Children,
+        around: Surroundings,
     ) -> None:
         self._ledger = ledger
+        self._children = children
         self._timers = timers
         self._signals = signals
         self._around = around
 
-    def completed(self, node: int, outputs: Mapping[str, Value], took_ms: int) -> None:
-        """A node gave these outputs."""
-        oversize = self._ledger.oversize(outputs)
-        if oversize is None:
+    def completed(
+        self,
+        node: int,
+        outputs: Mapping[str, Value],
+        took_ms: int,
+        emitted: Sequence[Emission] = (),
+    ) -> None:
+        """A node gave these outputs, and emitted this."""
+        refusal = self._ledger.oversize(outputs) or self._children.refusal(emitted)
+        if refusal is None:
             self._ledger.complete(node, outputs, took_ms)
+            self._children.emit(node, emitted)
         else:
-            self._ledger.fail(node, as_node_failure(oversize), took_ms)
+            self._ledger.fail(node, as_node_failure(refusal), took_ms)
 
     def raised(
         self,
@@ -71,7 +86,8 @@ class Settlement:
             name, timeout_ms = result["signal"]
             self._await_signal(node, name, timeout_ms, took_ms)
         elif error is None:
-            self.completed(node, result["outputs"], took_ms)
+            emitted = [Emission(*each) for each in result.get("emitted", ())]
+            self.completed(node, result["outputs"], took_ms, emitted)
         else:
             failure = NodeFailure(error["type"], error["message"])
             self._failed(node, failure, result.get("retryDelayMs"), took_ms)

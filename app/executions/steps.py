@@ -22,6 +22,7 @@ from app.executions.channels import Channel, ChannelReader, Flag
 from app.executions.hiding import Hidden, sealed_outputs
 from app.executions.secrets import Vault
 from app.logs import bound, hiding
+from app.nodes.emission import Emission, emission
 from app.nodes.invoke import run_node_function
 from app.nodes.spec import LONGEST_SLEEP_MS
 from app.nodes.streams import OutputStream
@@ -47,13 +48,14 @@ SECRET_WAIT_S = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A node came back: with outputs, or with the exception that ended it."""
+    """A node came back: with outputs and what it emitted, or with the exception that ended it."""
 
     node: int
     attempt: int
     outputs: Mapping[str, Value] | None
     error: BaseException | None
     execution_ms: int
+    emitted: Sequence[Emission] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,8 @@ class Step:
     #: What opens secrets here, and what the node has opened.
     vault: Vault | None = None
     hidden: Hidden | None = None
+    #: The events that the node emitted, in order.
+    emitted: list[Emission] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for port in self.start.node.streams:
@@ -240,6 +244,11 @@ class Step:
         """Send a `node:progress` event; `fraction` is 0..1. Waits as `log` does."""
         bounded = min(1.0, max(0.0, float(fraction)))
         self._tell(EventType.NODE_PROGRESS, progress=bounded, message=str(message))
+
+    def emit(self, name: str, payload: Mapping[str, Value] | None = None) -> None:
+        """Have a child execution made for an event, once the node completes."""
+        made = emission(name, payload)
+        self.emitted.append(Emission(self._hidden(made.name), self._hidden(made.payload)))
 
     def stream(self, port: str) -> OutputStream:
         """The stream of one of the node's outputs; who reads it may start at the first call.
@@ -364,7 +373,7 @@ class Step:
         if self.hidden is not None:
             hiding.set(None)
         took_ms = round((self.clock() - begun) * 1000)
-        self.inbox.put(Ended(node, attempt, outputs, failure, took_ms))
+        self.inbox.put(Ended(node, attempt, outputs, failure, took_ms, self.emitted))
 
     def _handed_out(self, outputs: Mapping[str, Value]) -> Mapping[str, Value]:
         """What may leave the node: secrets sealed where they belong, masked anywhere else."""
@@ -376,7 +385,7 @@ class Step:
             outputs = {port: self.hidden.value(value) for port, value in outputs.items()}
         return outputs
 
-    def _hidden(self, value: Value) -> Value:
+    def _hidden(self, value: Value) -> Any:
         return value if self.hidden is None else self.hidden.value(value)
 
     def _with_given(self, returned: Mapping[str, Value]) -> dict[str, Value]:

@@ -5,19 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
+from random import SystemRandom
 from threading import Event
 
 from app.engine import Start
 from app.executions.channels import ChannelReader, Flag
+from app.executions.herald import SILENCE, Herald
 from app.executions.plans import PlanCache
 from app.executions.secrets import Vault
 from app.executions.steps import Inbox, Mailbox, RunFacts, Step
 from app.executions.writer import Pause, Publish
+from app.ids import IdSource, id_source
 from app.store.protocol import RunStore
 from app.values.ports import Value
 
 #: Sends steps (execution, nodes) to whichever worker takes them.
 SendSteps = Callable[[str, Sequence[str]], object]
+
+
+RANDOM_IDS = id_source(SystemRandom())
+
+
+@dataclass(frozen=True, slots=True)
+class ChildLimits:
+    """How deep a tree of executions may be, and how many children one execution may make."""
+
+    depth: int = 100
+    children: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +42,9 @@ class Surroundings:
     steps are sent as messages, sends them; `linger` waits a moment for an execution that is
     offered to whoever is awake; `is_draining` says that the process is to end: no node starts
     any more; `let_go` hears of an execution that was taken from this process, once nothing of it
-    begins here any more; `vault` opens secrets for nodes. `mailbox` and `flag` make what threads hand each other things with.
+    begins here any more; `vault` opens secrets for nodes; `herald` tells others what a run did
+    beyond itself. `fresh_id` names children, of which there are no more than `limits` say.
+    `mailbox` and `flag` make what threads hand each other things with.
     """
 
     store: RunStore
@@ -44,6 +60,9 @@ class Surroundings:
     linger: Callable[[], str | None] = lambda: None
     let_go: Callable[[str], object] = lambda _: None
     vault: Vault | None = None
+    herald: Herald = SILENCE
+    fresh_id: IdSource = RANDOM_IDS
+    limits: ChildLimits = ChildLimits()
     mailbox: Callable[[], Mailbox] = SimpleQueue
     flag: Callable[[], Flag] = Event
 

@@ -12,15 +12,21 @@ from app.values.ports import Value
 
 
 def why_parked(
-    wait: Wait | None, nodes: Sequence[PlanNode], sent: Iterable[str], since: datetime
+    wait: Wait | None,
+    nodes: Sequence[PlanNode],
+    sent: Iterable[str],
+    children: Sequence[str],
+    since: datetime,
 ) -> dict[str, Value]:
-    """Why a run parks: the wait that ends first, or steps that were sent and no worker ended.
+    """Why a run parks: the wait that ends first, steps that no worker ended, or children.
 
     A wait that no time ends is told of only where no step is under way.
     """
     step = next(iter(sent), None)
-    if wait is None or (wait.at is None and step is not None):
+    if step is not None and (wait is None or wait.at is None):
         return _waiting("worker", since, {"nodeId": step, "queue": "default"})
+    if wait is None:
+        return _waiting("children", since, {"childExecutionIds": list(children)})
     until = None if wait.at is None else timestamp(wait.at)
     node_id = nodes[wait.node].id
     match wait.plan:

@@ -9,14 +9,17 @@ from typing import TypeVar
 
 from app.errors import StoreUnavailable
 from app.events.fitting import fit_event
-from app.events.types import Event
-from app.events.wire import EncodedEvent, envelopes
+from app.events.types import Event, EventType
+from app.events.wire import FIRST_INDEX, EncodedEvent, envelopes
+from app.executions.herald import SILENCE, Herald
 from app.store.protocol import RunStore
 from app.store.records import (
     Boundary,
     CheckpointRow,
     Ending,
+    Family,
     Fence,
+    NewChild,
     Pausing,
     Progress,
     Recalled,
@@ -68,6 +71,7 @@ class Writer:
         clock: Callable[[], float],
         pause: Pause,
         request: Request | None = None,
+        herald: Herald = SILENCE,
     ) -> None:
         self.fence = fence
         self.writes = writes
@@ -83,6 +87,9 @@ class Writer:
         self._publish = publish
         self._clock = clock
         self._pause = pause
+        self._herald = herald
+        self._born: list[NewChild] = []
+        self._noted: list[str] = []
         self._events: list[EncodedEvent] = []
         self._checkpoints: list[CheckpointRow] = []
         self._resolutions: list[ResolutionRow] = []
@@ -118,6 +125,14 @@ class Writer:
         self._resolutions.append(resolution)
         self.hurry(GATHER_PURE_S)
 
+    def bear(self, child: NewChild) -> None:
+        """Add a child that is to be made; what is told of it is among the events."""
+        self._born.append(child)
+
+    def note(self, child_id: str) -> None:
+        """Add the end of a child; it is told among the events."""
+        self._noted.append(child_id)
+
     def hurry(self, within_s: float) -> None:
         """Have what is gathered written within so many seconds."""
         due_at = self._clock() + within_s
@@ -148,9 +163,10 @@ class Writer:
                 pausing,
                 known,
                 tuple(self._resolutions),
+                self._family(),
             )
             match self._write(boundary):
-                case Written(first_index, at):
+                case Written() as written:
                     break
                 case Void():
                     return Outcome.LOST
@@ -161,12 +177,29 @@ class Writer:
                 return Outcome.AGAIN
         self._events, self._checkpoints, self._resolutions = [], [], []
         self.due_at = None
+        self._born, self._noted = [], []
         self.writes += 1
-        self.written_at = at
-        execution_id = self.fence.execution_id
-        lines = envelopes(execution_id, first_index, at, boundary.events)
-        self._publish(execution_id, first_index, lines)
+        self.written_at = written.at
+        self._tell(boundary, written)
         return Outcome.HELD
+
+    def _family(self) -> Family | None:
+        if not self._born and not self._noted:
+            return None
+        return Family(self._born, self._noted, len(self._born))
+
+    def _tell(self, boundary: Boundary, written: Written) -> None:
+        """Publish what was committed, and have others go on with what was made or stopped."""
+        execution_id, at = self.fence.execution_id, written.at
+        lines = envelopes(execution_id, written.first_index, at, boundary.events)
+        self._publish(execution_id, written.first_index, lines)
+        if boundary.family is not None and boundary.family.born:
+            for child in boundary.family.born:
+                created = [(EventType.EXECUTION_CREATED, child.created_event)]
+                self._publish(child.id, FIRST_INDEX, envelopes(child.id, FIRST_INDEX, at, created))
+            self._herald.hint([child.id for child in boundary.family.born])
+        for effect in written.stopped:
+            self._herald.tell(effect, "stop")
 
     def hear(self) -> bool:
         """Ask what is requested of this run; False: this process doesn't own it any more."""

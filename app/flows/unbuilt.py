@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 #: Node types that are known and not built.
 NOT_BUILT: Mapping[str, str] = {
-    "EventEmitterNode": "child executions",
     "RunFlowNode": "child executions",
     "ForEachNode": "child executions",
     "LLMCallNode": "models",

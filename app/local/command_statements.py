@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.local.commanded_statements import hold_deadline, waiting_from
+from app.local.family_statements import children_of
 from app.local.rows import ExecutionRow
+from app.local.run_statements import leave_untold
 from app.local.turn import Handler, Rows, Turn, built, whole_ms
 from app.store import audit
 from app.store import command_statements as sql
@@ -118,8 +120,7 @@ def end_executions(turn: Turn, ids: Sequence[str], *ending: Any) -> Rows:
 
 def end_children(turn: Turn, parents: Sequence[str], *ending: Any) -> Rows:
     """The same for their children."""
-    executions = turn.tables.executions.values()
-    return _end(turn, [row for row in executions if row.parent_execution_id in parents], *ending)
+    return _end(turn, children_of(turn, parents), *ending)
 
 
 def _end(
@@ -136,6 +137,7 @@ def _end_one(
     row.writes += 1
     row.status, row.error_message = status, message
     row.completed_at = row.updated_at = turn.at_ms
+    leave_untold(row)
     row.requested = row.requested_reason = row.waiting = row.runnable_at = row.wake_at = None
     turn.release_claim(row.id)
     owners = turn.drop_steps(row.id)

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.events.wire import timestamp
 from app.local.rows import ExecutionRow, ResolutionRow
-from app.local.run_statements import put_boundary
+from app.local.run_statements import leave_untold, put_boundary
 from app.local.turn import Handler, Rows, Turn, built, whole_ms
 from app.store import commanded_statements as sql
 
@@ -29,6 +29,7 @@ def write_commanded(turn: Turn, execution: str, epoch: int, writes: int, *what: 
     turn.drop_steps(execution)
     if status != "paused":
         row.completed_at = at
+        leave_untold(row)
         return written
     row.epoch += 1
     hold_deadline(row, at)

@@ -22,6 +22,7 @@ from app.local import (
     command_statements,
     commanded_statements,
     deadline_statements,
+    family_statements,
     key_statements,
     run_statements,
     secret_statements,
@@ -48,6 +49,7 @@ Hook = Callable[[str], object]
 
 HANDLERS: Mapping[str, Handler] = {
     **run_statements.HANDLERS,
+    **family_statements.HANDLERS,
     **step_statements.HANDLERS,
     **sweep_statements.HANDLERS,
     **slot_statements.HANDLERS,

@@ -31,6 +31,7 @@ from app.executions.steps import RunFacts
 from app.flows import overlay_inputs, prepare
 from app.flows.plan import Plan
 from app.local.steps import OWNER_ID, AttemptTime, facts_of, run_step
+from app.nodes.emission import Emission
 from app.nodes.signal import PAYLOAD, TIMED_OUT, AwaitingSignal
 from app.nodes.spec import Catalogue
 from app.nodes.timer import Sleeping
@@ -63,12 +64,16 @@ class NodeResult:
 
 @dataclass(frozen=True, slots=True)
 class LocalResult:
-    """What became of a run: its nodes by id in document order, and every event that it told."""
+    """What became of a run: its nodes by id in document order, and every event that it told.
+
+    `emitted` are the events for each of which it would have a child; none is run.
+    """
 
     status: Literal["completed", "failed"]
     nodes: Mapping[str, NodeResult]
     events: Sequence[Event]
     error: Failure | None
+    emitted: Sequence[Emission] = ()
 
 
 def run_in_process(
@@ -120,6 +125,7 @@ class _LocalRun:
         self._timers: list[tuple[float, int]] = []
         self._waits: dict[int, Sleeping | AwaitingSignal] = {}
         self._events = [_created(engine.plan)]
+        self._emitted: list[Emission] = []
 
     def drive(self) -> LocalResult:
         """Run until every node is settled, or until one failed that nothing handles."""
@@ -156,6 +162,7 @@ class _LocalRun:
         match failure:
             case None:
                 self._engine.complete(node.index, ended.outputs or {}, ended.execution_ms)
+                self._emitted += ended.emitted
             case Sleeping():
                 self._suspend(node.index, failure, failure.delay_ms)
             case AwaitingSignal(timeout_ms=int(timeout_ms)):
@@ -207,6 +214,7 @@ class _LocalRun:
             nodes={node.id: self._node_result(node.index) for node in self._engine.plan.nodes},
             events=tuple(self._events),
             error=failure,
+            emitted=tuple(self._emitted),
         )
 
     def _node_result(self, node: int) -> NodeResult:

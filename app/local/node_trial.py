@@ -19,6 +19,7 @@ from app.ids import EXECUTION_PREFIX, FLOW_PREFIX, id_source
 from app.local.database import MemoryDatabase
 from app.local.steps import OWNER_ID, AttemptTime, facts_of, run_step
 from app.local.trial import NodeFunction, catalogue_with, local_settings, naming_faults, spec_for
+from app.nodes.emission import Emission
 from app.nodes.signal import PAYLOAD, TIMED_OUT, AwaitingSignal
 from app.nodes.spec import Catalogue
 from app.nodes.timer import Sleeping
@@ -33,11 +34,15 @@ TIMEOUT_MS = 3_600_000
 
 @dataclass(frozen=True, eq=False)
 class NodeRun(Mapping[str, Value]):
-    """What a node gave by port, and what it said meanwhile; as a mapping, what it gave."""
+    """What a node gave by port, what it said meanwhile, and the events that it emitted.
+
+    As a mapping, what it gave.
+    """
 
     outputs: Mapping[str, Value]
     logs: Sequence[str]
     progress: Sequence[float]
+    emitted: Sequence[Emission] = ()
 
     def __getitem__(self, port: str) -> Value:
         """What the node gave there."""
@@ -91,6 +96,7 @@ def run_node(
         _outputs(ended.outputs, ended.error),
         [str(each.data["log"]) for each in said if each.type is EventType.NODE_DEBUG_LOG],
         [each.data["progress"] for each in said if each.type is EventType.NODE_PROGRESS],
+        tuple(ended.emitted),
     )
 
 

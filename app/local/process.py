@@ -23,7 +23,7 @@ from app.executions.listener import CommandListener
 from app.executions.plans import PlanCache
 from app.executions.secrets import OwnersVault
 from app.executions.steps import Step
-from app.executions.surroundings import Surroundings
+from app.executions.surroundings import ChildLimits, Surroundings
 from app.local.database import MemoryDatabase
 from app.local.executions import MemoryExecutionTable
 from app.local.streams import MemoryInbox, MemoryReader, MemoryStreams
@@ -73,6 +73,7 @@ class LocalProcess:
         self.dispatcher = LocalDispatcher(
             self._executor, self.table.next_runnable, self._lanes, self._row.concurrency
         )
+        self._effects = Effects(self.streams, self.streams, self.dispatcher)
         self._leases = LeaseKeeper(
             PgLeaseStore(self.database, self._row),
             self._executor.running,
@@ -93,7 +94,7 @@ class LocalProcess:
             publish=self.streams.publish,
             messages=self.dispatcher,
             may_judge=self._leases.may_judge,
-            tell=Effects(self.streams, self.streams, self.dispatcher).tell,
+            tell=self._effects.tell,
         )
 
     def start(self) -> None:
@@ -124,6 +125,10 @@ class LocalProcess:
             is_draining=self._is_ending.is_set,
             let_go=self.streams.tell_let_go,
             vault=OwnersVault(self.keyring, SecretStore(self.database)),
+            herald=self._effects,
+            limits=ChildLimits(
+                self._settings.max_execution_depth, self._settings.max_children_per_parent
+            ),
         )
 
     def _launch(self, step: Step) -> None:

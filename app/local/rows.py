@@ -32,6 +32,8 @@ class ExecutionRow:
     root_execution_id: str
     parent_execution_id: str | None = None
     execution_depth: int = 0
+    parent_node_id: str | None = None
+    child_ordinal: int | None = None
     forked_from: str | None = None
     priority: int = 0
     created_at: datetime
@@ -54,6 +56,8 @@ class ExecutionRow:
     requested_seq: int = 0
     requested_reason: str | None = None
     breakpoints_hit: Sequence[str] | None = None
+    child_state: str | None = None
+    children: int = 0
     waiting: str | None = None
     runnable_at: datetime | None = None
     wake_at: datetime | None = None
@@ -280,6 +284,8 @@ class Tables:
     flow_versions: dict[tuple[str, int], FlowVersionRow] = field(default_factory=dict)
     secrets: dict[str, SecretRow] = field(default_factory=dict)
     executions: dict[str, ExecutionRow] = field(default_factory=dict)
+    #: The ids of each execution's children, also of those that are gone.
+    offspring: dict[str, list[str]] = field(default_factory=dict)
     claims: dict[str, dict[str, ClaimRow]] = field(default_factory=dict)
     recoveries: list[RecoveryRow] = field(default_factory=list)
     checkpoints: dict[str, dict[str, CheckpointRow]] = field(default_factory=dict)

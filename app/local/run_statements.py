@@ -80,6 +80,8 @@ def _claimed(turn: Turn, row: ExecutionRow) -> tuple[Any, ...]:
         row.requested_reason,
         row.breakpoints_hit,
         row.external_events,
+        row.execution_depth,
+        row.children,
     )
 
 
@@ -134,10 +136,17 @@ def _finish(turn: Turn, written: Rows, what: Sequence[Any], end: tuple[str, Any,
     row = turn.tables.executions[what[0]]
     row.status, row.error_message, row.error_node_id = end
     row.completed_at = at
+    leave_untold(row)
     claim = turn.claim(row.id, "")
     if claim is not None and claim.epoch == row.epoch:
         claim.status, claim.expires_at = "released", None
     return written
+
+
+def leave_untold(row: ExecutionRow) -> None:
+    """An execution ends: if it is a child, its parent has yet to note that."""
+    if row.child_state == "open":
+        row.child_state = "untold"
 
 
 def requested(turn: Turn, execution: str, epoch: int) -> Rows:

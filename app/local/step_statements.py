@@ -110,7 +110,7 @@ def wake_execution(turn: Turn, execution: str) -> Rows:
     row.wake += 1
     if row.processing_worker_id is None and row.status != "paused":
         row.runnable_at = row.runnable_at or turn.at
-    return [(execution,)]
+    return [(row.processing_worker_id,)]
 
 
 def release_step(turn: Turn, execution: str, node: str, epoch: int) -> Rows:

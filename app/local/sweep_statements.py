@@ -7,7 +7,7 @@ from math import ceil
 from typing import Any
 
 from app.local.rows import BeatRow, EventBatchRow, ExecutionRow, WorkerRow
-from app.local.run_statements import backlog
+from app.local.run_statements import backlog, leave_untold
 from app.local.step_statements import note_recovery
 from app.local.turn import Handler, Rows, Turn, built, ms_left, whole_ms
 from app.store import sweep_statements as sql
@@ -179,6 +179,7 @@ def give_up(
     row.requested = row.requested_reason = None
     row.started_at = row.started_at or turn.at_ms
     row.completed_at = turn.at_ms
+    leave_untold(row)
     row.error_message = f"given up: its worker was lost {most} times since the last checkpoint"
     return _told(_tell_failure(turn, row, "WorkerLost", row.error_message))
 

@@ -108,6 +108,14 @@ class NodeContext(Protocol):
         """Send a `node:progress` event; `fraction` is 0..1."""
         ...
 
+    def emit(self, name: str, payload: Mapping[str, Value] | None = None) -> None:
+        """Have a child execution made of this flow, for the event `name`.
+
+        It is made once the node completes, with its checkpoint: what an attempt emits that
+        fails comes to nothing. Raises NodeError for a name or a payload that can't be.
+        """
+        ...
+
     def check(self) -> None:
         """Raise NodeCancelled if the run was stopped, NodeTimeout if the node's time is up."""
         ...

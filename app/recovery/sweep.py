@@ -184,11 +184,15 @@ class Sweep:
         self._publish(execution_id, told.first_index, lines)
 
     def _end_all(self, end: Callable[[], Sequence[Effect]]) -> None:
-        """End what is too late, batch by batch."""
+        """End what is too late, batch by batch; then tell those whose children that were."""
+        count = 0
         while effects := end():
+            count += len(effects)
             for effect in effects:
                 if effect.told is not None:
                     self._publish_events(effect.execution_id, effect.told)
+        if count:
+            self._messages.hint(self._store.tell_untold(BATCH))
 
     def _fire_timers(self) -> None:
         """Fire what is due."""

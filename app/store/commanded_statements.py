@@ -20,10 +20,16 @@ _LEFT = f"""CASE WHEN started_at IS NULL
 
 _DETAIL = "CASE WHEN $25 IS NULL THEN '{}'::json ELSE json_build_object('nodeId', $25) END"
 
-_COMMANDED_TYPES = BOUNDARY_TYPES + ", text, text, text, text, text, text"
+COMMANDED_TYPES = BOUNDARY_TYPES + ", text, text, text, text, text, text"
 
 
-def _commanded(name: str, types: str, more_rows: str = "") -> Statement:
+def commanded(
+    name: str, types: str, more_rows: str = "", *, more: str = "", returned: str = ""
+) -> Statement:
+    """A boundary of whatever kind: `more` is set in the execution's row, `more_rows` written.
+
+    What is `returned` of its row is in `guard` for those.
+    """
     text = BOUNDARY.format(
         conflict=REPLACING,
         status="$21",
@@ -31,11 +37,14 @@ def _commanded(name: str, types: str, more_rows: str = "") -> Statement:
         # The guard has cleared the owner where it pauses.
         worker="""(SELECT worker_id FROM chaingraph_execution_claims
                 WHERE execution_id = $1 AND node_id = '')""",
+        returned=returned,
         more=f""", epoch = CASE WHEN $21 = 'paused' THEN epoch + 1 ELSE epoch END,
             deadline_at = CASE WHEN $21 <> 'paused' THEN deadline_at END,
             deadline_left_ms = CASE WHEN $21 = 'paused' THEN {_LEFT} END,
             completed_at = CASE WHEN $21 IN ('completed', 'failed')
                 THEN date_trunc('milliseconds', statement_timestamp()) END,
+            child_state = CASE WHEN $21 IN ('completed', 'failed') AND child_state = 'open'
+                THEN 'untold' ELSE child_state END,
             error_message = $22, error_node_id = $23,
             requested = CASE WHEN $21 = 'running' THEN requested END,
             requested_reason = CASE WHEN $21 = 'running' THEN requested_reason END,
@@ -43,7 +52,8 @@ def _commanded(name: str, types: str, more_rows: str = "") -> Statement:
             breakpoints_hit = CASE WHEN $25 IS NULL THEN breakpoints_hit
                 ELSE array_append(breakpoints_hit, $25) END,
             processing_worker_id = CASE WHEN $21 <> 'paused' THEN processing_worker_id END,
-            processing_started_at = CASE WHEN $21 <> 'paused' THEN processing_started_at END""",
+            processing_started_at = CASE WHEN $21 <> 'paused' THEN processing_started_at END
+            {more}""",
         release=""", released AS (
         UPDATE chaingraph_execution_claims
         SET status = 'released', expires_at = NULL
@@ -61,16 +71,21 @@ def _commanded(name: str, types: str, more_rows: str = "") -> Statement:
 #: (…, known command, status, error message, error node, waiting for, breakpoint): a boundary of
 #: a run that knows of a command, or that pauses. A command is used up by the pause or the end, and
 #: what is left of sent steps is forgotten with it: none is under way then.
-COMMANDED = _commanded("write_commanded", _COMMANDED_TYPES)
+COMMANDED = commanded("write_commanded", COMMANDED_TYPES)
 
-#: (…, breakpoint, nodes, numbers, outputs): a boundary of whatever kind at which running nodes
-#: have resolved outputs.
-RESOLVING = _commanded(
-    "write_resolving",
-    _COMMANDED_TYPES + ", text[], int[], text[]",
-    """, resolved AS (
+RESOLVING_TYPES = COMMANDED_TYPES + ", text[], int[], text[]"
+
+#: (…, nodes, numbers, outputs): what running nodes have resolved.
+RESOLVED = """, resolved AS (
         INSERT INTO chaingraph_resolutions (execution_id, seq, node_id, outputs)
         SELECT $1, u.seq, u.node_id, u.outputs::json
         FROM guard, unnest($26, $27, $28) AS u(node_id, seq, outputs)
-    )""",
+    )"""
+
+#: (…, breakpoint, nodes, numbers, outputs): a boundary of whatever kind at which running nodes
+#: have resolved outputs.
+RESOLVING = commanded(
+    "write_resolving",
+    RESOLVING_TYPES,
+    RESOLVED,
 )

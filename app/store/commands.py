@@ -19,6 +19,7 @@ from app.store.records import Effect, Told
 from app.store.run_statements import NOW
 from app.store.session import Statement
 from app.store.sessions import Sessions, StatementSession
+from app.store.step_statements import WAKE
 
 
 class PgCommandStore:
@@ -80,6 +81,12 @@ class PgCommandStore:
                 return stopped
 
             return session.transact(work)
+
+    def wake(self, execution_id: str) -> str | None:
+        """Say that something arrived for an execution; gives its owner, if it has one."""
+        with self._database.session() as session:
+            rows = session.execute(WAKE, execution_id)
+        return rows[0][0] if rows else None
 
 
 def _asked(execution_id: str, owner: str | None) -> Effect:

@@ -6,6 +6,7 @@ has locked its own row first, so the statement after the one that locked a paren
 
 from __future__ import annotations
 
+from app.store.run_statements import CHILD_ENDED
 from app.store.session import Statement
 
 
@@ -25,7 +26,7 @@ def _end(name: str, which: str) -> Statement:
             completed_at = date_trunc('milliseconds', statement_timestamp()),
             updated_at = date_trunc('milliseconds', statement_timestamp()),
             requested = NULL, requested_reason = NULL, waiting = NULL, runnable_at = NULL,
-            wake_at = NULL, last_event_index = last_event_index + 2
+            wake_at = NULL, {CHILD_ENDED}, last_event_index = last_event_index + 2
         FROM picked WHERE e.id = picked.id AND e.completed_at IS NULL
         RETURNING e.id, e.last_event_index - 1 AS first, e.updated_at AS at,
             e.processing_worker_id AS worker,
@@ -70,3 +71,13 @@ def _end(name: str, which: str) -> Statement:
 END = _end("end_executions", "id")
 #: (parents, status, message, error type): the same for their children.
 END_CHILDREN = _end("end_children", "parent_execution_id")
+
+#: (parents): nobody is left to be told of the ends of their children.
+NOTE_ALL = Statement(
+    "note_all_children",
+    "text[]",
+    """
+    UPDATE chaingraph_executions SET child_state = 'told'
+    WHERE parent_execution_id = ANY ($1) AND child_state = 'untold'
+    """,
+)

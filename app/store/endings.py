@@ -10,9 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.store.ending_statements import END, END_CHILDREN
+from app.store.ending_statements import END, END_CHILDREN, NOTE_ALL
 from app.store.records import Effect, Told
 from app.store.sessions import StatementSession
+from app.store.sweep_statements import GIVE_UP
+
+#: Why the descendants of an execution that failed are stopped.
+PARENT_FAILED = "parent failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +42,37 @@ def end_tree(
     as it is, and so does what descends from it.
     """
     args = (ending.message, ending.error_type)
-    level = _effects(session.execute(END, list(execution_ids), ending.status, *args))
-    effects = list(level)
-    message = ending.descendants or ending.message
+    ended = _effects(session.execute(END, list(execution_ids), ending.status, *args))
+    ids = [each.execution_id for each in ended]
+    return ended + end_descendants(session, ids, ending.descendants or ending.message)
+
+
+def end_descendants(
+    session: StatementSession, execution_ids: Sequence[str], message: str
+) -> list[Effect]:
+    """Stop all unfinished descendants of executions that this very transaction has ended."""
+    level = list(execution_ids)
+    parents: list[str] = []
+    effects: list[Effect] = []
     while level:
-        parents = [each.execution_id for each in level]
-        level = _effects(session.execute(END_CHILDREN, parents, "stopped", message, None))
-        effects += level
+        parents += level
+        ended = _effects(session.execute(END_CHILDREN, level, "stopped", message, None))
+        effects += ended
+        level = [each.execution_id for each in ended]
+    if parents:
+        session.execute(NOTE_ALL, parents)
     return effects
+
+
+def give_up(session: StatementSession, execution_id: str, *loss: Any) -> list[tuple[Any, ...]]:
+    """Fail for good what crashed too often, and stop what descends from it; gives what it told.
+
+    `loss` are the parameters of GIVE_UP from the second on. Runs in the caller's transaction.
+    """
+    told = session.execute(GIVE_UP, execution_id, *loss)
+    if told:
+        end_descendants(session, [execution_id], PARENT_FAILED)
+    return told
 
 
 def _effects(rows: Sequence[tuple[Any, ...]]) -> list[Effect]:

@@ -9,6 +9,7 @@ from typing import Protocol
 from app.caller import Caller
 from app.store.records import (
     Boundary,
+    ChildRow,
     Claimed,
     ClaimedStep,
     Effect,
@@ -110,8 +111,12 @@ class RunStore(Protocol):
         """Hand in a step's result; False if the step is another's by now."""
         ...
 
-    def wake(self, execution_id: str) -> None:
-        """Say that something arrived for an execution."""
+    def wake(self, execution_id: str) -> str | None:
+        """Say that something arrived for an execution; gives its owner, if it has one."""
+        ...
+
+    def children(self, execution_id: str) -> list[ChildRow]:
+        """The children that it waits for, or whose ends it has yet to note, in that order."""
         ...
 
     def take_signals(
@@ -162,4 +167,8 @@ class CommandStore(Protocol):
 
         Taken from its owner, in one transaction; nothing where it is final.
         """
+        ...
+
+    def wake(self, execution_id: str) -> str | None:
+        """Say that something arrived for an execution; gives its owner, if it has one."""
         ...

@@ -33,6 +33,49 @@ class NewExecution:
 
 
 @dataclass(frozen=True, slots=True)
+class NewChild:
+    """A child to create with a boundary of its parent; JSON columns are texts.
+
+    `node_id` made it ('' for an event that came with the start), as the `ordinal`-th of its own,
+    from 0. All else it has of its parent.
+    """
+
+    id: str
+    node_id: str
+    ordinal: int
+    flow_id: str
+    flow_version: int
+    nodes_total: int
+    created_event: str
+    inputs: str | None = None
+    external_events: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRow:
+    """A child that its parent waits for, or whose end the parent has yet to note."""
+
+    id: str
+    status: str
+    node_id: str
+    ordinal: int
+    error_message: str | None
+    external_events: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What a boundary makes of children: those that it creates, and those whose ends it notes.
+
+    `counted` is how many of the new ones the parent's row counts.
+    """
+
+    born: Sequence[NewChild] = ()
+    noted: Sequence[str] = ()
+    counted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Fence:
     """The right to write for an execution, or for one sent step: void once another has it."""
 
@@ -54,7 +97,7 @@ class Claimed:
     """An execution that this process owns from now on, as its row was at the claim.
 
     `deadline_in_ms` is what is left until its deadline, below zero once that has passed; None
-    where it has none, or has not begun.
+    where it has none, or has not begun. `children` is how many it made that count.
     """
 
     fence: Fence
@@ -76,6 +119,8 @@ class Claimed:
     requested_reason: str | None = None
     breakpoints_hit: Sequence[str] | None = None
     external_events: str | None = None
+    depth: int = 0
+    children: int = 0
 
     @property
     def request(self) -> Request | None:
@@ -130,11 +175,15 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How an execution ends: its final status, and for a failure the reason and the node."""
+    """How an execution ends: its final status, and for a failure the reason and the node.
+
+    `descendants` is why those are stopped that are not final; None where there are none.
+    """
 
     status: str
     error_message: str | None = None
     error_node_id: str | None = None
+    descendants: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +202,7 @@ class Boundary:
     of every node that is started and not settled once the statement is done. `known` is the
     command that the writer knows to be requested: with another one nothing is written. With
     `pausing` or `ending` the execution is given up. `resolutions` are outputs of running nodes.
+    `family` is None where it has no part in it.
     """
 
     events: Sequence[tuple[str, str]] = ()
@@ -163,14 +213,19 @@ class Boundary:
     pausing: Pausing | None = None
     known: str | None = None
     resolutions: Sequence[ResolutionRow] = ()
+    family: Family | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The statement was done: the index of its first event, its time."""
+    """The statement was done: the index of its first event, its time.
+
+    `stopped` is what it did to descendants of an execution that failed.
+    """
 
     first_index: int
     at: datetime
+    stopped: Sequence[Effect] = ()
 
 
 @dataclass(frozen=True, slots=True)

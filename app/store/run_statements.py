@@ -38,7 +38,7 @@ _CLAIMED = f"""
     coalesce(1000 * extract(epoch FROM clock_timestamp() - e.started_at), 0)::bigint,
     (1000 * extract(epoch FROM {deadline_of("e.")} - clock_timestamp()))::bigint,
     e.requested, e.requested_reason, e.breakpoints_hit,
-    e.external_events::text
+    e.external_events::text, e.execution_depth, e.children
 """
 
 
@@ -127,7 +127,7 @@ BOUNDARY = """
         WHERE id = $1 AND epoch = $2 AND writes = $3 AND completed_at IS NULL
             AND {request}
         RETURNING last_event_index - cardinality($4) + 1 AS first, updated_at AS at,
-            {worker} AS worker
+            {worker} AS worker{returned}
     ), saved AS (
         INSERT INTO chaingraph_checkpoints AS c
             (execution_id, node_id, seq, status, attempt, started_at, completed_at,
@@ -165,7 +165,14 @@ REPLACING = """
 
 
 #: Nothing is granted, and nothing ends, past a command that the run doesn't know of.
-_NO_REQUEST = {"request": "requested IS NULL", "worker": "processing_worker_id"}
+_NO_REQUEST = {
+    "request": "requested IS NULL",
+    "worker": "processing_worker_id",
+    "returned": "",
+}
+
+#: A child that ends has yet to be noted by its parent; without a parent there is nothing to note.
+CHILD_ENDED = "child_state = CASE WHEN child_state = 'open' THEN 'untold' ELSE child_state END"
 
 
 def _write(name: str, conflict: str) -> Statement:
@@ -184,8 +191,8 @@ def _finish(name: str, conflict: str) -> Statement:
         **_NO_REQUEST,
         conflict=conflict,
         status="$20",
-        more=""", completed_at = date_trunc('milliseconds', statement_timestamp()),
-            error_message = $21, error_node_id = $22""",
+        more=f""", completed_at = date_trunc('milliseconds', statement_timestamp()),
+            error_message = $21, error_node_id = $22, {CHILD_ENDED}""",
         release=""", released AS (
         UPDATE chaingraph_execution_claims
         SET status = 'released', expires_at = NULL

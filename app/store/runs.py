@@ -9,16 +9,21 @@ from typing import Any, TypeVar
 from app.errors import StoreUnavailable
 from app.events.wire import data_text
 from app.store import commanded_statements as commanded
+from app.store import family_statements as family
 from app.store import run_statements as sql
 from app.store import signal_statements as signals
 from app.store import step_statements as steps
 from app.store import sweep_statements as sweeps
+from app.store.endings import end_descendants, give_up
 from app.store.records import (
     Boundary,
     CheckpointRow,
+    ChildRow,
     Claimed,
     ClaimedStep,
+    Effect,
     Ending,
+    Family,
     Fence,
     Parked,
     Recalled,
@@ -52,15 +57,24 @@ class PgRunStore:
         self._limit = limit
         self._has_slots = False
 
-    def _run(self, statement: Statement, *args: object) -> list[tuple[Any, ...]]:
-        return self._on_session(lambda session: session.execute(statement, *args))
-
-    def _on_session(self, work: Callable[[StatementSession], T]) -> T:
+    def _opened(self) -> StatementSession:
         session = self._session
         if session is None or session.lost:
             session = self._session = self._database.open()
+        return session
+
+    def _run(self, statement: Statement, *args: object) -> list[tuple[Any, ...]]:
+        session = self._opened()
         try:
-            return work(session)
+            return session.execute(statement, *args)
+        except StoreUnavailable:
+            self.close()
+            raise
+
+    def _transact(self, work: Callable[[StatementSession], T]) -> T:
+        session = self._opened()
+        try:
+            return session.transact(lambda: work(session))
         except StoreUnavailable:
             self.close()
             raise
@@ -101,21 +115,43 @@ class PgRunStore:
 
     def write(self, fence: Fence, writes: int, boundary: Boundary) -> Written | Void | Recalled:
         """Write a node boundary, if the fence holds and `writes` is the count so far."""
+        if boundary.ending and boundary.ending.descendants:
+            return self._write_last(fence, writes, boundary)
+        rows = self._write(fence, writes, boundary)
+        return Written(*rows[0]) if rows else self._why_void(fence, writes, boundary.known)
+
+    def _write_last(
+        self, fence: Fence, writes: int, boundary: Boundary
+    ) -> Written | Void | Recalled:
+        """Write the end of an execution and stop what descends from it, in one transaction."""
+
+        def work(session: StatementSession) -> tuple[list[tuple[Any, ...]], list[Effect]]:
+            rows = self._write(fence, writes, boundary)
+            message = boundary.ending.descendants if boundary.ending else None
+            if not rows or message is None:
+                return rows, []
+            return rows, end_descendants(session, [fence.execution_id], message)
+
+        rows, stopped = self._transact(work)
+        for first_index, at in rows:
+            return Written(first_index, at, stopped)
+        return self._why_void(fence, writes, boundary.known)
+
+    def _write(self, fence: Fence, writes: int, boundary: Boundary) -> list[tuple[Any, ...]]:
         args = _boundary_args(fence, writes, boundary)
         ending = boundary.ending
         is_retried = any(row.attempt > 1 or row.replaces for row in boundary.checkpoints)
+        outcome = (boundary.known, *_outcome_args(boundary))
+        if boundary.family:
+            more = (*_resolved(boundary.resolutions), *_family_args(boundary.family))
+            return self._run(family.FAMILY, *args, *outcome, *more)
         if boundary.resolutions:
-            outcome = (boundary.known, *_outcome_args(boundary))
-            rows = self._run(commanded.RESOLVING, *args, *outcome, *_resolved(boundary.resolutions))
-        elif boundary.known or boundary.pausing:
-            rows = self._run(commanded.COMMANDED, *args, boundary.known, *_outcome_args(boundary))
-        elif ending is None:
-            rows = self._run(sql.REWRITE if is_retried else sql.WRITE, *args)
-        else:
-            rows = self._run(
-                sql.REFINISH if is_retried else sql.FINISH, *args, *_ending_args(ending)
-            )
-        return Written(*rows[0]) if rows else self._why_void(fence, writes, boundary.known)
+            return self._run(commanded.RESOLVING, *args, *outcome, *_resolved(boundary.resolutions))
+        if boundary.known or boundary.pausing:
+            return self._run(commanded.COMMANDED, *args, *outcome)
+        if ending is None:
+            return self._run(sql.REWRITE if is_retried else sql.WRITE, *args)
+        return self._run(sql.REFINISH if is_retried else sql.FINISH, *args, *_ending_args(ending))
 
     def _why_void(self, fence: Fence, writes: int, known: str | None) -> Void | Recalled:
         for command, reason, count in self._run(sql.REQUESTED, fence.execution_id, fence.epoch):
@@ -186,7 +222,7 @@ class PgRunStore:
         """Give the execution up after a crash of its run: counted, and failed if too many."""
         args = (fence.execution_id, fence.epoch, "worker_died", worker_id, worker_id, most_crashes)
         if not self._run(sweeps.RECOVER, *args):
-            self._run(sweeps.GIVE_UP, *args)
+            self._transact(lambda session: give_up(session, *args))
 
     def holds(self, fence: Fence) -> bool:
         """Whether the fence still holds."""
@@ -223,9 +259,14 @@ class PgRunStore:
         args = (fence.execution_id, fence.node_id, fence.epoch, result)
         return bool(self._run(steps.HAND_IN, *args))
 
-    def wake(self, execution_id: str) -> None:
-        """Say that something arrived for an execution."""
-        self._run(steps.WAKE, execution_id)
+    def wake(self, execution_id: str) -> str | None:
+        """Say that something arrived for an execution; gives its owner, if it has one."""
+        rows = self._run(steps.WAKE, execution_id)
+        return rows[0][0] if rows else None
+
+    def children(self, execution_id: str) -> list[ChildRow]:
+        """The children that it waits for, or whose ends it has yet to note."""
+        return [ChildRow(*row) for row in self._run(family.CHILDREN, execution_id)]
 
     def take_signals(
         self, fence: Fence, node_ids: Sequence[str], names: Sequence[str]
@@ -237,7 +278,7 @@ class PgRunStore:
         args = (fence.execution_id, fence.epoch, list(node_ids), list(names))
         found = self._run(signals.TAKEN, *args)
         if any(is_kept for is_kept, *_ in found):
-            self._on_session(lambda session: session.transact(lambda: _match(session, fence)))
+            self._transact(lambda session: _match(session, fence))
             found = self._run(signals.TAKEN, *args)
         if not found:
             return Void()
@@ -287,6 +328,23 @@ def _outcome_args(boundary: Boundary) -> tuple[object, ...]:
     if pausing is not None:
         return "paused", None, None, pausing.waits_for, pausing.breakpoint
     return *_ending_args(boundary.ending or Ending("running")), None, None
+
+
+def _family_args(family: Family) -> tuple[object, ...]:
+    born = family.born
+    return (
+        [child.id for child in born],
+        [child.node_id for child in born],
+        [child.ordinal for child in born],
+        [child.flow_id for child in born],
+        [child.flow_version for child in born],
+        [child.inputs for child in born],
+        [child.external_events for child in born],
+        [child.nodes_total for child in born],
+        [child.created_event for child in born],
+        family.counted,
+        list(family.noted),
+    )
 
 
 def _storable(text: str | None) -> str | None:

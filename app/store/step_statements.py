@@ -106,7 +106,7 @@ HOLDS_STEP = Statement(
 )
 
 #: (execution): something arrived: whoever parks now looks again; who parked is runnable, and
-#: who is paused finds it when it is resumed.
+#: who is paused finds it when it is resumed. Gives the owner.
 WAKE = Statement(
     "wake_execution",
     "text",
@@ -116,7 +116,7 @@ WAKE = Statement(
         runnable_at = CASE WHEN processing_worker_id IS NULL AND status <> 'paused'
             THEN coalesce(runnable_at, clock_timestamp()) ELSE runnable_at END
     WHERE id = $1 AND completed_at IS NULL AND started_at IS NOT NULL
-    RETURNING id
+    RETURNING processing_worker_id
     """,
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.store.run_statements import deadline_of
+from app.store.run_statements import CHILD_ENDED, deadline_of
 from app.store.session import Statement
 
 #: (worker, parent, hostname, pid, pool, concurrency, queues, lease ms, lock key)
@@ -181,7 +181,7 @@ GIVE_UP = Statement(
     WITH guard AS (
         UPDATE chaingraph_executions
         SET {_TAKEN}, status = 'failed', runnable_at = NULL, requested = NULL,
-            requested_reason = NULL,
+            requested_reason = NULL, {CHILD_ENDED},
             started_at = coalesce(started_at, date_trunc('milliseconds', clock_timestamp())),
             completed_at = date_trunc('milliseconds', clock_timestamp()),
             error_message = format(

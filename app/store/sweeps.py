@@ -7,11 +7,12 @@ from typing import Any, NamedTuple, TypeVar
 
 from app.errors import StoreUnavailable
 from app.store import deadline_statements as deadlines
+from app.store import family_statements as family
 from app.store import keys
 from app.store import step_statements as steps
 from app.store import sweep_statements as sql
 from app.store.bulk import Batch, carry_out
-from app.store.endings import OuterEnding, end_tree
+from app.store.endings import PARENT_FAILED, OuterEnding, end_tree, give_up
 from app.store.records import Effect, Recovered
 from app.store.session import Statement
 from app.store.sessions import Sessions, StatementSession
@@ -100,7 +101,9 @@ class PgSweepStore:
         self, claim: LostClaim, epoch: int, reason: str, most_crashes: int
     ) -> Recovered | None:
         args = (claim.execution_id, epoch, reason, self._worker_id, claim.worker_id)
-        told = self._run(sql.GIVE_UP, *args, most_crashes)
+        told = self._on_session(
+            lambda session: session.transact(lambda: give_up(session, *args, most_crashes))
+        )
         return _recovered(claim, reason, told, ended=True) if told else None
 
     def recover_step(self, claim: LostClaim, reason: str, most_crashes: int) -> Recovered | bool:
@@ -118,8 +121,9 @@ class PgSweepStore:
         return taken
 
     def tell_untold(self, limit: int) -> list[str]:
-        """Wake executions that were not told of a step's end; gives them."""
+        """Wake executions that were not told of a step's end, or of a child's; gives them."""
         untold = [row[0] for row in self._run(steps.UNTOLD, limit)]
+        untold += [row[0] for row in self._run(family.UNTOLD_PARENTS, limit)]
         for execution_id in untold:
             self._run(steps.WAKE, execution_id)
         return untold
@@ -147,7 +151,7 @@ class PgSweepStore:
                 found.setdefault(message, []).append(execution_id)
             effects: list[Effect] = []
             for message, ids in found.items():
-                ending = OuterEnding("failed", message, error_type, descendants="parent failed")
+                ending = OuterEnding("failed", message, error_type, descendants=PARENT_FAILED)
                 effects += end_tree(session, ids, ending)
             return effects
 

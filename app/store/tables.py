@@ -101,6 +101,10 @@ executions = Table(
     Column("root_execution_id", Text, nullable=False),
     Column("parent_execution_id", Text),
     Column("execution_depth", Integer, nullable=False, server_default=_zero),
+    #: Of a child: the node that made it ('' for an event that came with the start of its
+    #: parent), and which of that node's it is, from 0.
+    Column("parent_node_id", Text),
+    Column("child_ordinal", Integer),
     Column("forked_from", Text),
     Column("priority", SmallInteger, nullable=False, server_default=_zero),
     Column("created_at", _at, nullable=False),
@@ -126,6 +130,10 @@ executions = Table(
     Column("requested_seq", Integer, nullable=False, server_default=_zero),
     Column("requested_reason", Text),
     Column("breakpoints_hit", ARRAY(Text)),
+    #: Of a child: open until it ends, untold until its parent has noted that, then told.
+    Column("child_state", Text),
+    #: How many children were made that count against MAX_CHILDREN_PER_PARENT, or came as events.
+    Column("children", Integer, nullable=False, server_default=_zero),
     Column("waiting", JSON),
     Column("runnable_at", _at),
     Column("wake_at", _at),
@@ -156,6 +164,12 @@ executions = Table(
         name="completed_at",
     ),
     CheckConstraint("runnable_at IS NULL OR status IN ('created', 'running')", name="runnable"),
+    CheckConstraint(
+        "CASE WHEN parent_execution_id IS NULL THEN child_state IS NULL"
+        " WHEN completed_at IS NULL THEN coalesce(child_state, '') = 'open'"
+        " ELSE coalesce(child_state, '') IN ('untold', 'told') END",
+        name="child_state",
+    ),
     postgresql_with={"fillfactor": 60, "autovacuum_vacuum_scale_factor": 0.02},
 )
 Index("ix_chaingraph_executions_listed", executions.c.created_at.desc(), executions.c.id.desc())
@@ -165,10 +179,25 @@ Index(
     executions.c.created_at.desc(),
     executions.c.id.desc(),
 )
+#: One child for each thing that asked for one, whatever crashes.
 Index(
     "ix_chaingraph_executions_children",
     executions.c.parent_execution_id,
+    executions.c.parent_node_id,
+    executions.c.child_ordinal,
+    unique=True,
     postgresql_where=executions.c.parent_execution_id.is_not(None),
+)
+#: The children that a parent waits for. What has no parent changes nothing in these two.
+Index(
+    "ix_chaingraph_executions_open_children",
+    executions.c.parent_execution_id,
+    postgresql_where=executions.c.child_state != "told",
+)
+Index(
+    "ix_chaingraph_executions_untold_children",
+    executions.c.parent_execution_id,
+    postgresql_where=executions.c.child_state == "untold",
 )
 Index(
     "ix_chaingraph_executions_descendants",

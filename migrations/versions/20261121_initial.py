@@ -140,6 +140,8 @@ def upgrade() -> None:
         sa.Column("root_execution_id", sa.Text(), nullable=False),
         sa.Column("parent_execution_id", sa.Text(), nullable=True),
         sa.Column("execution_depth", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("parent_node_id", sa.Text(), nullable=True),
+        sa.Column("child_ordinal", sa.Integer(), nullable=True),
         sa.Column("forked_from", sa.Text(), nullable=True),
         sa.Column("priority", sa.SmallInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -162,6 +164,8 @@ def upgrade() -> None:
         sa.Column("requested_seq", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("requested_reason", sa.Text(), nullable=True),
         sa.Column("breakpoints_hit", sa.ARRAY(sa.Text()), nullable=True),
+        sa.Column("child_state", sa.Text(), nullable=True),
+        sa.Column("children", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("waiting", sa.JSON(), nullable=True),
         sa.Column("runnable_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("wake_at", sa.DateTime(timezone=True), nullable=True),
@@ -184,6 +188,12 @@ def upgrade() -> None:
             name=op.f("ck_chaingraph_executions_completed_at"),
         ),
         sa.CheckConstraint(
+            "CASE WHEN parent_execution_id IS NULL THEN child_state IS NULL"
+            " WHEN completed_at IS NULL THEN coalesce(child_state, '') = 'open'"
+            " ELSE coalesce(child_state, '') IN ('untold', 'told') END",
+            name=op.f("ck_chaingraph_executions_child_state"),
+        ),
+        sa.CheckConstraint(
             "requested IS NULL OR requested IN ('pause', 'step', 'stop')",
             name=op.f("ck_chaingraph_executions_requested"),
         ),
@@ -204,8 +214,8 @@ def upgrade() -> None:
     op.create_index(
         "ix_chaingraph_executions_children",
         "chaingraph_executions",
-        ["parent_execution_id"],
-        unique=False,
+        ["parent_execution_id", "parent_node_id", "child_ordinal"],
+        unique=True,
         postgresql_where=sa.text("parent_execution_id IS NOT NULL"),
     )
     op.create_index(
@@ -228,6 +238,13 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
+        "ix_chaingraph_executions_open_children",
+        "chaingraph_executions",
+        ["parent_execution_id"],
+        unique=False,
+        postgresql_where=sa.text("child_state != 'told'"),
+    )
+    op.create_index(
         "ix_chaingraph_executions_runnable",
         "chaingraph_executions",
         [sa.literal_column("priority DESC"), "created_at", "id"],
@@ -240,6 +257,13 @@ def upgrade() -> None:
         ["wake_at"],
         unique=False,
         postgresql_where=sa.text("wake_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_chaingraph_executions_untold_children",
+        "chaingraph_executions",
+        ["parent_execution_id"],
+        unique=False,
+        postgresql_where=sa.text("child_state = 'untold'"),
     )
     op.create_table(
         "chaingraph_flows",
@@ -486,6 +510,11 @@ def downgrade() -> None:
     op.drop_index("ix_chaingraph_flows_listed", table_name="chaingraph_flows")
     op.drop_table("chaingraph_flows")
     op.drop_index(
+        "ix_chaingraph_executions_untold_children",
+        table_name="chaingraph_executions",
+        postgresql_where=sa.text("child_state = 'untold'"),
+    )
+    op.drop_index(
         "ix_chaingraph_executions_timers",
         table_name="chaingraph_executions",
         postgresql_where=sa.text("wake_at IS NOT NULL"),
@@ -494,6 +523,11 @@ def downgrade() -> None:
         "ix_chaingraph_executions_runnable",
         table_name="chaingraph_executions",
         postgresql_where=sa.text("runnable_at IS NOT NULL"),
+    )
+    op.drop_index(
+        "ix_chaingraph_executions_open_children",
+        table_name="chaingraph_executions",
+        postgresql_where=sa.text("child_state != 'told'"),
     )
     op.drop_index("ix_chaingraph_executions_listed", table_name="chaingraph_executions")
     op.drop_index("ix_chaingraph_executions_flow", table_name="chaingraph_executions")

@@ -21,6 +21,8 @@ class State(NamedTuple):
     waiting: Any
     requested: str | None
     start_requested_at: Any
+    parent_execution_id: str | None
+    child_state: str | None
 
     @property
     def is_final(self) -> bool:

@@ -56,6 +56,8 @@ class SimSession(Session):
         self.line = line
         self._server_side = server_side
         self._is_at_once = False
+        #: The fence of the statement that is asked for, or of those of a transaction.
+        self._fence: Fence | None = None
         line.on_end = server_side.close
 
     def transact(self, work: Callable[[], T]) -> T:
@@ -70,19 +72,30 @@ class SimSession(Session):
             finally:
                 self._is_at_once = False
 
-        result: T = self.line.ask("transaction", at_once)
+        self._fence = None
+        result: T = self.line.ask("transaction", at_once, self._asked_under)
         return result
 
     def _execute(self, statement: Statement, args: Sequence[Any]) -> list[Row]:
-        run = self._server_side.execute
+        run, fence = self._server_side.execute, _fence(statement.name, args)
+        if self._is_at_once or self._is_in_transaction:
+            self._fence = self._fence or fence
+        else:
+            self._fence = fence
         if self._is_at_once:
             return run(statement, *args)
-        fence = _fence(statement.name, args)
-        rows: list[Row] = self.line.ask(statement.name, lambda: run(statement, *args), fence)
+        rows: list[Row] = self.line.ask(
+            statement.name, lambda: run(statement, *args), self._asked_under
+        )
         return rows
 
+    def _asked_under(self) -> Fence | None:
+        return self._fence
+
     def _command(self, text: str) -> None:
-        self.line.ask(text, lambda: self._server_side.command(text))
+        if text == "BEGIN":
+            self._fence = None
+        self.line.ask(text, lambda: self._server_side.command(text), self._asked_under)
 
     @property
     def lost(self) -> bool:
@@ -130,7 +143,7 @@ class SimDatabase:
     def reading(self) -> Iterator[Any]:
         """Read at one moment; the reply may be lost like any other."""
         line = self._server.connect()
-        line.ask("reading", list)
+        line.ask("reading", list, lambda: None)
         with self._backend.reading() as lent:
             yield lent
         line.close()

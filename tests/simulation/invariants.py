@@ -64,6 +64,8 @@ class Known:
     #: Whether it is paused, and the nodes that were started since it was last resumed.
     is_paused: bool = False
     resumed: set[str] = field(default_factory=set)
+    #: The children that it told of, and how each one ended.
+    children: dict[str, str | None] = field(default_factory=dict)
     #: What each attempt did (node, attempt): began, failed, had an effect.
     did: set[tuple[str, int, str]] = field(default_factory=set)
 
@@ -88,6 +90,7 @@ class Invariants:
         """A statement that this process sent has taken effect."""
         if "step" in name:
             self._look_at_steps(name, fence)
+        changed: list[str] = []
         for execution_id, state in self._books.states().items():
             known = self.known.setdefault(execution_id, Known())
             before = known.state
@@ -102,6 +105,30 @@ class Invariants:
                 _check_writer(where, name, before, state, fence, execution_id)
             self._read_events(where, execution_id, known, state)
             _check_end(where, known, state)
+            changed.append(execution_id)
+        for execution_id in changed:
+            self._check_family(f"{name} of {host.name}", execution_id)
+
+    def _check_family(self, where: str, execution_id: str) -> None:
+        """What has ended has no descendant that has not; what it told of them is so."""
+        known = self.known[execution_id]
+        assert known.state is not None
+        parent = self.known.get(known.state.parent_execution_id or "")
+        if not known.state.is_final:
+            if parent is not None and parent.state is not None and parent.state.is_final:
+                raise Violation(f"{execution_id}: {where}: 10: lives on, and its parent is over")
+            return
+        for child_id in self._children_of(execution_id):
+            child = self.known[child_id].state
+            if child is not None and not child.is_final:
+                raise Violation(f"{execution_id}: {where}: 10: ends before its child {child_id}")
+
+    def _children_of(self, execution_id: str) -> list[str]:
+        return [
+            id_
+            for id_, known in self.known.items()
+            if known.state is not None and known.state.parent_execution_id == execution_id
+        ]
 
     def _look_at_steps(self, name: str, fence: Fence | None) -> None:
         for execution_id, known in self.known.items():
@@ -201,8 +228,12 @@ class Invariants:
                 continue
             if any(step.has_result for step in self._books.steps(execution_id)):
                 raise Violation(f"{execution_id}: sleeps, and a result was handed in")
+            for child_id in self._children_of(execution_id):
+                child = self.known[child_id].state
+                if child is not None and child.child_state == "untold":
+                    raise Violation(f"{execution_id}: sleeps, and its child {child_id} has ended")
 
-    def at_end(self, promised: dict[str, set[str]], effectful: Any) -> None:
+    def at_end(self, promised: dict[str, set[str]], effectful: Any, emits: Any) -> None:
         """All is healed, and there was time."""
         for execution_id, promises in promised.items():
             known = self.known.get(execution_id)
@@ -213,6 +244,25 @@ class Invariants:
         for execution_id, known in self.known.items():
             self._check_log(execution_id, known)
             self._check_effects(execution_id, known, effectful)
+            self._check_children(execution_id, known, emits)
+
+    def _check_children(self, execution_id: str, known: Known, emits: Any) -> None:
+        """One child for each event that was emitted, and each told of as it was."""
+        checkpoints = self._books.checkpoints(execution_id)
+        completed = [node for node, (status, _) in checkpoints.items() if status == "completed"]
+        wanted = sum(emits(execution_id, node) for node in completed)
+        children = self._children_of(execution_id)
+        if len(children) != wanted or set(children) != set(known.children):
+            raise Violation(
+                f"{execution_id}: 11: {wanted} events were emitted, children are {children},"
+                f" told of {list(known.children)}"
+            )
+        assert known.state is not None
+        for child_id, told in known.children.items():
+            child = self.known[child_id].state
+            is_owed = told is None and known.state.status == "completed"
+            if child is None or is_owed or told not in (None, child.status):
+                raise Violation(f"{execution_id}: {child_id} is told {told}, is {child}")
 
     def _check_log(self, execution_id: str, known: Known) -> None:
         stored = [
@@ -238,7 +288,8 @@ class Invariants:
 
 
 def _check_row(where: str, before: State, state: State) -> None:
-    if before.is_final:
+    # That its parent knows of its end is all that is still to come.
+    if before.is_final and state != before._replace(child_state="told"):
         raise Violation(f"{where}: 5: changes a final row from {before} to {state}")
     if before.status != state.status and (before.status, state.status) not in LEGAL:
         raise Violation(f"{where}: from {before.status} to {state.status}")
@@ -284,6 +335,12 @@ def _take_event(where: str, known: Known, type_: str, data: Any) -> None:
         case "flow:resumed":
             known.is_paused = False
             known.resumed = set()
+        case "child:spawned":
+            known.children[data["childExecutionId"]] = None
+        case "child:completed" | "child:failed" | "child:stopped":
+            if known.children[data["childExecutionId"]] is not None:
+                raise Violation(f"{where}: {type_} of {data}, which was told of before")
+            known.children[data["childExecutionId"]] = type_.removeprefix("child:")
         case "node:started":
             _take_start(where, known, data["nodeId"], data["attempt"])
         case "node:completed" | "node:failed":

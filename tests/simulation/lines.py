@@ -40,10 +40,10 @@ class Line:
         self._request: Task | None = None
         self._is_done = False
 
-    def ask(self, name: str, execute: Callable[[], Any], fence: Fence | None = None) -> Any:
+    def ask(self, name: str, execute: Callable[[], Any], fence: Callable[[], Fence | None]) -> Any:
         """Have a statement executed and give what it gives. Raises StoreUnavailable.
 
-        `fence` is the one that it is asked for under.
+        `fence` gives the one that it was asked for under, once it is done.
         """
         scheduler = self._server.scheduler
         if scheduler.current.host.dead:
@@ -67,15 +67,17 @@ class Line:
             raise reply
         return reply
 
-    def _serve(self, name: str, execute: Callable[[], Any], fence: Fence | None) -> None:
+    def _serve(
+        self, name: str, execute: Callable[[], Any], fence: Callable[[], Fence | None]
+    ) -> None:
         request = self._request
         try:
             reply = execute()
         except StoreUnavailable as error:
             reply = error
         self._is_done = True
-        self._server.done(self.host, name, fence)
-        self._server.scheduler.note(f"{self.host.name}: {name} {_shown(fence)} {_rows(reply)}")
+        self._server.done(self.host, name, fence())
+        self._server.scheduler.note(f"{self.host.name}: {name} {_shown(fence())} {_rows(reply)}")
         if self._request is request:
             self._request = None
         if self.is_cut:

@@ -88,7 +88,24 @@ def stuck(ctx: NodeContext, text: HandedOn = "") -> None:
     _tell(ctx, "effect")
 
 
-_TARGETS = (effect, pure, talk, steady, slow, flaky, stuck)
+@node("FailNode", category="test")
+def failing(ctx: NodeContext, text: HandedOn = "") -> None:
+    """Fails at every attempt."""
+    _tell(ctx, "began")
+    _tell(ctx, "fails")
+    raise NodeError("no")
+
+
+@node("TwinsNode", category="test")
+def twins(ctx: NodeContext, text: HandedOn = "") -> None:
+    """Emits two events, and does something in between."""
+    _tell(ctx, "began")
+    ctx.emit("ping", {"n": 1})
+    _tell(ctx, "effect")
+    ctx.emit("ping", {"n": 2})
+
+
+_TARGETS = (failing, twins, effect, pure, talk, steady, slow, flaky, stuck)
 _SPECS = {spec.type: spec for target in _TARGETS if (spec := spec_of(target))}
 
 _MORE: dict[str, dict[str, Any]] = {
@@ -127,6 +144,48 @@ _SLEEPS = {
     ],
 }
 
+
+def _after(source: str, target: str) -> dict[str, str]:
+    return {"source": f"{source}.__success", "target": f"{target}.__execute"}
+
+
+#: Three children, of which two come with an effect, and another parent among them.
+_FAMILY = {
+    "metadata": {"name": "simulated"},
+    "nodes": [
+        {"id": "a", "type": "EffectNode"},
+        {"id": "b", "type": "TwinsNode"},
+        {"id": "c", "type": "EventEmitterNode", "values": {"eventName": "pong"}},
+        {"id": "d", "type": "EffectNode"},
+        {"id": "ping", "type": "EventListenerNodeV2", "values": {"eventName": "ping"}},
+        {"id": "e", "type": "EffectNode"},
+        {"id": "pong", "type": "EventListenerNodeV2", "values": {"eventName": "pong"}},
+        {"id": "f", "type": "EventEmitterNode", "values": {"eventName": "ping"}},
+    ],
+    "edges": [
+        _after("a", "b"),
+        _after("b", "c"),
+        _after("c", "d"),
+        _after("ping", "e"),
+        _after("pong", "f"),
+    ],
+}
+#: One that fails once it has a child.
+_ORPHANS = {
+    "metadata": {"name": "simulated"},
+    "nodes": [
+        {"id": "a", "type": "EventEmitterNode", "values": {"eventName": "ping"}},
+        {"id": "b", "type": "SteadyNode"},
+        {"id": "c", "type": "FailNode"},
+        {"id": "ping", "type": "EventListenerNodeV2", "values": {"eventName": "ping"}},
+        {"id": "d", "type": "SteadyNode"},
+    ],
+    "edges": [_after("a", "b"), _after("b", "c"), _after("ping", "d")],
+}
+
+#: How many events a node of a type emits.
+EMITTED = {"TwinsNode": 2, "EventEmitterNode": 1}
+
 #: Flow id and document of each, by how much they ask for.
 FLOWS: dict[str, dict[str, Any]] = {
     "V2row": _row("Effect", "Effect", "Effect"),
@@ -138,6 +197,8 @@ FLOWS: dict[str, dict[str, Any]] = {
     "V2steady": _row("Effect", "Steady", "Steady"),
     "V2slow": _row("Effect", "Slow"),
     "V2stuck": _row("Stuck", "Effect"),
+    "V2family": _FAMILY,
+    "V2orphans": _ORPHANS,
 }
 
 #: Short ones often, long ones now and then.
@@ -148,10 +209,18 @@ DRAWN = (
         "V2steady",
         "V2slow",
         "V2stuck",
+        "V2family",
+        "V2family",
+        "V2orphans",
     )
 )
 #: Those that take no long time.
-SHORT = ("V2row", "V2pure", "V2talk", "V2retry", "V2wide", "V2sleep")
+SHORT = ("V2row", "V2pure", "V2talk", "V2retry", "V2wide", "V2sleep", "V2family")
+#: Those that have children.
+FAMILIES = ("V2family", "V2family", "V2orphans")
+
+#: Types that tell nothing of themselves.
+SILENT = frozenset(builtin_catalogue())
 
 
 def _warm_plans() -> PlanCache:

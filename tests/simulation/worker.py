@@ -34,7 +34,7 @@ from tasks.process import LINGER_S, WorkerProcess, lock_key
 from tasks.standby import Standby
 from tests.simulation.broker import QUEUE
 from tests.simulation.lines import Line
-from tests.simulation.nodes import PLANS
+from tests.simulation.nodes import PLANS, SILENT
 from tests.simulation.scheduler import Host
 from tests.simulation.threads import SimFlag, SimMailbox
 
@@ -236,6 +236,8 @@ class SimWorker(WorkerProcess):
             is_draining=self._is_draining,
             let_go=self._signals.tell_let_go,
             send=self.dispatcher.send_steps if self._options.sends_steps else None,
+            herald=Effects(self._publisher, self._signals, self.dispatcher),
+            fresh_id=world.fresh_id,
             mailbox=lambda: SimMailbox(world.scheduler),
             flag=lambda: SimFlag(world.scheduler),
         )
@@ -243,7 +245,7 @@ class SimWorker(WorkerProcess):
     def _launch(self, step: Step) -> None:
         [run] = [run for run in self.running if run.inbox is step.inbox]
         self._world.fences[step] = run.fence
-        if step.start.node.spec.type == "SleepNode":
+        if step.start.node.spec.type in SILENT:
             # It is none of ours and says nothing.
             self._world.invariants.did(step, "began")
         super()._launch(step)

@@ -284,7 +284,7 @@ class World:
             until = self.clock() + ZOMBIES_S
             while self.clock() < until:
                 self._go_on(0.0)
-        self.invariants.at_end(self.promised, self._has_effects)
+        self.invariants.at_end(self.promised, self._has_effects, self._emits)
         if not self._has_been_watched():
             raise Violation("a watcher never gets its end")
         self.reading.at_end(EventLog(Beside(self.backend)))
@@ -355,7 +355,13 @@ class World:
     def _has_effects(self, execution_id: str, node_id: str) -> bool:
         flow_id = self.invariants.known[execution_id].events[0][1]["flowId"]
         types = {each["id"]: each["type"] for each in nodes.FLOWS[flow_id]["nodes"]}
-        return types[node_id] not in {"PureNode", "SleepNode"}
+        return types[node_id] not in {"PureNode", *nodes.SILENT}
+
+    def _emits(self, execution_id: str, node_id: str) -> int:
+        """How many children a completed node has made."""
+        flow_id = self.invariants.known[execution_id].events[0][1]["flowId"]
+        types = {each["id"]: each["type"] for each in nodes.FLOWS[flow_id]["nodes"]}
+        return nodes.EMITTED.get(types[node_id], 0)
 
     def close(self) -> None:
         self.scheduler.close()

@@ -128,6 +128,21 @@ def group() -> None:
     """Holds nodes: completes once all of them have settled, in whatever way."""
 
 
+@node("EventEmitterNode", category=CATEGORY, effects=False, in_place=True, tags=("event", "emit"))
+def event_emitter(
+    ctx: NodeContext,
+    event_name: Annotated[str | None, Port("eventName")] = "",
+    payload: Annotated[dict[str, Any] | None, Port(mutable=True, default={})] = None,
+) -> None:
+    """Emits an event: a child execution of this flow runs what listens for it.
+
+    Ports: `eventName` the event, `payload` what comes with it.
+    """
+    if not event_name:
+        raise NodeError("eventName is empty: an event needs a name")
+    ctx.emit(event_name, payload or {})
+
+
 @node(
     "EventListenerNodeV2",
     category=CATEGORY,

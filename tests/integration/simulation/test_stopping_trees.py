@@ -1,4 +1,4 @@
-"""A stop goes down a tree that grows meanwhile. Children are made by hand: no node makes any yet."""
+"""A stop goes down a tree that grows meanwhile, each child made by the write of its parent."""
 
 from __future__ import annotations
 
@@ -12,34 +12,22 @@ from app.store.commands import PgCommandStore
 from app.store.database import Statement
 from app.store.ending_statements import END
 from app.store.endings import OuterEnding
+from app.store.records import Family, NewChild, Void
+from app.store.runs import PgRunStore
+from tests.integration.store.boundaries import boundary
 from tests.simulation.database import SimDatabase
 from tests.simulation.lines import StoreServer
 from tests.simulation.postgres import PostgresStore
 from tests.simulation.scheduler import Host, Scheduler
 
 SEEDS = 40
+#: How deep the tree grows.
+DEPTH = 3
 
-#: (parent, child): what a run's write does that creates a child: it locks its own row first.
-CREATE_CHILD = Statement(
-    "create_child",
-    "text, text",
-    """
-    WITH guard AS (
-        UPDATE chaingraph_executions SET writes = writes + 1
-        WHERE id = $1 AND completed_at IS NULL
-        RETURNING id
-    )
-    INSERT INTO chaingraph_executions
-        (id, flow_id, flow_version, owner_id, root_execution_id, parent_execution_id,
-         created_at, updated_at, options)
-    SELECT $2, 'V2row', 1, 'local', 'root', guard.id, clock_timestamp(), clock_timestamp(), '{}'
-    FROM guard RETURNING id
-    """,
-)
 CREATE_ROOT = """
     INSERT INTO chaingraph_executions (id, flow_id, flow_version, owner_id, root_execution_id,
-        status, started_at, created_at, updated_at, options)
-    VALUES ('root', 'V2row', 1, 'local', 'root', 'running', now(), now(), now(), '{}')
+        status, started_at, created_at, updated_at, start_requested_at, runnable_at, options)
+    VALUES ('root', 'V2row', 1, 'local', 'root', 'running', now(), now(), now(), now(), now(), '{}')
 """
 #: (execution): what descends from it now.
 DESCENDANTS = Statement(
@@ -63,6 +51,11 @@ def store(new_database: Callable[[], str]) -> Iterator[PostgresStore]:
     store.close()
 
 
+def child_of(parent: str, number: int) -> NewChild:
+    id_ = f"{parent}.{number}"
+    return NewChild(id_, "emit", number, "V2row", 1, 3, "{}")
+
+
 def left_running(seed: int, store: PostgresStore) -> Sequence[str]:
     """Stop a root while its descendants have children; gives what the stop left unfinished."""
     scheduler = Scheduler(seed)
@@ -72,13 +65,19 @@ def left_running(seed: int, store: PostgresStore) -> Sequence[str]:
     database: Any = SimDatabase(server, backend)
 
     def grow(parent: str, depth: int) -> None:
-        with database.session() as session:
-            for number in range(2):
-                child = f"{parent}.{number}"
-                if session.execute(CREATE_CHILD, parent, child) and depth:
-                    scheduler.spawn(Host(child), "run", lambda child=child: grow(child, depth - 1))
+        run = PgRunStore(database)
+        claimed = run.claim(parent, "token", 10_000, parent)
+        for number in range(2):
+            if claimed is None or not depth:
+                return
+            child = f"{parent}.{number}"
+            made = boundary("child:spawned", family=Family([child_of(parent, number)]))
+            outcome = run.write(claimed.fence, claimed.writes + number, made)
+            if isinstance(outcome, Void):
+                return
+            scheduler.spawn(Host(child), "run", lambda child=child: grow(child, depth - 1))
 
-    scheduler.spawn(Host("root"), "run", lambda: grow("root", 2))
+    scheduler.spawn(Host("root"), "run", lambda: grow("root", DEPTH))
     scheduler.spawn(Host("api"), "stop", lambda: PgCommandStore(database).stop("root", "enough"))
     while not scheduler.is_idle:
         scheduler.step()

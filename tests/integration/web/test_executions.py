@@ -107,7 +107,6 @@ REFUSED = [
     b'{"flowId": "%s", "integration": "' + b"x" * 6_000_000 + b'"}',
     rb'{"flowId": "\u0000"}',
     b'{"flowId": "%s", "options": {"priority": 99}}',
-    b'{"flowId": "%s", "events": [{"eventName": "e"}, {"eventName": "f"}]}',
     b'{"flowId": "%s", "unknown": 1}',
 ]
 
@@ -239,9 +238,11 @@ def test_an_event_decides_what_takes_part(client: FlaskClient) -> None:
     assert (plain["externalEvents"], plain["progress"]["total"]) == ([], 2)
 
 
-def test_a_second_event_is_refused_where_it_stands(client: FlaskClient, flow_id: str) -> None:
-    events = [{"eventName": "a"}, {"eventName": "b"}]
-    response = client.post(EXECUTIONS, json={"flowId": flow_id, "events": events})
-    [error] = response.get_json()["errors"]
-    assert (response.status_code, error["pointer"]) == (422, "/events/1")
-    assert "not built yet" in error["message"]
+def test_further_events_are_taken_and_the_first_one_drives(client: FlaskClient) -> None:
+    listener = {"id": "on", "type": "EventListenerNodeV2", "values": {"eventName": "b"}}
+    flow = client.post("/api/v1/flows", json=flow_of(listener)).get_json()
+    events = [{"eventName": "a"}, {"eventName": "b", "payload": {"n": 1}}]
+
+    created = create(client, flow["id"], events=events)
+
+    assert (created["externalEvents"], created["progress"]["total"]) == (events, 0)

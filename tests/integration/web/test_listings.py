@@ -36,7 +36,7 @@ def family(client: FlaskClient, flow_id: str, beside: World) -> list[str]:
     root, left, right, below = sorted(create(client, flow_id) for _ in range(4))
     for parent, depth, child in ((root, 1, left), (root, 1, right), (right, 2, below)):
         ancestors = {"parent_execution_id": parent, "root_execution_id": root}
-        beside.change(TABLE, {"id": child}, **ancestors, execution_depth=depth)
+        beside.change(TABLE, {"id": child}, **ancestors, execution_depth=depth, child_state="open")
     return [root, left, right, below]
 
 

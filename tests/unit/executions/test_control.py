@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.caller import Caller
-from app.errors import Conflict
+from app.errors import Conflict, StoreUnavailable
 from app.executions.control import LET_GO_WITHIN_S, Control
 from app.store.records import Effect
 
@@ -29,6 +29,10 @@ class Setting:
     pauses: list[float] = field(default_factory=list)
     told: list[tuple[str, str]] = field(default_factory=list)
     hinted: list[str] = field(default_factory=list)
+    parent: str | None = None
+    #: Who owns the parent; None where PostgreSQL is away.
+    parents_owner: str | None = "w9"
+    woken: list[tuple[str, str | None]] = field(default_factory=list)
 
     def control(self) -> Control:
         fake: Any = self
@@ -38,7 +42,7 @@ class Setting:
         assert (execution_id, caller) == ("EX1", ADA)
 
     def get(self, execution_id: str, caller: Caller) -> dict[str, Any]:
-        return {"id": execution_id, "status": "completed"}
+        return {"id": execution_id, "status": "completed", "parentExecutionId": self.parent}
 
     def stop(self, _execution_id: str, _reason: str, caller: Caller) -> Sequence[Effect]:
         return self.stopped
@@ -59,6 +63,14 @@ class Setting:
     def hint(self, execution_ids: Sequence[str]) -> None:
         assert self.told, "what was done is told before a worker goes on with it"
         self.hinted.extend(execution_ids)
+
+    def wake(self, execution_id: str, *owner: str) -> str | None:
+        """The store's with an id alone, which gives the owner; else the one of whoever tells."""
+        if owner:
+            self.woken.append((execution_id, *owner))
+        elif self.parents_owner is None:
+            raise StoreUnavailable
+        return self.parents_owner
 
 
 def test_a_stop_waits_for_every_owner_and_no_longer() -> None:
@@ -107,3 +119,18 @@ def test_a_worker_is_looked_for_where_none_goes_on(effect: Effect, hinted: list[
     setting.control().resume("EX1", ADA)
 
     assert setting.hinted == hinted
+
+
+def test_the_parent_of_what_is_stopped_is_told() -> None:
+    setting = Setting([CHILD], parent="EX0")
+
+    setting.control().stop("EX1", ADA)
+
+    assert setting.woken == [("EX0", "w9")]
+
+
+def test_a_stop_is_answered_although_the_parent_could_not_be_told() -> None:
+    setting = Setting([CHILD], parent="EX0", parents_owner=None)
+
+    assert setting.control().stop("EX1", ADA)["id"] == "EX1"
+    assert setting.woken == []

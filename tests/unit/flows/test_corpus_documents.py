@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from app.errors import ValidationFailed
 from app.flows.compile import prepare
 from app.flows.document import Form
-from app.flows.unbuilt import NOT_BUILT
 from app.nodes.registry import builtin_catalogue
 from app.values.checks import check_value
 from tests.corpus_cases import FOLDERS, Case, all_cases, load_cases
-
-#: Whatever is built one day leaves NOT_BUILT, and moves from the one list to the other.
-BUILT = [case for case in all_cases() if not case.node_types & NOT_BUILT.keys()]
-WAITING = [case for case in all_cases() if case.node_types & NOT_BUILT.keys()]
 
 
 def by_name(case: Case) -> str:
@@ -27,10 +21,9 @@ def test_the_corpus_is_all_there() -> None:
         "random": 150,
         "exports": 3,
     }
-    assert len(BUILT) == 212
 
 
-@pytest.mark.parametrize("case", BUILT, ids=by_name)
+@pytest.mark.parametrize("case", all_cases(), ids=by_name)
 def test_a_document_is_compiled_without_fault(case: Case) -> None:
     prepared = prepare(case.flow, builtin_catalogue())
     plan = prepared.plan
@@ -40,7 +33,7 @@ def test_a_document_is_compiled_without_fault(case: Case) -> None:
     assert not [each for each in prepared.warnings if "bound" in each.message]
 
 
-@pytest.mark.parametrize("case", BUILT, ids=by_name)
+@pytest.mark.parametrize("case", all_cases(), ids=by_name)
 def test_what_is_said_to_never_run_never_ran(case: Case) -> None:
     for warning in prepare(case.flow, builtin_catalogue()).warnings:
         if "can never run" in warning.message:
@@ -48,7 +41,7 @@ def test_what_is_said_to_never_run_never_ran(case: Case) -> None:
             assert case.nodes[node_id].status in ("initialized", "skipped")
 
 
-@pytest.mark.parametrize("case", BUILT, ids=by_name)
+@pytest.mark.parametrize("case", all_cases(), ids=by_name)
 def test_what_went_into_and_came_out_of_a_node_is_what_its_ports_allow(case: Case) -> None:
     plan = prepare(case.flow, builtin_catalogue()).plan
     for node_id, expected in case.nodes.items():
@@ -59,12 +52,3 @@ def test_what_went_into_and_came_out_of_a_node_is_what_its_ports_allow(case: Cas
             # The original writes what is not there as null.
             if value is not None:
                 assert check_value(config, value) is None, (node_id, port)
-
-
-@pytest.mark.parametrize("case", WAITING, ids=by_name)
-def test_a_document_with_something_that_is_not_built_is_refused_by_name(case: Case) -> None:
-    with pytest.raises(ValidationFailed) as failed:
-        prepare(case.flow, builtin_catalogue())
-    messages = " ".join(fault.message for fault in failed.value.faults)
-    for node_type in case.node_types & NOT_BUILT.keys():
-        assert f"'{node_type}' is not built yet" in messages

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.errors import NodeCancelled
+from app.nodes.emission import emission
 from app.nodes.invoke import run_node_function
 from app.nodes.spec import NodeSpec
 from app.nodes.streams import OutputStream
@@ -54,12 +55,16 @@ class FakeContext:
     sleeps: list[int] = field(default_factory=list)
     streams: dict[str, SentStream] = field(default_factory=dict)
     resolved: list[tuple[str, Value]] = field(default_factory=list)
+    emitted: list[tuple[str, Any]] = field(default_factory=list)
 
     def log(self, text: str, level: str = "info") -> None:
         self.logs.append((level, text))
 
     def progress(self, fraction: float, message: str = "") -> None:
         self.shares.append((fraction, message))
+
+    def emit(self, name: str, payload: Mapping[str, Value] | None = None) -> None:
+        self.emitted.append(tuple(emission(name, payload)))
 
     def check(self) -> None:
         if self.cancelled.is_set():

@@ -21,7 +21,6 @@ LIBRARY = expected_types()
 
 #: Types that touch something outside or give another result each time.
 WITH_EFFECTS = {
-    "EventEmitterNode",
     "ForEachNode",
     "HttpRequestNode",
     "LLMCallNode",

@@ -1,0 +1,169 @@
+"""The children of a run: what its nodes and its further events ask for, and what comes of them.
+
+A child is committed with the checkpoint of the node that asked for it, and its end is told in
+the parent with the statement that notes it. So both happen once, whoever dies when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from app.errors import NodeError, NonRetryableError
+from app.events.types import Event, EventType
+from app.events.wire import to_json
+from app.executions.created_event import Lineage, created_event
+from app.executions.ledger import Ledger
+from app.executions.opening import events_of
+from app.executions.surroundings import Surroundings
+from app.executions.writer import insist
+from app.ids import EXECUTION_PREFIX
+from app.nodes.emission import Emission
+from app.store.records import ChildRow, Claimed, NewChild
+from app.values.ports import Value
+
+#: What a parent tells of a child's end.
+_ENDS: Mapping[str, EventType] = {
+    "completed": EventType.CHILD_COMPLETED,
+    "failed": EventType.CHILD_FAILED,
+    "stopped": EventType.CHILD_STOPPED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A child that is to be made by a node ('' for the start), as its `ordinal`-th, for an event."""
+
+    node_id: str
+    ordinal: int
+    event: Mapping[str, Value]
+
+
+class Children:
+    """Makes children, and notes their ends. For the run's own thread."""
+
+    def __init__(self, claimed: Claimed, around: Surroundings, ledger: Ledger) -> None:
+        self._claimed = claimed
+        self._around = around
+        self._ledger = ledger
+        self._further = events_of(claimed)[1:]
+        #: How many there are, ever, that count or came as events.
+        self._made = claimed.children
+        #: The name of each one's event, of those that have not ended as far as is known.
+        self._open: dict[str, str | None] = {}
+        #: Whose end is noted, committed or not.
+        self._noted: set[str] = set()
+
+    @property
+    def open_ids(self) -> Sequence[str]:
+        """Those that have not ended, as far as is known."""
+        return list(self._open)
+
+    @property
+    def are_open(self) -> bool:
+        """Whether there are any. May be asked from any thread."""
+        return bool(self._open)
+
+    def begin(self) -> None:
+        """Make those that come with the start, or see what became of those that there are."""
+        if self._claimed.begun:
+            if self._made:
+                self.look()
+            return
+        self._bear([Wanted("", at, event) for at, event in enumerate(self._further)])
+
+    def refusal(self, emitted: Sequence[Emission]) -> NodeError | None:
+        """Why a node may not emit all this; None where it may."""
+        if not emitted:
+            return None
+        depth, limits = self._claimed.depth + 1, self._around.limits
+        if depth > limits.depth:
+            return NonRetryableError(
+                f"event '{emitted[0].name}' would make an execution at depth {depth};"
+                f" MAX_EXECUTION_DEPTH is {limits.depth}"
+            )
+        made = self._made - len(self._further) + len(emitted)
+        if made > limits.children:
+            return NonRetryableError(
+                f"event '{emitted[-1].name}' would make child number {made};"
+                f" MAX_CHILDREN_PER_PARENT is {limits.children}"
+            )
+        return self._oversize(emitted)
+
+    def _oversize(self, emitted: Sequence[Emission]) -> NodeError | None:
+        limit = self._around.max_value_bytes
+        for name, payload in emitted:
+            size = len(to_json(payload))
+            if size > limit:
+                return NonRetryableError(
+                    f"the payload of event '{name}' has {size} bytes of JSON; {limit} are allowed"
+                )
+        return None
+
+    def emit(self, node: int, emitted: Sequence[Emission]) -> None:
+        """A node completed and emitted this (see `refusal`): a child for each event, in order."""
+        node_id = self._ledger.engine.plan.nodes[node].id
+        self._bear(
+            [
+                Wanted(node_id, at, {"eventName": each.name, "payload": each.payload})
+                for at, each in enumerate(emitted)
+            ]
+        )
+
+    def look(self) -> None:
+        """See which of them have ended, and tell it."""
+        store, execution_id = self._around.store, self._claimed.fence.execution_id
+        rows = insist(lambda: store.children(execution_id), self._around.pause)
+        for row in rows:
+            if row.id in self._noted:
+                continue
+            if row.status in _ENDS:
+                self._note(row)
+            else:
+                self._open.setdefault(row.id, _event_name(row))
+
+    def _note(self, row: ChildRow) -> None:
+        self._open.pop(row.id, None)
+        self._noted.add(row.id)
+        data: dict[str, Value] = {"childExecutionId": row.id, "eventName": _event_name(row)}
+        if row.status == "failed":
+            data["error"] = {"type": "ChildFailed", "message": row.error_message or ""}
+        self._ledger.engine.tell(Event(_ENDS[row.status], data))
+        self._ledger.writer.note(row.id)
+
+    def _bear(self, wanted: Sequence[Wanted]) -> None:
+        """Have these made with the next statement."""
+        for each in wanted:
+            id_, name = self._around.fresh_id(EXECUTION_PREFIX), str(each.event["eventName"])
+            self._ledger.writer.bear(self._new(id_, each, name))
+            self._open[id_] = name
+            self._made += 1
+            told = {"childExecutionId": id_, "eventName": name}
+            self._ledger.engine.tell(Event(EventType.CHILD_SPAWNED, told))
+
+    def _new(self, id_: str, wanted: Wanted, name: str) -> NewChild:
+        claimed, wiring = self._claimed, self._ledger.engine.wiring
+        lineage = Lineage(
+            claimed.owner_id,
+            claimed.root_execution_id,
+            claimed.fence.execution_id,
+            claimed.depth + 1,
+        )
+        flow_id, version = claimed.flow_id, claimed.flow_version
+        return NewChild(
+            id=id_,
+            node_id=wanted.node_id,
+            ordinal=wanted.ordinal,
+            flow_id=flow_id,
+            flow_version=version,
+            nodes_total=wiring.participation(name).total,
+            created_event=created_event(id_, flow_id, version, wiring.plan.metadata, lineage),
+            external_events=to_json([dict(wanted.event)]).decode(),
+        )
+
+
+def _event_name(row: ChildRow) -> str | None:
+    events = orjson.loads(row.external_events) if row.external_events else []
+    return str(events[0]["eventName"]) if events else None

@@ -1,0 +1,43 @@
+"""The first event of an execution, told by whoever creates it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.events.fitting import fit_event
+from app.events.types import Event, EventType
+from app.values.ports import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where an execution stands in its tree, and whose it is."""
+
+    owner_id: str
+    root_execution_id: str
+    parent_execution_id: str | None = None
+    depth: int = 0
+
+
+def created_event(
+    execution_id: str,
+    flow_id: str,
+    flow_version: int,
+    metadata: Mapping[str, Value],
+    lineage: Lineage,
+) -> str:
+    """The data of `execution:created`, as JSON text."""
+    created = Event(
+        EventType.EXECUTION_CREATED,
+        {
+            "flowId": flow_id,
+            "flowVersion": flow_version,
+            "flowMetadata": metadata,
+            "ownerId": lineage.owner_id,
+            "rootExecutionId": lineage.root_execution_id,
+            "parentExecutionId": lineage.parent_execution_id,
+            "executionDepth": lineage.depth,
+        },
+    )
+    return fit_event(execution_id, created)[0][1]

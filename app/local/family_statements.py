@@ -1,0 +1,152 @@
+"""What the statements of parents and children do, one function each (app.store.family_statements)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from psycopg2.errors import UniqueViolation
+
+from app.local.commanded_statements import write_resolving
+from app.local.rows import EventBatchRow, ExecutionRow
+from app.local.turn import Handler, Rows, Turn
+from app.store import ending_statements
+from app.store import family_statements as sql
+
+
+def write_family(turn: Turn, execution: str, *what: Any) -> Rows:
+    """A boundary that makes children or notes their ends."""
+    *boundary, ids, nodes, ordinals, flows, versions = what[:-6]
+    inputs, events, totals, created, counted, noted = what[-6:]
+    written = write_resolving(turn, execution, *boundary)
+    if not written:
+        return []
+    [(_, at)] = written
+    parent = turn.tables.executions[execution]
+    _refuse_duplicates(turn, execution, set(zip(nodes, ordinals, strict=True)))
+    columns = (ids, nodes, ordinals, flows, versions, inputs, events, totals, created)
+    for place, values in enumerate(zip(*columns, strict=True)):
+        _bear(turn, parent, at, timedelta(microseconds=place), *values)
+    parent.children += counted
+    for id_ in noted:
+        _note(turn.row(id_), parent.id)
+    return written
+
+
+def _refuse_duplicates(turn: Turn, parent: str, places: set[tuple[str, int]]) -> None:
+    if not places:
+        return
+    for child in children_of(turn, [parent]):
+        if (child.parent_node_id, child.child_ordinal) in places:
+            raise UniqueViolation("ix_chaingraph_executions_children")
+
+
+def _bear(
+    turn: Turn,
+    parent: ExecutionRow,
+    at: datetime,
+    later: timedelta,
+    id_: str,
+    node_id: str,
+    ordinal: int,
+    flow_id: str,
+    flow_version: int,
+    inputs: str | None,
+    events: str | None,
+    nodes_total: int,
+    created_event: str,
+) -> None:
+    turn.tables.executions[id_] = ExecutionRow(
+        id=id_,
+        flow_id=flow_id,
+        flow_version=flow_version,
+        owner_id=parent.owner_id,
+        root_execution_id=parent.root_execution_id,
+        parent_execution_id=parent.id,
+        execution_depth=parent.execution_depth + 1,
+        parent_node_id=node_id,
+        child_ordinal=ordinal,
+        child_state="open",
+        priority=parent.priority,
+        created_at=turn.at + later,
+        updated_at=at,
+        start_requested_at=turn.at + later,
+        runnable_at=turn.at + later,
+        options=parent.options,
+        inputs=inputs,
+        integration=parent.integration,
+        external_events=events,
+        nodes_total=nodes_total,
+    )
+    turn.tables.offspring.setdefault(parent.id, []).append(id_)
+    first = EventBatchRow(
+        execution_id=id_,
+        first_index=-1,
+        written_at=at,
+        types=["execution:created"],
+        data=f"[{created_event}]",
+    )
+    turn.tables.event_batches[id_] = [first]
+
+
+def _note(child: ExecutionRow | None, parent_id: str) -> None:
+    if child is not None and child.parent_execution_id == parent_id:
+        child.child_state = "told" if child.child_state == "untold" else child.child_state
+
+
+def children_of(turn: Turn, parents: Sequence[str]) -> list[ExecutionRow]:
+    """The children of these."""
+    ids = [child for parent in parents for child in turn.tables.offspring.get(parent, ())]
+    return [row for id_ in ids if (row := turn.row(id_)) is not None]
+
+
+def children(turn: Turn, parent: str) -> Rows:
+    """The children that it waits for, or whose ends it has yet to note."""
+    rows = [row for row in children_of(turn, [parent]) if row.child_state != "told"]
+    # Those that have not ended come last.
+    rows.sort(key=lambda row: (row.completed_at is None, row.completed_at or turn.at, row.id))
+    return [
+        (
+            row.id,
+            row.status,
+            row.parent_node_id,
+            row.child_ordinal,
+            row.error_message,
+            row.external_events,
+        )
+        for row in rows
+    ]
+
+
+def untold_parents(turn: Turn, limit: int) -> Rows:
+    """Parents that sleep although a child of theirs has ended."""
+    untold = {
+        row.parent_execution_id
+        for row in turn.tables.executions.values()
+        if row.child_state == "untold"
+    }
+    asleep = [
+        row.id
+        for row in turn.tables.executions.values()
+        if row.id in untold
+        and row.status == "running"
+        and row.runnable_at is None
+        and row.processing_worker_id is None
+    ]
+    return [(id_,) for id_ in asleep[:limit]]
+
+
+def note_all_children(turn: Turn, parents: Sequence[str]) -> Rows:
+    """Nobody is left to be told of the ends of their children."""
+    for row in children_of(turn, parents):
+        _note(row, row.parent_execution_id or "")
+    return []
+
+
+HANDLERS: Mapping[str, Handler] = {
+    sql.FAMILY.name: write_family,
+    sql.CHILDREN.name: children,
+    sql.UNTOLD_PARENTS.name: untold_parents,
+    ending_statements.NOTE_ALL.name: note_all_children,
+}

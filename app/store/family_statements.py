@@ -1,0 +1,80 @@
+"""The statements of parents and children.
+
+A child is made by the statement that writes the checkpoint of the node that asked for it, and
+its end is noted by the one that tells it in the parent: `child_state` goes from open to untold
+with the child's own end, whoever ends it, and to told with that. Whoever makes or notes children
+has locked the parent's row; a child's end never locks it.
+"""
+
+from __future__ import annotations
+
+from app.store.commanded_statements import RESOLVED, RESOLVING_TYPES, commanded
+from app.store.session import Statement
+
+_CHILD_TYPES = ", text[], text[], int[], text[], int[], text[], text[], int[], text[]"
+
+#: (…, nodes, numbers, outputs, ids, nodes, ordinals, flows, versions, inputs, events, nodes'
+#: totals, created events, how many of them count, noted children): a boundary of whatever kind
+#: that makes children or notes their ends.
+#: Children are claimed in the order in which they were asked for, so each is a little younger.
+FAMILY = commanded(
+    "write_family",
+    RESOLVING_TYPES + _CHILD_TYPES + ", int, text[]",
+    more=", children = children + $38",
+    returned=""", owner_id, root_execution_id, execution_depth, priority,
+            options::text AS options, integration::text AS integration""",
+    more_rows=RESOLVED
+    + """, newborn AS MATERIALIZED (
+        SELECT u.*, guard.at, guard.owner_id, guard.root_execution_id, guard.execution_depth,
+            guard.priority, guard.options, guard.integration,
+            statement_timestamp() + (u.place - 1) * interval '1 microsecond' AS created_at
+        FROM guard, unnest($29, $30, $31, $32, $33, $34, $35, $36, $37) WITH ORDINALITY
+            AS u(id, node_id, ordinal, flow_id, flow_version, inputs, events, nodes_total,
+                 created_event, place)
+    ), born AS (
+        INSERT INTO chaingraph_executions
+            (id, flow_id, flow_version, owner_id, root_execution_id, parent_execution_id,
+             execution_depth, parent_node_id, child_ordinal, child_state, priority, created_at,
+             updated_at, start_requested_at, runnable_at, options, inputs, integration,
+             external_events, nodes_total)
+        SELECT id, flow_id, flow_version, owner_id, root_execution_id, $1,
+            execution_depth + 1, node_id, ordinal, 'open', priority, created_at,
+            at, created_at, created_at, options::json, inputs::json, integration::json,
+            events::json, nodes_total
+        FROM newborn
+    ), announced AS (
+        INSERT INTO chaingraph_event_batches (execution_id, first_index, written_at, types, data)
+        SELECT id, -1, at, ARRAY['execution:created'], ('[' || created_event || ']')::json
+        FROM newborn
+    ), noted AS (
+        UPDATE chaingraph_executions AS c SET child_state = 'told'
+        FROM guard WHERE c.id = ANY ($39) AND c.parent_execution_id = $1
+            AND c.child_state = 'untold'
+    )""",
+)
+
+#: (parent): the children that it waits for, or whose end it has yet to note, in the order of
+#: their ends.
+CHILDREN = Statement(
+    "children",
+    "text",
+    """
+    SELECT id, status, parent_node_id, child_ordinal, error_message, external_events::text
+    FROM chaingraph_executions
+    WHERE parent_execution_id = $1 AND child_state <> 'told'
+    ORDER BY completed_at, id
+    """,
+)
+
+#: (limit): parents that sleep although a child of theirs has ended.
+UNTOLD_PARENTS = Statement(
+    "untold_parents",
+    "int",
+    """
+    SELECT DISTINCT p.id
+    FROM chaingraph_executions AS c JOIN chaingraph_executions AS p ON p.id = c.parent_execution_id
+    WHERE c.child_state = 'untold' AND p.status = 'running'
+        AND p.runnable_at IS NULL AND p.processing_worker_id IS NULL
+    LIMIT $1
+    """,
+)
