@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.client import Client
 from app.errors import NodeError, NonRetryableError
+from app.nodes.retry import RetryAfter
 from app.nodes.sdk import NodeContext, Port, RetryPolicy, Stream, node
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = [
     "NodeError",
     "NonRetryableError",
     "Port",
+    "RetryAfter",
     "RetryPolicy",
     "Stream",
     "get_event_bus",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import pytest
 
-from app.errors import NodeDefinitionError, NodeTimeout, ValidationFailed
-from chaingraph import NodeContext, Port, node, run_flow, run_node
+from app.errors import NodeDefinitionError, NodeError, NodeTimeout, ValidationFailed
+from chaingraph import NodeContext, Port, Stream, node, run_flow, run_node
 from tests.waiting import wait_until
 
 
@@ -210,3 +211,90 @@ def test_time_that_a_node_lets_pass_is_not_waited_for() -> None:
 def test_what_is_no_node_is_refused() -> None:
     with pytest.raises(NodeDefinitionError, match="decorate it with @node"):
         run_node(len)
+
+
+# -- streams
+
+
+@node("ChatNode", category="test")
+def chat(ctx: NodeContext) -> Annotated[Stream[str], Port("said")]:
+    """Says something, and goes on once it was answered."""
+    stream = ctx.stream("said")
+    stream.send("hello")
+    assert answered.wait(20)
+    stream.send("world")
+    return stream
+
+
+@node("HearNode", category="test")
+def hear(said: Stream[str]) -> Annotated[list[str], Port("heard")]:
+    """Answers what it hears first."""
+    heard = []
+    for word in said:
+        heard.append(word)
+        answered.set()
+    return heard
+
+
+answered = threading.Event()
+
+
+def test_a_reader_runs_beside_the_node_that_sends() -> None:
+    answered.clear()
+    document = {
+        "metadata": {"name": "Chat"},
+        "nodes": [{"id": "chat", "type": "ChatNode"}, {"id": "hear", "type": "HearNode"}],
+        "edges": [{"source": "chat.said", "target": "hear.said"}],
+    }
+
+    run = run_flow(document, nodes=[chat, hear])
+
+    assert run.outputs == {"hear": {"heard": ["hello", "world"]}}
+    chunks = [each.data for each in run.events if each.type == "node:stream-chunk"]
+    assert [word for chunk in chunks for word in chunk["items"]] == ["hello", "world"]
+
+
+def test_a_node_that_sends_runs_alone() -> None:
+    run = run_node("TextStreamNode", {"text": "a b", "delayMs": 5000})
+
+    stream = {"type": "stream", "buffer": ["a", "b"], "isClosed": True}
+    assert run.outputs == {"outputStream": stream}
+
+
+def test_a_node_that_reads_runs_alone() -> None:
+    stream = {"type": "stream", "buffer": ["a", "b"], "isClosed": True}
+    assert run_node(hear, {"said": stream}).outputs == {"heard": ["a", "b"]}
+
+
+def test_an_output_that_was_given_early_stands() -> None:
+    @node("EarlyNode", category="test")
+    def early(ctx: NodeContext) -> Annotated[str, Port("text")]:
+        ctx.resolve("text", "first")
+        return "last"
+
+    assert run_node(early).outputs == {"text": "first"}
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda ctx: ctx.resolve("none", 1), "'none' is none of the node's outputs"),
+        (lambda ctx: ctx.resolve("__success", True), "'__success' is none of the node's outputs"),
+        (lambda ctx: ctx.resolve("text", 1), "output 'text': it must be a string, not a number"),
+        (lambda ctx: ctx.resolve("text", {1}), "output 'text' is no value"),
+        (lambda ctx: ctx.resolve("items", []), "output 'items' is a stream: send into it"),
+        (lambda ctx: ctx.stream("text"), "'text' is no stream that the node gives"),
+    ],
+)
+def test_what_is_not_its_to_give_is_an_error(call: Any, said: str) -> None:
+    class Given(NamedTuple):
+        text: str
+        items: Stream[str]
+
+    @node("WrongNode", category="test")
+    def wrong(ctx: NodeContext) -> Given:
+        call(ctx)
+        raise AssertionError("it was taken")
+
+    with pytest.raises(NodeError, match=re.escape(said)):
+        run_node(wrong)
