@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,30 +46,35 @@ def keep_signal(
     return [(kept.id,)]
 
 
-def match_signals(turn: Turn, execution: str) -> Rows:
-    """Give what is kept to the nodes that wait for it."""
-    signals = _signals(turn, execution)
-    open_nodes = _open_nodes(turn, execution, {each.node_id for each in signals})
-    given: Rows = []
-    for signal in signals:
-        if signal.node_id is None and (nodes := open_nodes.get(signal.name)):
-            signal.node_id, signal.taken_at = nodes.popleft(), turn.at
-            given.append((signal.id, signal.node_id))
-    return given
-
-
-def _open_nodes(turn: Turn, execution: str, given: set[str | None]) -> dict[str, deque[str]]:
-    """The nodes that wait for each name and were given nothing, in document order."""
-    found: list[tuple[int, str, str]] = []
+def open_signal_waits(turn: Turn, execution: str) -> Rows:
+    """The nodes that wait for a signal, in document order."""
+    ended = {each.node_id for each in _signals(turn, execution)}
+    found = []
     for row in turn.tables.checkpoints.get(execution, {}).values():
         plan = _plan_of(row)
-        is_over = row.retry_at is not None and row.retry_at <= turn.at
-        if "$signal" in plan and not is_over and row.node_id not in given:
-            found.append((plan["$place"], plan["$signal"], row.node_id))
-    by_name: dict[str, deque[str]] = {}
-    for _, name, node_id in sorted(found):
-        by_name.setdefault(name, deque()).append(node_id)
-    return by_name
+        if "$signal" in plan and row.node_id not in ended:
+            found.append((plan["$place"], row.node_id, plan["$signal"], row.retry_at))
+    return [tuple(wait) for _, *wait in sorted(found, key=lambda wait: wait[0])]
+
+
+def kept_signals(turn: Turn, execution: str, names: Sequence[str]) -> Rows:
+    """What is kept, in the order of arrival."""
+    return [
+        (each.id, each.name, each.sent_at)
+        for each in _signals(turn, execution)
+        if each.node_id is None and each.name in names
+    ]
+
+
+def give_signals(
+    turn: Turn, execution: str, signal_ids: Sequence[int], nodes: Sequence[str]
+) -> Rows:
+    """Give each signal to its node."""
+    given = dict(zip(signal_ids, nodes, strict=True))
+    for each in _signals(turn, execution):
+        if each.id in given:
+            each.node_id, each.taken_at = given[each.id], turn.at
+    return []
 
 
 def _plan_of(row: CheckpointRow) -> dict[str, Any]:
@@ -145,7 +149,9 @@ HANDLERS: Mapping[str, Handler] = {
     sql.LOCK.name: lock_execution,
     sql.LOCK_OWN.name: lock_own_execution,
     sql.KEEP.name: keep_signal,
-    sql.MATCH.name: match_signals,
+    sql.OPEN_WAITS.name: open_signal_waits,
+    sql.KEPT.name: kept_signals,
+    sql.GIVE.name: give_signals,
     sql.GIVEN.name: signal_given,
     sql.RECEIVER.name: signal_receiver,
     sql.STANDING.name: signals_standing,

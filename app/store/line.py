@@ -71,6 +71,7 @@ _PARAMETERS: Mapping[str, tuple[int, Encoder]] = {
     "json": (114, _text),
     "timestamptz": (1184, _time),
     "int[]": (1007, _array(_number)),
+    "bigint[]": (1016, _array(_number)),
     "text[]": (1009, _array(_text)),
     "timestamptz[]": (1185, _array(_time)),
 }

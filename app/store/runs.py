@@ -38,6 +38,7 @@ from app.store.records import (
 )
 from app.store.session import Statement
 from app.store.sessions import Sessions, StatementSession
+from app.store.signals import give_kept
 from app.store.slot_statements import ADD_SLOTS
 
 T = TypeVar("T")
@@ -278,7 +279,7 @@ class PgRunStore:
         args = (fence.execution_id, fence.epoch, list(node_ids), list(names))
         found = self._run(signals.TAKEN, *args)
         if any(is_kept for is_kept, *_ in found):
-            self._transact(lambda session: _match(session, fence))
+            self._transact(lambda session: give_kept(session, fence))
             found = self._run(signals.TAKEN, *args)
         if not found:
             return Void()
@@ -301,12 +302,6 @@ class PgRunStore:
         """The store's time, in milliseconds."""
         at: datetime = self._run(sql.NOW)[0][0]
         return at
-
-
-def _match(session: StatementSession, fence: Fence) -> None:
-    """Give signals that are kept to nodes that wait for them; in a transaction."""
-    if session.execute(signals.LOCK_OWN, fence.execution_id, fence.epoch):
-        session.execute(signals.MATCH, fence.execution_id)
 
 
 def _claimed(row: tuple[Any, ...]) -> Claimed:

@@ -3,8 +3,8 @@
 A signal is kept, in the order of arrival, until it is given to a node that waits for its name:
 the first in document order. Which node that is stands in the signal's row, and only once: a
 unique index holds that a node's wait ends once, with a signal or, as a row without one, by its
-time. Whoever gives a signal or ends a wait has locked the execution's row before; so has the
-statement that writes a wait. What a run makes of it, the node's last checkpoint, comes later and
+time. Whoever gives a signal or ends a wait has locked the execution's row before, and sees what is
+as new as its lock; so has the statement that writes a wait. What a run makes of it, the node's last checkpoint, comes later and
 may be lost with its process: it is made again from that row.
 """
 
@@ -47,33 +47,44 @@ KEEP = Statement(
     """,
 )
 
-#: (execution): give what is kept to the nodes that wait for it. For a transaction that has locked
-#: the row before: what it sees is as new as its lock.
-MATCH = Statement(
-    "match_signals",
+#: (execution): the nodes that wait for a signal, in document order: id, name, until when.
+OPEN_WAITS = Statement(
+    "open_signal_waits",
     "text",
     """
     WITH waiting AS MATERIALIZED (
         SELECT node_id, outputs, retry_at FROM chaingraph_checkpoints
         WHERE execution_id = $1 AND status = 'waiting' AND error IS NULL
-    ), open AS (
-        SELECT w.node_id, w.outputs ->> '$signal' AS name,
-            row_number() OVER (PARTITION BY w.outputs ->> '$signal'
-                ORDER BY (w.outputs ->> '$place')::int) AS place
-        FROM waiting AS w
-        WHERE w.outputs ->> '$signal' IS NOT NULL
-            AND (w.retry_at IS NULL OR w.retry_at > statement_timestamp())
-            AND NOT EXISTS (SELECT 1 FROM chaingraph_signals AS s
-                WHERE s.execution_id = $1 AND s.node_id = w.node_id)
-    ), kept AS (
-        SELECT s.id, s.name, row_number() OVER (PARTITION BY s.name ORDER BY s.id) AS place
-        FROM chaingraph_signals AS s WHERE s.execution_id = $1 AND s.node_id IS NULL
     )
+    SELECT w.node_id, w.outputs ->> '$signal', w.retry_at
+    FROM waiting AS w
+    WHERE w.outputs ->> '$signal' IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM chaingraph_signals AS s
+            WHERE s.execution_id = $1 AND s.node_id = w.node_id)
+    ORDER BY (w.outputs ->> '$place')::int
+    """,
+)
+
+#: (execution, names): what is kept, in the order of arrival: id, name, when it came.
+KEPT = Statement(
+    "kept_signals",
+    "text, text[]",
+    """
+    SELECT id, name, sent_at FROM chaingraph_signals
+    WHERE execution_id = $1 AND node_id IS NULL AND name = ANY ($2)
+    ORDER BY id
+    """,
+)
+
+#: (execution, signals, nodes): give each signal to its node.
+GIVE = Statement(
+    "give_signals",
+    "text, bigint[], text[]",
+    """
     UPDATE chaingraph_signals AS s
-    SET node_id = open.node_id, taken_at = statement_timestamp()
-    FROM kept JOIN open ON open.name = kept.name AND open.place = kept.place
-    WHERE s.execution_id = $1 AND s.id = kept.id
-    RETURNING s.id, s.node_id
+    SET node_id = u.node_id, taken_at = statement_timestamp()
+    FROM unnest($2, $3) AS u(id, node_id)
+    WHERE s.execution_id = $1 AND s.id = u.id
     """,
 )
 

@@ -1,15 +1,20 @@
-"""Sending signals: each is durable, and given to a node if one waits, once `send` has returned."""
+"""Sending signals, and giving them to the nodes that wait for them.
+
+A signal is durable, and given to a node if one waits, once `send` has returned.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
 from app.caller import Caller
 from app.store import signal_statements as sql
 from app.store.audit import by
 from app.store.keys import FIND_KEY, STORE_KEY, RequestKey
-from app.store.records import Effect
+from app.store.records import Effect, Fence
 from app.store.sessions import Sessions, StatementSession
 
 #: So many signals of an execution are kept while no node waits for them.
@@ -49,6 +54,22 @@ class Refused:
 @dataclass(frozen=True, slots=True)
 class Full:
     """No signal was taken: as many are kept as may be."""
+
+
+class Kept(NamedTuple):
+    """A signal that is kept, and when it came."""
+
+    id: int
+    name: str
+    sent_at: datetime
+
+
+class Wait(NamedTuple):
+    """A node that waits for a signal, until its time has passed; None for ever."""
+
+    node_id: str
+    name: str
+    until: datetime | None
 
 
 class SignalStore:
@@ -115,9 +136,46 @@ def _receiver(session: StatementSession, execution_id: str, made: Sequence[str])
 
 
 def _give(session: StatementSession, execution_id: str, signal_id: int) -> Sent:
-    given = dict(session.execute(sql.MATCH, execution_id))
+    given = _match(session, execution_id)
     if not given:
         return Sent(None, Effect(execution_id), is_runnable=False)
     [(owner, is_runnable)] = session.execute(sql.GIVEN, execution_id)
     effect = Effect(execution_id, None, () if owner is None else [owner])
     return Sent(given.get(signal_id), effect, is_runnable)
+
+
+def give_kept(session: StatementSession, fence: Fence) -> None:
+    """Give the owner's nodes what is kept, if its fence holds; in a transaction."""
+    if session.execute(sql.LOCK_OWN, fence.execution_id, fence.epoch):
+        _match(session, fence.execution_id)
+
+
+def _match(session: StatementSession, execution_id: str) -> dict[int, str]:
+    """Give signals to nodes that wait; for a transaction that has locked the execution's row."""
+    waits = [Wait(*row) for row in session.execute(sql.OPEN_WAITS, execution_id)]
+    if not waits:
+        return {}
+    names = sorted({wait.name for wait in waits})
+    kept = [Kept(*row) for row in session.execute(sql.KEPT, execution_id, names)]
+    given = match(kept, waits)
+    if given:
+        session.execute(sql.GIVE, execution_id, list(given), list(given.values()))
+    return given
+
+
+def match(kept: Iterable[Kept], waits: Sequence[Wait]) -> dict[int, str]:
+    """Which node each signal goes to: signals in the order of arrival, nodes in document order.
+
+    A node whose time had passed when a signal came doesn't take it, even if nobody has ended its
+    wait yet; one that had come before, it does, however late it is given.
+    """
+    given: dict[int, str] = {}
+    taken: set[str] = set()
+    for signal in kept:
+        for wait in waits:
+            is_open = wait.name == signal.name and wait.node_id not in taken
+            if is_open and (wait.until is None or signal.sent_at < wait.until):
+                given[signal.id] = wait.node_id
+                taken.add(wait.node_id)
+                break
+    return given
