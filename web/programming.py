@@ -84,6 +84,10 @@ class ExecutionService:
         shown = self._services.control.stop(execution_id, LOCAL, reason)
         return Execution.from_json(shown)
 
+    def signal(self, execution_id: str, name: str, payload: Value = None) -> str | None:
+        """Send a signal; gives the node that it went to, None while it is kept for one."""
+        return self._services.signalling.send(execution_id, LOCAL, name, payload).delivered
+
     def wait(self, execution_id: str, timeout_s: float | None = None) -> Execution:
         """Wait until an execution is final, and give it. Raises TimeoutError."""
         deadline = None if timeout_s is None else time.monotonic() + timeout_s

@@ -205,6 +205,8 @@ class Sweep:
         while (left_ms := round((until - self._clock()) * 1000)) > 0:
             due_ms = self._store.next_timer_ms(left_ms)
             wait_ms = left_ms if due_ms is None else max(due_ms, FINEST_MS)
-            self._pause(min(wait_ms, left_ms, self._options.look_ms) / 1000)
+            if self._pause(min(wait_ms, left_ms, self._options.look_ms) / 1000):
+                # Told to end: it would not wait any more.
+                return
             if wait_ms <= self._options.look_ms:
                 self._fire_timers()

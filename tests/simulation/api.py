@@ -11,12 +11,17 @@ from app.errors import Conflict, StoreUnavailable
 from app.executions.control import Control
 from app.executions.effects import Effects
 from app.executions.service import ExecutionService, NewExecution
+from app.executions.signalling import Signalling
+from app.executions.views import loaded
 from app.store.commands import PgCommandStore
 from app.store.events import EventLog
+from app.store.keys import RequestKey
+from app.store.signals import SignalStore
 from tasks.dispatcher import Dispatcher
 from tests.simulation.books import State
-from tests.simulation.nodes import PLANS
+from tests.simulation.nodes import PLANS, SIGNALLED
 from tests.simulation.scheduler import Host
+from tests.simulation.signalling import NAME
 from tests.simulation.watchers import SimRelay
 from tests.simulation.worker import signals_of
 from tests.world import OPTIONS
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
 #: How many executions are commanded, and how many have a deadline.
 COMMANDED = 0.4
 LIMITED = 0.1
+#: How many signals are sent until there is an answer.
+KEYED = 0.5
 #: How long (s) at most until a command, one of these.
 SOON_S = (0.02, 0.5, 2.0)
 
@@ -52,11 +59,15 @@ class SimApi:
             world.fresh_id,
             start_ttl_ms=60_000,
         )
+        effects = Effects(publisher, signals, dispatcher)
+        self.signalling = Signalling(
+            self.service, SignalStore(database), effects, max_value_bytes=1024
+        )
         self.control = Control(
             self.service,
             PgCommandStore(database),
             signals,
-            Effects(publisher, signals, dispatcher),
+            effects,
             clock=world.clock,
             pause=world.scheduler.sleep,
         )
@@ -91,8 +102,36 @@ class SimApi:
         if not is_started:
             world.scheduler.sleep(random.random() * 2)
             self.start(execution_id)
+        if wanted.flow_id in SIGNALLED:
+            world.scheduler.spawn(self.host, "signals", lambda: self._signal(execution_id))
         if world.scenario.commands and random.random() < COMMANDED:
             self._command(execution_id)
+
+    def _signal(self, execution_id: str) -> None:
+        """Send some signals, half of them until there is an answer."""
+        scheduler = self._world.scheduler
+        for _ in range(scheduler.random.choice((1, 2, 4))):
+            scheduler.sleep(scheduler.random.choice(SOON_S) * scheduler.random.random())
+            if scheduler.random.random() < KEYED:
+                self._insist_on_signal(execution_id)
+                continue
+            try:
+                self._send(execution_id, self._world.next_number(), None)
+            except StoreUnavailable:
+                scheduler.note("a signal is answered with 503")
+            except Conflict:
+                return
+
+    def _insist_on_signal(self, execution_id: str) -> None:
+        payload = self._world.next_number()
+        key = RequestKey("local", f"POST {execution_id}", str(payload), "hash")
+        self._insist(lambda: self._send(execution_id, payload, key))
+
+    def _send(self, execution_id: str, payload: int, key: RequestKey | None) -> None:
+        sent = self.signalling.send(execution_id, LOCAL, NAME, payload, key)
+        now = self._world.scheduler.now
+        self._world.scheduler.note(f"signal {payload} went to {sent.delivered}")
+        self._world.signals.answered(execution_id, payload, sent.delivered, now)
 
     def _options(self) -> dict[str, Any]:
         options = copy.deepcopy(OPTIONS)
@@ -129,6 +168,8 @@ class SimApi:
             self.start(execution_id)
         elif state.status == "paused":
             self._insist(lambda: self.control.resume(execution_id, LOCAL))
+        elif state.is_parked and "'signal'" in str(loaded(state.waiting)):
+            self._insist_on_signal(execution_id)
 
     def _insist(self, call: Callable[[], object]) -> bool:
         """Call until there is an answer; whether it is a 2xx."""

@@ -6,6 +6,10 @@ from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 
+class Violation(AssertionError):
+    """A promise was broken."""
+
+
 class State(NamedTuple):
     """The columns of an execution's row that tell who may do what."""
 
@@ -44,6 +48,16 @@ class State(NamedTuple):
         return self.waits and self.status == "running"
 
 
+class SignalRow(NamedTuple):
+    """A signal, or the end of a wait by its time; `payload` numbers what was sent."""
+
+    id: int
+    payload: int | None
+    node_id: str | None
+    taken_at: Any
+    timed_out: bool
+
+
 class StepClaim(NamedTuple):
     """The claim of a sent step."""
 
@@ -75,4 +89,8 @@ class Books(Protocol):
 
     def steps(self, execution_id: str) -> list[StepClaim]:
         """The claims of its sent steps."""
+        ...
+
+    def signals(self, execution_id: str) -> list[SignalRow]:
+        """What was sent to it, in the order of arrival."""
         ...

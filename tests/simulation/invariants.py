@@ -15,7 +15,7 @@ import orjson
 from app.executions.steps import begins_until
 from app.nodes.sdk import NodeContext
 from app.store.records import Fence
-from tests.simulation.books import Books, State
+from tests.simulation.books import Books, State, Violation
 from tests.simulation.scheduler import Host, Scheduler
 
 TERMINAL = {
@@ -43,10 +43,6 @@ UNKNOWING_S = 4.0
 SLACK_S = 0.01
 
 
-class Violation(AssertionError):
-    """A promise was broken."""
-
-
 @dataclass
 class Known:
     """What was seen of an execution so far."""
@@ -66,6 +62,9 @@ class Known:
     resumed: set[str] = field(default_factory=set)
     #: The children that it told of, and how each one ended.
     children: dict[str, str | None] = field(default_factory=dict)
+    #: When each node began (s), and what those gave that waited for a signal.
+    began: dict[str, float] = field(default_factory=dict)
+    waited: dict[str, Any] = field(default_factory=dict)
     #: What each attempt did (node, attempt): began, failed, had an effect.
     did: set[tuple[str, int, str]] = field(default_factory=set)
 
@@ -151,6 +150,8 @@ class Invariants:
                 raise Violation(f"{where}: 4: events begin at {first}, not at {expected}")
             for type_, each in zip(types, data, strict=True):
                 _take_event(where, known, type_, each)
+                if type_ == "node:started":
+                    known.began[each["nodeId"]] = self._scheduler.now
         if len(known.events) - 2 != state.last_event_index:
             raise Violation(
                 f"{where}: 4: {len(known.events)} events, and the last has the index"
@@ -219,6 +220,10 @@ class Invariants:
         ids = [run.fence.execution_id for run in worker.running if not run.fence.node_id]
         states = {id_: self.known[id_].state for id_ in ids if id_ in self.known}
         return [id_ for id_, state in states.items() if state is not None and state.waits]
+
+    def parked(self) -> list[str]:
+        """The executions that wait for something else than a caller's command."""
+        return [id_ for id_, known in self.known.items() if known.state and known.state.is_parked]
 
     def no_wake_is_lost(self) -> None:
         """At rest, and nothing was ever lost: no result lies with an execution that sleeps."""
@@ -367,6 +372,8 @@ def _take_settled(where: str, known: Known, type_: str, data: Any) -> None:
     _check_outcome(where, known, type_, data)
     if not data.get("willRetry"):
         known.settled.add(node)
+    if "timedOut" in data.get("outputs", {}):
+        known.waited[node] = data["outputs"]
 
 
 def _check_outcome(where: str, known: Known, type_: str, data: Any) -> None:

@@ -11,7 +11,7 @@ from app.local.executions import MemoryExecutionTable
 from app.local.guards import Guards
 from app.local.rows import FlowRow, FlowVersionRow
 from app.store.executions import ExecutionTable
-from tests.simulation.books import COLUMNS, State, StepClaim
+from tests.simulation.books import COLUMNS, SignalRow, State, StepClaim
 from tests.simulation.nodes import FLOWS
 from tests.simulation.scheduler import Scheduler
 
@@ -84,6 +84,18 @@ class MemoryBackend:
             StepClaim(c.node_id, c.attempt or 0, c.epoch, c.status, c.result is not None)
             for c in claims
             if c.node_id
+        ]
+
+    def signals(self, execution_id: str) -> list[SignalRow]:
+        return [
+            SignalRow(
+                row.id,
+                None if row.payload is None else json.loads(row.payload),
+                row.node_id,
+                row.taken_at,
+                row.timed_out,
+            )
+            for row in self.database.tables.signals.get(execution_id, ())
         ]
 
     def close(self) -> None:

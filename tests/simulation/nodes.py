@@ -11,6 +11,7 @@ from app.errors import NodeError
 from app.executions.plans import PlanCache
 from app.nodes.registry import builtin_catalogue
 from app.nodes.sdk import NodeContext, Port, node, spec_of
+from tests.simulation.signalling import NAME
 
 HandedOn = Annotated[str, Port(direction="passthrough")]
 
@@ -186,6 +187,38 @@ _ORPHANS = {
 #: How many events a node of a type emits.
 EMITTED = {"TwinsNode": 2, "EventEmitterNode": 1}
 
+#: Of three nodes two wait for one name, one of them not for long; and the owner has other work.
+_SIGNALS = {
+    "metadata": {"name": "simulated"},
+    "nodes": [
+        {"id": "a", "type": "EffectNode"},
+        {"id": "b", "type": "WaitForSignalNode", "values": {"name": NAME, "timeoutMs": 800}},
+        {"id": "c", "type": "WaitForSignalNode", "values": {"name": NAME}},
+        {"id": "d", "type": "EffectNode"},
+        {"id": "e", "type": "SteadyNode"},
+        {"id": "f", "type": "WaitForSignalNode", "values": {"name": NAME}},
+    ],
+    "edges": [
+        {"source": "a.__success", "target": "b.__execute"},
+        {"source": "b.__success", "target": "d.__execute"},
+        {"source": "d.__success", "target": "f.__execute"},
+    ],
+}
+#: The same without other work: it parks.
+_SIGNAL = {
+    "metadata": {"name": "simulated"},
+    "nodes": [
+        {"id": "a", "type": "EffectNode"},
+        {"id": "b", "type": "WaitForSignalNode", "values": {"name": NAME, "timeoutMs": 800}},
+        {"id": "c", "type": "WaitForSignalNode", "values": {"name": NAME}},
+        {"id": "d", "type": "EffectNode"},
+    ],
+    "edges": [
+        {"source": "a.__success", "target": "c.__execute"},
+        {"source": "c.__success", "target": "d.__execute"},
+    ],
+}
+
 #: Flow id and document of each, by how much they ask for.
 FLOWS: dict[str, dict[str, Any]] = {
     "V2row": _row("Effect", "Effect", "Effect"),
@@ -199,7 +232,18 @@ FLOWS: dict[str, dict[str, Any]] = {
     "V2stuck": _row("Stuck", "Effect"),
     "V2family": _FAMILY,
     "V2orphans": _ORPHANS,
+    "V2signal": _SIGNAL,
+    "V2signals": _SIGNALS,
 }
+
+#: Those that wait for signals.
+SIGNALLED = ("V2signal", "V2signals")
+
+
+def limit_s(node_id: str) -> float:
+    """How long a node that may time out waits: it is the same in every flow."""
+    return {"b": 0.8}[node_id]
+
 
 #: Short ones often, long ones now and then.
 DRAWN = (

@@ -27,7 +27,7 @@ from app.store.database import (
 from app.store.executions import ExecutionTable
 from app.store.line import Line
 from app.store.session import Row, Statement
-from tests.simulation.books import State, StepClaim
+from tests.simulation.books import SignalRow, State, StepClaim
 from tests.simulation.nodes import FLOWS
 from tests.simulation.scheduler import Scheduler, Task
 
@@ -238,6 +238,14 @@ class PostgresBackend:
             execution_id,
         )
         return [StepClaim(*row) for row in rows]
+
+    def signals(self, execution_id: str) -> list[SignalRow]:
+        rows = self.store.run(
+            "SELECT id, payload, node_id, taken_at, timed_out FROM chaingraph_signals"
+            " WHERE execution_id = %s ORDER BY id",
+            execution_id,
+        )
+        return [SignalRow(*row) for row in rows]
 
     def close(self) -> None:
         for session in list(self.sessions):

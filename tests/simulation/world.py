@@ -25,6 +25,7 @@ from tests.simulation.lines import StoreServer
 from tests.simulation.publishing import SimPublisher
 from tests.simulation.redis import SimRedis
 from tests.simulation.scheduler import Host, Scheduler
+from tests.simulation.signalling import SignalPromises
 from tests.simulation.streams import SimConnection
 from tests.simulation.threads import SimFlag
 from tests.simulation.watchers import Reading, SimRelay, Watcher
@@ -94,6 +95,7 @@ class World:
         self.backend = make_backend(self.scheduler)
         self.server = StoreServer(self.scheduler)
         self.invariants = Invariants(self.scheduler, self.backend, LEASE_S)
+        self.signals = SignalPromises(self.backend)
         self.server.done = self._done
         self.redis = SimRedis(self.scheduler)
         self.faults = Faults(self, scenario.kinds, scenario.counts)
@@ -131,6 +133,10 @@ class World:
     def _done(self, host: Host, name: str, fence: Fence | None) -> None:
         self.invariants.done(host, name, fence)
         self.faults.after(host, name)
+
+    def next_number(self) -> int:
+        """A number that nothing else has."""
+        return next(self._numbers)
 
     # -- what processes ask for
 
@@ -285,6 +291,8 @@ class World:
             while self.clock() < until:
                 self._go_on(0.0)
         self.invariants.at_end(self.promised, self._has_effects, self._emits)
+        for execution_id, known in self.invariants.known.items():
+            self.signals.at_end(execution_id, known.waited, known.began, nodes.limit_s)
         if not self._has_been_watched():
             raise Violation("a watcher never gets its end")
         self.reading.at_end(EventLog(Beside(self.backend)))
@@ -315,6 +323,8 @@ class World:
         self.invariants.at_rest(self.workers if self.server.is_up else ())
         if self.faults.is_faultless:
             self.invariants.no_wake_is_lost()
+            for execution_id in self.invariants.parked():
+                self.signals.no_node_is_left_waiting(execution_id)
         if self.scheduler.next_due() is None:
             raise Violation("nobody will ever do anything again")
         self.scheduler.pass_time()

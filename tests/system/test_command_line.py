@@ -235,6 +235,32 @@ def test_a_stop_says_why(chaingraph: CommandLine, busy: str) -> None:
     assert again.err == "chaingraph: Conflict: Cannot stop execution in status stopped\n"
 
 
+def test_a_signal_goes_to_the_node_that_waits(chaingraph: CommandLine, api: Stack) -> None:
+    waiter = {"id": "wait", "type": "WaitForSignalNode", "values": {"name": "go"}}
+    flow = {"metadata": {"name": "approval"}, "nodes": [waiter], "edges": []}
+    execution = api.run(api.store(flow), autostart=False)
+
+    kept = chaingraph("executions", "signal", execution, "go", "--data", '{"by": "Ada"}')
+    assert (kept.status, kept.out) == (0, "kept: no node waits for it\n")
+    assert chaingraph("executions", "signal", execution, "on", "--json").json == {"delivered": None}
+    assert chaingraph("executions", "start", execution).status == 0
+
+    outputs = api.await_status(execution, "completed")["outputs"]
+    assert outputs == {"wait": {"payload": {"by": "Ada"}, "timedOut": False}}
+    late = chaingraph("executions", "signal", execution, "go")
+    assert (late.status, late.err.splitlines()) == (
+        1,
+        ["chaingraph: Conflict: Cannot signal execution in status completed"],
+    )
+
+
+@pytest.mark.parametrize("data", ["{", "hello", "NaN"])
+def test_what_is_no_json_is_no_data(chaingraph: CommandLine, paused: str, data: str) -> None:
+    told = chaingraph("executions", "signal", paused, "go", "--data", data)
+    assert told.status == 2
+    assert "is not JSON" in told.err
+
+
 def test_many_are_commanded_at_once(chaingraph: CommandLine, api: Stack, flow_id: str) -> None:
     ids = [api.run(flow_id, autostart=False) for _ in range(3)]
     named = [argument for each in ids for argument in ("--id", each)]

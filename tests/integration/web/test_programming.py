@@ -71,6 +71,15 @@ def test_a_status_is_changed_as_commands_change_it(face: Interface) -> None:
     assert face.service.wait(created.id, timeout_s=10).status == "stopped"
 
 
+def test_a_signal_is_kept_until_a_node_waits_for_it(face: Interface) -> None:
+    created = face.service.create(GREETING)
+
+    assert face.service.signal(created.id, "go", {"by": "Ada"}) is None
+    face.service.stop(created.id)
+    with pytest.raises(Conflict, match="Cannot signal execution in status stopped"):
+        face.service.signal(created.id, "go")
+
+
 def test_a_wait_that_is_too_long_is_ended(face: Interface) -> None:
     created = face.service.create(GREETING)
 

@@ -177,6 +177,20 @@ def test_a_request_is_what_the_api_takes() -> None:
     assert json.loads(request.content) == body
 
 
+@pytest.mark.parametrize("payload", [{"by": "Ada"}, [], 0, "", None])
+def test_a_signal_carries_any_json(payload: Any) -> None:
+    server = Server(ok({"delivered": "wait"}), ok({"delivered": None}))
+
+    assert server.executions.signal("EX1", "go/on", payload) == "wait"
+    assert server.executions.signal("EX1", "go", payload, idempotency_key="k1") is None
+
+    first, second = server.requests
+    assert first.url.raw_path == b"/base/api/v1/executions/EX1/signals/go%2Fon"
+    assert first.headers["Content-Type"] == "application/json"
+    assert json.loads(first.content) == payload
+    assert second.headers["Idempotency-Key"] == "k1"
+
+
 def test_ids_are_steps_of_the_path_whatever_they_hold() -> None:
     server = Server(ok())
     server.executions.get("a/../b?c")
