@@ -6,6 +6,7 @@ import sys
 
 from app.config import load_settings
 from app.errors import SettingsError
+from app.nodes.queues import DEFAULT_QUEUE
 
 try:
     _settings = load_settings()
@@ -23,7 +24,7 @@ task_ignore_result = True
 task_store_errors_even_if_ignored = False
 
 #: A node's `queue` is a Celery queue of the same name; this is the one for all others.
-task_default_queue = "default"
+task_default_queue = DEFAULT_QUEUE
 #: A queue that nobody declared would swallow messages unseen.
 task_create_missing_queues = True
 

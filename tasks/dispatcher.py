@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from app.config import Settings, urls
 from app.errors import StoreUnavailable
+from app.nodes.queues import DEFAULT_QUEUE
 from app.streams.client import Role, connect
 from app.streams.lingering import offer
 from tasks.app import app
@@ -26,44 +27,44 @@ _log = logging.getLogger(__name__)
 class Dispatcher:
     """Sends chains and hints through Celery.
 
-    `slots` gives how many executions the workers alive can run at once; `client` is one of
-    the broker, to ask for the length of its queue.
+    `slots` gives how much the workers alive can run at once, by the queues that they consume;
+    `client` is one of the broker, to ask for the lengths of its queues.
     """
 
     def __init__(
         self,
         celery: Celery,
         client: Redis,
-        slots: Callable[[], int],
+        slots: Callable[[], Mapping[str, int]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = celery
         self._client = client
         self._slots = slots
         self._clock = clock
-        self._known_slots = 0
+        self._known_slots: Mapping[str, int] = {}
         self._known_until = 0.0
-        prefix = celery.conf.broker_transport_options.get("global_keyprefix", "")
-        self._queue_key = prefix + celery.conf.task_default_queue
+        self._prefix = celery.conf.broker_transport_options.get("global_keyprefix", "")
 
-    def room(self, wanted: int) -> int:
-        """How many of so many messages may be sent: no more than there are slots to wake."""
+    def room(self, wanted: int, queue: str = DEFAULT_QUEUE) -> int:
+        """How many of so many messages a queue may get: no more than there are slots to wake."""
         try:
-            return self._room(wanted, offer(self._client, (), self._queue_key).queued)
+            queued = offer(self._client, (), self._prefix + queue).queued
         except RedisError:
             return 0
+        return self._room(wanted, queued, queue)
 
     def unoffered(self, execution_ids: Sequence[str]) -> Sequence[str]:
         """Offer executions to processes that linger; gives those to send messages for."""
         first = execution_ids[: self._slot_count()]
         try:
-            offered = offer(self._client, first, self._queue_key)
+            offered = offer(self._client, first, self._prefix + DEFAULT_QUEUE)
         except RedisError:
             return ()
         return offered.left[: self._room(len(offered.left), offered.queued)]
 
-    def _room(self, wanted: int, queued: int) -> int:
-        return max(0, min(wanted, self._slot_count() - queued))
+    def _room(self, wanted: int, queued: int, queue: str = DEFAULT_QUEUE) -> int:
+        return max(0, min(wanted, self._slot_count(queue) - queued))
 
     def send(self, execution_ids: Sequence[str]) -> None:
         """Send `chain(await_start, advance)` of each execution."""
@@ -82,13 +83,13 @@ class Dispatcher:
             if not self._publish(advance, execution_id):
                 return
 
-    def send_steps(self, execution_id: str, node_ids: Sequence[str]) -> None:
-        """Send `chain(run_node, advance)` of each node of an execution."""
+    def send_steps(self, execution_id: str, queues: Mapping[str, str]) -> None:
+        """Send `chain(run_node.set(queue=…), advance)` of each node of an execution."""
         advance = self._app.tasks["tasks.advance"]
         run_node = self._app.tasks["tasks.run_node"]
-        for node_id in node_ids:
+        for node_id, queue in queues.items():
             chain = [advance.si(execution_id)]
-            if not self._publish(run_node, execution_id, node_id, chain=chain):
+            if not self._publish(run_node, execution_id, node_id, chain=chain, queue=queue):
                 return
 
     def _publish(self, task: object, *ids: str, **options: object) -> bool:
@@ -99,17 +100,19 @@ class Dispatcher:
             return False
         return True
 
-    def _slot_count(self) -> int:
+    def _slot_count(self, queue: str = DEFAULT_QUEUE) -> int:
         if self._clock() >= self._known_until:
             try:
                 self._known_slots = self._slots()
             except StoreUnavailable:
-                return self._known_slots
+                return self._known_slots.get(queue, 0)
             self._known_until = self._clock() + SLOTS_KEPT_S
         # With no worker known one message may wait: a worker that starts takes it.
-        return max(1, self._known_slots)
+        return max(1, self._known_slots.get(queue, 0))
 
 
-def make_dispatcher(settings: Settings, slots: Callable[[], int], *, role: Role) -> Dispatcher:
+def make_dispatcher(
+    settings: Settings, slots: Callable[[], Mapping[str, int]], *, role: Role
+) -> Dispatcher:
     """Make the dispatcher of a process: Celery's app, and a client of the same broker."""
     return Dispatcher(app, connect(urls.for_redis(settings.broker_url), role=role), slots)

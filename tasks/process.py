@@ -31,6 +31,7 @@ from app.executions.secrets import OwnersVault
 from app.executions.steps import Step
 from app.executions.surroundings import ChildLimits, Surroundings
 from app.ids import id_source
+from app.nodes.queues import DEFAULT_QUEUE
 from app.nodes.registry import load_catalogue
 from app.recovery.leases import LeaseKeeper
 from app.store.database import Database
@@ -136,6 +137,7 @@ class WorkerProcess:
         self.leases.start()
         if runs_nodes:
             self._listener.start()
+        if runs_nodes and DEFAULT_QUEUE in self.row.queues:
             self.standby.start()
 
     def end(self) -> None:
@@ -195,7 +197,8 @@ class WorkerProcess:
             is_draining=self._is_draining,
             let_go=self._signals.tell_let_go,
             vault=self._vault,
-            send=self.dispatcher.send_steps if self._sends_steps else None,
+            send=self.dispatcher.send_steps,
+            sends_all=self._sends_steps,
             herald=Effects(self._publisher, self._signals, self.dispatcher),
             fresh_id=self._fresh_id,
             limits=ChildLimits(

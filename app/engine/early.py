@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from app.engine.state import SETTLED, NodeFailure, NodeStatus
 from app.engine.wiring import Wiring
+from app.nodes.queues import DEFAULT_QUEUE
 from app.values.ports import PortType, Value
 from app.values.streams import items_of, stream_value
 
@@ -18,7 +19,8 @@ from app.values.streams import items_of, stream_value
 class EarlyOutputs:
     """What was given early in a run; `status`, `running` and `chosen` are the engine's own.
 
-    With `side_by_side=False` readers wait until their source is settled.
+    With `side_by_side=False` readers wait until their source is settled; so do those that have a
+    queue of their own, which run in another process.
     """
 
     def __init__(
@@ -81,8 +83,9 @@ class EarlyOutputs:
 
     def is_held(self, node: int) -> bool:
         """Whether a ready node has to wait for the source of a stream that it reads."""
+        beside = self._side_by_side and self._wiring.plan.nodes[node].queue == DEFAULT_QUEUE
         return any(
-            not self._side_by_side or self._source(edge) not in self._running
+            not beside or self._source(edge) not in self._running
             for edge in self.open_streams(node)
         )
 

@@ -34,9 +34,9 @@ class Parking:
         """
         writer, store = self._ledger.writer, self._around.store
         until = wait.at if wait else None
-        nodes, sent = self._ledger.engine.plan.nodes, self._sent.nodes
+        plan, sent = self._ledger.engine.plan, self._sent.nodes
         since = self._insist(store.now)
-        why = why_parked(wait, nodes, sent, self._children.open_ids, since)
+        why = why_parked(wait, plan, sent, self._children.open_ids, since)
         reason = to_json(why).decode()
         outcome: Parked | Woken | Void = self._insist(
             lambda: store.park(writer.fence, writer.writes, wake, reason, until)

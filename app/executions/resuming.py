@@ -42,7 +42,7 @@ class Resumption:
             lambda: self._around.plans.get(claimed.flow_id, claimed.flow_version, store.document)
         )
         # Steps that are sent see a stream once it is a checkpoint.
-        beside = self._around.send is None
+        beside = not self._around.sends_all
         engine = new_engine(claimed, wiring, options, side_by_side=beside)
         if claimed.begun:
             next_seq = self._restore(engine)

@@ -21,6 +21,7 @@ from app.executions.opening import facts_of, limit_ms, overdue, refusal
 from app.executions.parking import Parking
 from app.executions.results import Results
 from app.executions.resuming import Resumption
+from app.executions.sending import Sending
 from app.executions.sent import SentSteps
 from app.executions.settlement import Settlement
 from app.executions.signals import SignalWaits
@@ -94,6 +95,7 @@ class Run:
         self._is_lost = False
         self._facts = facts_of(claimed)
         self._sent = SentSteps()
+        self._sending = Sending(claimed.fence, self._sent, around)
         self._timers = Timers()
         self._wake = self._told_wake = claimed.wake
         self._steps: dict[int, Step] = {}
@@ -182,12 +184,11 @@ class Run:
 
     def _go_on(self, starts: list[Start]) -> RunEnd | Outcome | None:
         """What was to be committed is: have the granted nodes begin, and see to what waits."""
-        if self._around.send is not None:
-            if (end := self._send(starts)) is not None:
-                return end
-        else:
-            for start in starts:
-                self._launch(start)
+        here, elsewhere = self._sending.split(starts)
+        if elsewhere and not self._sending.send(elsewhere):
+            return RunEnd.LOST
+        for start in here:
+            self._launch(start)
         if self._signals.are_new:
             self._lose_unless(self._signals.look_for_new())
             return Outcome.AGAIN
@@ -201,7 +202,7 @@ class Run:
     def _end(self, verdict: Verdict) -> RunEnd | Outcome:
         descendants = PARENT_FAILED if self._children.are_open else None
         elapsed_ms = self._time.elapsed_ms()
-        outcome = self._settle_sent(self._ledger.conclude(verdict, elapsed_ms, descendants))
+        outcome = self._sending.settle(self._ledger.conclude(verdict, elapsed_ms, descendants))
         return self._finished() if outcome is Outcome.HELD else outcome
 
     def _finished(self) -> RunEnd:
@@ -237,21 +238,14 @@ class Run:
         return isinstance(verdict, Completion) and self._children.are_open
 
     def _must_commit(self, starts: list[Start]) -> bool:
-        is_granting = self._around.send is not None and starts
-        if is_granting or any(start.node.spec.effects for start in starts):
+        if any(start.node.spec.effects or self._sending.sends(start) for start in starts):
             return True
         return self._ledger.is_due(self._clock())
 
     def _commit(self, mark: int | None = None) -> Outcome:
-        outcome = self._settle_sent(self._ledger.commit(mark))
+        outcome = self._sending.settle(self._ledger.commit(mark))
         if outcome is Outcome.HELD:
             self._time.begin()
-        return outcome
-
-    def _settle_sent(self, outcome: Outcome) -> Outcome:
-        """Forget the sent steps whose results were just committed, if they were."""
-        if outcome is Outcome.HELD and (done := self._sent.take_done()):
-            self._insist(lambda: self._around.store.drop_steps(self.fence, done))
         return outcome
 
     def _launch(self, start: Start) -> None:
@@ -306,20 +300,6 @@ class Run:
             case _:
                 return RunEnd.LOST
 
-    # -- sent steps
-
-    def _send(self, starts: list[Start]) -> RunEnd | None:
-        """Note the granted steps as sent, then send them to whichever worker takes them."""
-        send = self._around.send
-        attempts = {start.node.id: start.attempt for start in starts}
-        if send is None or not attempts:
-            return None
-        if not self._insist(lambda: self._around.store.post_steps(self.fence, attempts)):
-            return RunEnd.LOST
-        self._sent.nodes |= attempts
-        send(self.fence.execution_id, list(attempts))
-        return None
-
     # -- arrivals
 
     def _receive(self) -> None:
@@ -363,6 +343,8 @@ class Run:
                 self._on_stale(node)
             case Disowned() | Commanded():
                 self._hear()
+                if self._sent.nodes and not self._is_lost:
+                    self._results.read()
             case _:
                 # From an attempt that was given up: its result counts no more.
                 pass

@@ -183,8 +183,9 @@ class SentRun:
             # Done or not, doing it again is void or the same.
             self._insist(lambda: store.hand_in(fence, text))
             held = True
-        if held:
-            self._insist(lambda: store.wake(fence.execution_id))
+        if held and (owner := self._insist(lambda: store.wake(fence.execution_id))):
+            # Without one the rest of the chain claims the execution.
+            self._around.herald.wake(fence.execution_id, owner)
         return held
 
     def _insist(self, ask: Callable[[], Any]) -> Any:

@@ -19,8 +19,8 @@ from app.ids import IdSource, id_source
 from app.store.protocol import RunStore
 from app.values.ports import Value
 
-#: Sends steps (execution, nodes) to whichever worker takes them.
-SendSteps = Callable[[str, Sequence[str]], object]
+#: Sends steps (execution, queue of each node) to whichever workers consume those queues.
+SendSteps = Callable[[str, Mapping[str, str]], object]
 
 
 RANDOM_IDS = id_source(SystemRandom())
@@ -38,12 +38,12 @@ class ChildLimits:
 class Surroundings:
     """What runs share in a process.
 
-    `clock` is monotonic, in seconds; `launch` runs a step in a thread of its own; `send`, if
-    steps are sent as messages, sends them; `linger` waits a moment for an execution that is
-    offered to whoever is awake; `is_draining` says that the process is to end: no node starts
-    any more; `let_go` hears of an execution that was taken from this process, once nothing of it
-    begins here any more; `vault` opens secrets for nodes; `herald` tells others what a run did
-    beyond itself. `fresh_id` names children, of which there are no more than `limits` say.
+    `clock` is monotonic, in seconds; `launch` runs a step in a thread of its own; `send`, where
+    there are other processes, sends steps to them: all if `sends_all`, else those of nodes with a
+    queue of their own; `linger` waits a moment for an execution that is offered to whoever is
+    awake; `is_draining` says that the process is to end: no node starts any more; `let_go` hears of
+    an execution that was taken from this process, once nothing of it begins here any more; `vault`
+    opens secrets for nodes; `herald` tells others what a run did beyond itself. `fresh_id` names children, of which there are no more than `limits` say.
     `mailbox` and `flag` make what threads hand each other things with.
     """
 
@@ -57,6 +57,7 @@ class Surroundings:
     max_value_bytes: int
     is_draining: Callable[[], bool]
     send: SendSteps | None = None
+    sends_all: bool = False
     linger: Callable[[], str | None] = lambda: None
     let_go: Callable[[str], object] = lambda _: None
     vault: Vault | None = None

@@ -10,6 +10,7 @@ import orjson
 from sqlalchemy import Row
 
 from app.events.wire import timestamp
+from app.nodes.queues import DEFAULT_QUEUE
 from app.store.records import NewExecution
 from app.values.ports import Value
 
@@ -134,7 +135,7 @@ def _waiting(row: Row[Any] | SimpleNamespace, limit: int | None) -> Value:
     if row.runnable_at is not None and limit is not None:
         return _waits("concurrency-limit", row.runnable_at, {"limit": limit})
     if row.runnable_at is not None:
-        return _waits("worker", row.runnable_at, {"queue": "default"})
+        return _waits("worker", row.runnable_at, {"queue": DEFAULT_QUEUE})
     return None
 
 

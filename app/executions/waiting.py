@@ -7,13 +7,13 @@ from datetime import datetime
 
 from app.events.wire import timestamp
 from app.executions.timers import SignalWait, Wait
-from app.flows.plan import PlanNode
+from app.flows.plan import Plan
 from app.values.ports import Value
 
 
 def why_parked(
     wait: Wait | None,
-    nodes: Sequence[PlanNode],
+    plan: Plan,
     sent: Iterable[str],
     children: Sequence[str],
     since: datetime,
@@ -24,11 +24,12 @@ def why_parked(
     """
     step = next(iter(sent), None)
     if step is not None and (wait is None or wait.at is None):
-        return _waiting("worker", since, {"nodeId": step, "queue": "default"})
+        queue = plan.nodes[plan.index_of[step]].queue
+        return _waiting("worker", since, {"nodeId": step, "queue": queue})
     if wait is None:
         return _waiting("children", since, {"childExecutionIds": list(children)})
     until = None if wait.at is None else timestamp(wait.at)
-    node_id = nodes[wait.node].id
+    node_id = plan.nodes[wait.node].id
     match wait.plan:
         case None:
             return _waiting("retry", since, {"nodeId": node_id}, until)

@@ -12,6 +12,7 @@ from app.flows.faults import FaultLog
 from app.flows.plan import InPort, Plan, PlanEdge, PlanNode
 from app.flows.validation import Draft, validate
 from app.flows.wiring import EdgeDraft, plan_edges
+from app.nodes.queues import DEFAULT_QUEUE
 from app.nodes.spec import Catalogue, NodeSpec, RetryPolicy
 from app.values.paths import Path
 from app.values.ports import ERROR, ERROR_MESSAGE, PortConfig, PortType, Value
@@ -105,7 +106,7 @@ def _plan_nodes(draft: Draft, edges: Sequence[PlanEdge]) -> tuple[PlanNode, ...]
                 out_edges=tuple(out_edges[index]),
                 retry=_retry(entry.retry, node.spec),
                 timeout_ms=node.spec.timeout_ms if entry.timeout_ms is None else entry.timeout_ms,
-                queue=entry.queue or node.spec.queue,
+                queue=entry.queue or node.spec.queue or DEFAULT_QUEUE,
                 handles_error=index in failures,
                 is_template=draft.templates[index],
                 parent=draft.parents.get(index),

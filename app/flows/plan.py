@@ -54,7 +54,7 @@ class PlanNode:
     group, and counts as completed with its stored values without running; `is_group` that it
     completes after the nodes whose `parent` it is; `event` names what a listener listens for;
     `streams` are its outputs of type stream; `holds_secrets` says that a port of it, or a place
-    inside one, is for secrets.
+    inside one, is for secrets; `queue` is consumed by the workers that may run it.
     """
 
     index: int
@@ -67,7 +67,7 @@ class PlanNode:
     out_edges: tuple[int, ...]
     retry: RetryPolicy
     timeout_ms: int | None
-    queue: str | None
+    queue: str
     handles_error: bool
     is_template: bool = False
     parent: int | None = None

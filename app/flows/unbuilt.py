@@ -15,9 +15,6 @@ NOT_BUILT: Mapping[str, str] = {
     "LLMCallWithStructuredOutputNode": "models",
 }
 
-#: The only queue that there is; a worker listens to no other.
-BUILT_QUEUE = "default"
-
 
 def unknown_type(node_type: str) -> str:
     """Why a node type that the catalogue lacks is refused."""

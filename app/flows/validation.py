@@ -18,8 +18,9 @@ from app.flows.reach import (
 )
 from app.flows.shaping import Shaper
 from app.flows.storing import Storing, locate
-from app.flows.unbuilt import BUILT_QUEUE, unknown_type
+from app.flows.unbuilt import unknown_type
 from app.flows.wiring import EdgeDraft, NodeDraft, Place, Wiring
+from app.nodes.queues import QUEUE_RULE, names_a_queue
 from app.nodes.spec import Catalogue, NodeSpec
 from app.values.bounds import PatternTime
 from app.values.ports import ERROR, ERROR_MESSAGE, SYSTEM_PORTS
@@ -120,9 +121,8 @@ def _configured(spec: NodeSpec, entry: NodeEntry, form: Form, faults: FaultLog) 
 
 
 def _check_queue(entry: NodeEntry, faults: FaultLog) -> None:
-    if entry.queue not in (None, BUILT_QUEUE):
-        message = f"queues other than '{BUILT_QUEUE}' are not built yet"
-        faults.add(below(entry.pointer, "queue"), message)
+    if entry.queue is not None and not names_a_queue(entry.queue):
+        faults.add(below(entry.pointer, "queue"), QUEUE_RULE)
 
 
 def _outputs(document: FlowDocument, wiring: Wiring) -> Mapping[str, Place] | None:

@@ -11,7 +11,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from queue import SimpleQueue
 
@@ -27,6 +27,7 @@ from app.executions.surroundings import ChildLimits, Surroundings
 from app.local.database import MemoryDatabase
 from app.local.executions import MemoryExecutionTable
 from app.local.streams import MemoryInbox, MemoryReader, MemoryStreams
+from app.nodes.queues import DEFAULT_QUEUE
 from app.nodes.spec import Catalogue
 from app.recovery.leases import LeaseKeeper
 from app.recovery.sweep import SweepOptions
@@ -156,7 +157,7 @@ class LocalDispatcher:
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
 
-    def room(self, wanted: int) -> int:
+    def room(self, wanted: int, queue: str = DEFAULT_QUEUE) -> int:  # noqa: ARG002 — there is one
         """How many of so many hints may be given."""
         return max(0, min(wanted, self._slots - self._hints.qsize()))
 
@@ -174,11 +175,11 @@ class LocalDispatcher:
         """The same, as far as there is room."""
         self.send(self.unoffered(execution_ids))
 
-    def send_steps(self, execution_id: str, node_ids: Sequence[str]) -> None:
+    def send_steps(self, execution_id: str, queues: Mapping[str, str]) -> None:
         """Run steps that were sent."""
-        self._lanes.run(lambda: self._run_steps(execution_id, node_ids))
+        self._lanes.run(lambda: self._run_steps(execution_id, queues))
 
-    def _run_steps(self, execution_id: str, node_ids: Sequence[str]) -> None:
+    def _run_steps(self, execution_id: str, node_ids: Iterable[str]) -> None:
         for node_id in node_ids:
             self._executor.work_step(execution_id, node_id)
 
@@ -215,7 +216,7 @@ def _worker_row(settings: Settings) -> WorkerRow:
         pid=pid,
         pool="threads",
         concurrency=settings.worker_concurrency,
-        queues=["default"],
+        queues=[DEFAULT_QUEUE],
         lease_ms=settings.worker_claim_timeout_ms,
         lock_key=1,
     )

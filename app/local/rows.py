@@ -98,6 +98,7 @@ class ClaimRow:
     expires_at: datetime | None = None
     heartbeat_at: datetime
     attempt: int | None = None
+    queue: str | None = None
     result: str | None = None
 
 

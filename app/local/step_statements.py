@@ -10,12 +10,17 @@ from app.store import step_statements as sql
 
 
 def post_steps(
-    turn: Turn, execution: str, epoch: int, nodes: Sequence[str], attempts: Sequence[int]
+    turn: Turn,
+    execution: str,
+    epoch: int,
+    nodes: Sequence[str],
+    attempts: Sequence[int],
+    queues: Sequence[str],
 ) -> Rows:
     """Note the steps that are about to be sent."""
     if turn.held(execution, epoch) is None:
         return []
-    for node, attempt in zip(nodes, attempts, strict=True):
+    for node, attempt, queue in zip(nodes, attempts, queues, strict=True):
         earlier = turn.claim(execution, node)
         first_epoch = attempt * sql.EPOCHS_PER_ATTEMPT
         turn.put_claim(
@@ -28,6 +33,7 @@ def post_steps(
                 epoch=max(earlier.epoch + 1, first_epoch) if earlier else first_epoch,
                 heartbeat_at=earlier.heartbeat_at if earlier else turn.at,
                 attempt=attempt,
+                queue=queue,
             )
         )
     return [(execution,)]
@@ -164,16 +170,26 @@ def crashes(turn: Turn, execution: str) -> Rows:
     return [] if row is None or row.completed_at is not None else [(row.epoch, row.crashes)]
 
 
-def resend_steps(turn: Turn, older_than_ms: int, limit: int) -> Rows:
-    """Steps whose message seems lost; they count as sent now."""
+def lying_queues(turn: Turn, older_than_ms: int) -> Rows:
+    """The queues in which steps lie."""
+    return [(queue,) for queue in dict.fromkeys(s.queue for s in _lying(turn, older_than_ms))]
+
+
+def _lying(turn: Turn, older_than_ms: int) -> list[ClaimRow]:
     before = turn.after(-older_than_ms)
-    lying = [
+    return [
         step
         for step in turn.claims()
-        if step.node_id
-        and turn.guards.may_claim_step(step)
-        and step.claimed_at < before
-        and _is_unfinished(turn, step)
+        if step.node_id and turn.guards.may_claim_step(step) and step.claimed_at < before
+    ]
+
+
+def resend_steps(turn: Turn, older_than_ms: int, queue: str, limit: int) -> Rows:
+    """Steps whose message seems lost; they count as sent now."""
+    lying = [
+        step
+        for step in _lying(turn, older_than_ms)
+        if step.queue == queue and _is_unfinished(turn, step)
     ]
     lying = sorted(lying, key=lambda step: step.claimed_at)[:limit]
     for step in lying:
@@ -211,6 +227,7 @@ HANDLERS: Mapping[str, Handler] = {
     sql.RELEASE_STEP.name: release_step,
     sql.RECOVER_STEP.name: recover_step,
     sql.CRASHES.name: crashes,
+    sql.LYING_QUEUES.name: lying_queues,
     sql.RESEND_STEPS.name: resend_steps,
     sql.UNTOLD.name: untold_executions,
 }

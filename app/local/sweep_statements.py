@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import ceil
 from typing import Any
+
+import orjson
 
 from app.local.rows import BeatRow, EventBatchRow, ExecutionRow, WorkerRow
 from app.local.run_statements import backlog, leave_untold
@@ -232,15 +235,13 @@ def left_lying(turn: Turn, older_than_ms: int, limit: int) -> Rows:
 
 
 def slots(turn: Turn) -> Rows:
-    """Slots of all workers that are alive."""
-    alive = [
-        row.concurrency
-        for row in turn.tables.workers.values()
-        if row.parent_worker_id is None
-        and row.status == "running"
-        and row.last_heartbeat_at > turn.after(-row.lease_ms)
-    ]
-    return [(sum(alive),)]
+    """Slots of all workers that are alive, by queue."""
+    found: Counter[str] = Counter()
+    for row in turn.tables.workers.values():
+        is_alive = row.last_heartbeat_at > turn.after(-row.lease_ms)
+        if row.parent_worker_id is None and row.status == "running" and is_alive:
+            found.update(dict.fromkeys(orjson.loads(row.queues), row.concurrency))
+    return list(found.items())
 
 
 HANDLERS: Mapping[str, Handler] = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.nodes.classes import runner_of
+from app.nodes.queues import QUEUE_RULE, names_a_queue
 from app.nodes.spec import RetryPolicy
 
 #: The longest back-off, in milliseconds: a day.
@@ -42,8 +43,8 @@ def _faults(settings: TypeSettings, target: Any) -> Iterator[str]:
         yield "its type has no name"
     if not _is_text(settings.category):
         yield "its category has no name"
-    if settings.queue is not None and not _is_text(settings.queue):
-        yield "its queue has no name"
+    if settings.queue is not None and not names_a_queue(settings.queue):
+        yield f"its queue is {settings.queue!r}, and its name {QUEUE_RULE}"
     if isinstance(settings.tags, str):
         yield 'its tags are one text, not several: tags=("…",)'
     if settings.retry is not None:

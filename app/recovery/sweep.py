@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,16 +36,16 @@ Publish = Callable[[str, int, Sequence[bytes]], object]
 class Messages(Protocol):
     """What the sweep has sent; every message is a hint."""
 
-    def room(self, wanted: int) -> int:
-        """How many of so many messages may be sent: no more than there are slots to wake."""
+    def room(self, wanted: int, queue: str) -> int:
+        """How many of so many messages a queue may get: no more than there are slots to wake."""
         ...
 
     def hint(self, execution_ids: Sequence[str]) -> None:
         """Tell workers of executions that may be claimed, in the order of claiming."""
         ...
 
-    def send_steps(self, execution_id: str, node_ids: Sequence[str]) -> None:
-        """Send steps of an execution."""
+    def send_steps(self, execution_id: str, queues: Mapping[str, str]) -> None:
+        """Send steps of an execution, each node's to its queue."""
         ...
 
 
@@ -110,14 +110,19 @@ class Sweep:
             self._recover_dead()
             self._recover_expired()
         self._messages.hint(self._store.tell_untold(BATCH))
-        if room := self._messages.room(BATCH):
-            for execution_id, node_id in self._store.resend_steps(LYING_STEP_MS, room):
-                self._messages.send_steps(execution_id, [node_id])
+        self._resend_steps()
         self._messages.hint(self._store.left_lying(LYING_MS, BATCH))
         self._carry_out_commands()
         self._store.forget_keys(BATCH)
         self._end_all(lambda: self._store.end_overrun(BATCH, OWNERS_GRACE_MS))
         self._fire_timers()
+
+    def _resend_steps(self) -> None:
+        """Send again what lies in a queue, as far as there are slots of its consumers to wake."""
+        for queue in self._store.lying_queues(LYING_STEP_MS):
+            if room := self._messages.room(BATCH, queue):
+                for execution_id, node_id in self._store.resend_steps(LYING_STEP_MS, queue, room):
+                    self._messages.send_steps(execution_id, {node_id: queue})
 
     def _carry_out_commands(self) -> None:
         """Carry on with commands to many executions, where their call ended before they did."""

@@ -185,10 +185,10 @@ class ExecutionTable:
             rows = session.execute(DOCUMENT, flow_id, version)
         return rows[0][0] if rows else None
 
-    def slots(self) -> int:
-        """How many executions the workers alive can run at once."""
+    def slots(self) -> dict[str, int]:
+        """How much the workers alive can run at once, by the queues that they consume."""
         with self._sessions.session() as session:
-            return int(session.execute(SLOTS)[0][0])
+            return dict(session.execute(SLOTS))
 
     def started_at(self, execution_id: str) -> dict[str, datetime]:
         """When the latest attempt of each node started, by node id."""

@@ -89,8 +89,13 @@ class RunStore(Protocol):
         """The store's time, which all leases and timers are made of."""
         ...
 
-    def post_steps(self, fence: Fence, attempts: Mapping[str, int]) -> bool:
-        """Note steps (node id: attempt) that are about to be sent; False if the fence is void."""
+    def post_steps(
+        self, fence: Fence, attempts: Mapping[str, int], queues: Mapping[str, str] = ...
+    ) -> bool:
+        """Note steps that are about to be sent; False if the fence is void.
+
+        `attempts` and `queues` are by node id; a node without a queue has the default one.
+        """
         ...
 
     def sent_steps(self, execution_id: str) -> list[SentStep]:

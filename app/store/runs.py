@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from app.errors import StoreUnavailable
 from app.events.wire import data_text
+from app.nodes.queues import DEFAULT_QUEUE
 from app.store import commanded_statements as commanded
 from app.store import family_statements as family
 from app.store import run_statements as sql
@@ -42,6 +44,9 @@ from app.store.signals import give_kept
 from app.store.slot_statements import ADD_SLOTS
 
 T = TypeVar("T")
+
+#: Every node has the default queue.
+NO_QUEUES: Mapping[str, str] = MappingProxyType({})
 
 
 class PgRunStore:
@@ -232,10 +237,16 @@ class PgRunStore:
             return bool(self._run(steps.HOLDS_STEP, *step))
         return bool(self._run(sql.HOLDS, fence.execution_id, fence.epoch))
 
-    def post_steps(self, fence: Fence, attempts: Mapping[str, int]) -> bool:
+    def post_steps(
+        self, fence: Fence, attempts: Mapping[str, int], queues: Mapping[str, str] = NO_QUEUES
+    ) -> bool:
         """Note steps (node id: attempt) that are about to be sent; False if the fence is void."""
-        nodes, numbers = list(attempts), list(attempts.values())
-        return bool(self._run(steps.POST_STEPS, fence.execution_id, fence.epoch, nodes, numbers))
+        columns = (
+            list(attempts),
+            list(attempts.values()),
+            [queues.get(node_id, DEFAULT_QUEUE) for node_id in attempts],
+        )
+        return bool(self._run(steps.POST_STEPS, fence.execution_id, fence.epoch, *columns))
 
     def sent_steps(self, execution_id: str) -> list[SentStep]:
         """The steps of an execution that were sent and are no checkpoints yet."""

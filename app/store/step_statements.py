@@ -14,10 +14,10 @@ from app.store.session import Statement
 #: beyond those of any earlier attempt, so that what a zombie of that one hands in stays void.
 EPOCHS_PER_ATTEMPT = 1 << 16
 
-#: (execution, epoch, nodes, attempts): note the steps that are about to be sent.
+#: (execution, epoch, nodes, attempts, queues): note the steps that are about to be sent.
 POST_STEPS = Statement(
     "post_steps",
-    "text, int, text[], int[]",
+    "text, int, text[], int[], text[]",
     f"""
     WITH guard AS (
         SELECT id FROM chaingraph_executions
@@ -25,14 +25,16 @@ POST_STEPS = Statement(
         FOR UPDATE
     ), posted AS (
         INSERT INTO chaingraph_execution_claims AS c
-            (execution_id, node_id, worker_id, claimed_at, status, epoch, heartbeat_at, attempt)
+            (execution_id, node_id, worker_id, claimed_at, status, epoch, heartbeat_at, attempt,
+             queue)
         SELECT guard.id, u.node_id, '', clock_timestamp(), 'released',
-            u.attempt * {EPOCHS_PER_ATTEMPT}, clock_timestamp(), u.attempt
-        FROM guard, unnest($3, $4) AS u(node_id, attempt)
+            u.attempt * {EPOCHS_PER_ATTEMPT}, clock_timestamp(), u.attempt, u.queue
+        FROM guard, unnest($3, $4, $5) AS u(node_id, attempt, queue)
         ON CONFLICT (execution_id, node_id) DO UPDATE
         SET worker_id = '', status = 'released', expires_at = NULL,
             epoch = greatest(c.epoch + 1, excluded.epoch),
-            claimed_at = excluded.claimed_at, attempt = excluded.attempt, result = NULL
+            claimed_at = excluded.claimed_at, attempt = excluded.attempt, result = NULL,
+            queue = excluded.queue
     )
     SELECT id FROM guard
     """,
@@ -166,19 +168,30 @@ CRASHES = Statement(
     """,
 )
 
-#: (older than ms, limit): steps whose message seems lost; they count as sent now.
+#: (older than ms): the queues in which steps lie.
+LYING_QUEUES = Statement(
+    "lying_queues",
+    "int",
+    """
+    SELECT DISTINCT queue FROM chaingraph_execution_claims
+    WHERE node_id <> '' AND status = 'released' AND result IS NULL
+        AND claimed_at < clock_timestamp() - $1 * interval '1 ms'
+    """,
+)
+
+#: (older than ms, queue, limit): steps whose message seems lost; they count as sent now.
 RESEND_STEPS = Statement(
     "resend_steps",
-    "int, int",
+    "int, text, int",
     """
     WITH lying AS MATERIALIZED (
         SELECT c.execution_id, c.node_id
         FROM chaingraph_execution_claims AS c
         JOIN chaingraph_executions AS e ON e.id = c.execution_id
         WHERE c.node_id <> '' AND c.status = 'released' AND c.result IS NULL
-            AND c.claimed_at < clock_timestamp() - $1 * interval '1 ms'
+            AND c.queue = $2 AND c.claimed_at < clock_timestamp() - $1 * interval '1 ms'
             AND e.completed_at IS NULL
-        ORDER BY c.claimed_at LIMIT $2
+        ORDER BY c.claimed_at LIMIT $3
         FOR UPDATE OF c SKIP LOCKED
     )
     UPDATE chaingraph_execution_claims AS c SET claimed_at = clock_timestamp()

@@ -247,13 +247,15 @@ LEFT_LYING = Statement(
     """,
 )
 
-#: Slots of all workers that are alive.
+#: Slots of all workers that are alive, by queue: a worker's are those of each that it consumes.
 SLOTS = Statement(
     "slots",
     "",
     """
-    SELECT coalesce(sum(concurrency), 0)::int FROM chaingraph_workers
+    SELECT queue, sum(concurrency)::int
+    FROM chaingraph_workers, json_array_elements_text(queues) AS queue
     WHERE parent_worker_id IS NULL AND status = 'running'
         AND last_heartbeat_at > clock_timestamp() - lease_ms * interval '1 ms'
+    GROUP BY queue
     """,
 )

@@ -128,9 +128,14 @@ class PgSweepStore:
             self._run(steps.WAKE, execution_id)
         return untold
 
-    def resend_steps(self, older_than_ms: int, limit: int) -> list[tuple[str, str]]:
-        """Steps (execution, node) to send again: a worker should have taken them by now."""
-        return [(row[0], row[1]) for row in self._run(steps.RESEND_STEPS, older_than_ms, limit)]
+    def lying_queues(self, older_than_ms: int) -> list[str]:
+        """Queues with steps that a worker should have taken by now."""
+        return [row[0] for row in self._run(steps.LYING_QUEUES, older_than_ms)]
+
+    def resend_steps(self, older_than_ms: int, queue: str, limit: int) -> list[tuple[str, str]]:
+        """Steps (execution, node) of a queue to send again."""
+        rows = self._run(steps.RESEND_STEPS, older_than_ms, queue, limit)
+        return [(execution_id, node_id) for execution_id, node_id in rows]
 
     def end_unstarted(self, limit: int) -> list[Effect]:
         """Fail what nobody started in time; gives what was ended."""
@@ -183,9 +188,9 @@ class PgSweepStore:
         """Carry out commands to many executions that whoever recorded them has left."""
         return self._on_session(lambda session: carry_out(session, limit))
 
-    def slots(self) -> int:
-        """The slots of all workers that are alive."""
-        return int(self._run(sql.SLOTS)[0][0])
+    def slots(self) -> dict[str, int]:
+        """The slots of all workers that are alive, by the queues that they consume."""
+        return dict(self._run(sql.SLOTS))
 
 
 def _recovered(

@@ -231,15 +231,19 @@ claims = Table(
     Column("epoch", Integer, nullable=False),
     Column("expires_at", _at),
     Column("heartbeat_at", _at, nullable=False),
+    #: Of a node's step: which attempt it is, who may take it, what came of it.
     Column("attempt", Integer),
+    Column("queue", Text),
     Column("result", JSON),
     CheckConstraint("status IN ('active', 'released', 'expired')", name="status"),
+    CheckConstraint("(node_id = '') = (queue IS NULL)", name="queue"),
     CheckConstraint("(status = 'released') = (expires_at IS NULL)", name="expires_at"),
     postgresql_with={"fillfactor": 60, "autovacuum_vacuum_scale_factor": 0.02},
 )
 #: Node steps that were sent: there while the step is under way, gone with its checkpoint.
 Index(
     "ix_chaingraph_execution_claims_steps",
+    claims.c.queue,
     claims.c.claimed_at,
     postgresql_where=claims.c.node_id != "",
 )

@@ -62,7 +62,12 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("heartbeat_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=True),
+        sa.Column("queue", sa.Text(), nullable=True),
         sa.Column("result", sa.JSON(), nullable=True),
+        sa.CheckConstraint(
+            "(node_id = '') = (queue IS NULL)",
+            name=op.f("ck_chaingraph_execution_claims_queue"),
+        ),
         sa.CheckConstraint(
             "(status = 'released') = (expires_at IS NULL)",
             name=op.f("ck_chaingraph_execution_claims_expires_at"),
@@ -86,7 +91,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_chaingraph_execution_claims_steps",
         "chaingraph_execution_claims",
-        ["claimed_at"],
+        ["queue", "claimed_at"],
         unique=False,
         postgresql_where=sa.text("node_id != ''"),
     )

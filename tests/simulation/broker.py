@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import tasks
+from app.nodes.queues import DEFAULT_QUEUE
 from tests.simulation.redis import SimRedis
 
-QUEUE = "celery"
+QUEUE = DEFAULT_QUEUE
 
 #: What becomes of a message that is sent.
 Fate = Literal["comes", "is lost", "comes twice"]
@@ -20,6 +21,7 @@ class Message(NamedTuple):
     name: str
     ids: tuple[str, ...]
     chain: tuple[Message, ...] = ()
+    queue: str = QUEUE
 
 
 class SimCelery:
@@ -41,9 +43,9 @@ class SimCelery:
         """Put a message on the queue, as often as fate has it. Raises RedisError."""
         match self._fate(message):
             case "comes":
-                self._redis.rpush(QUEUE, message)
+                self._redis.rpush(message.queue, message)
             case "comes twice":
-                self._redis.rpush(QUEUE, message, message)
+                self._redis.rpush(message.queue, message, message)
             case "is lost":
                 self._redis.ping()
 
@@ -66,5 +68,7 @@ class SimTask:
     def si(self, *ids: str) -> Message:
         return Message(self.name, ids)
 
-    def apply_async(self, ids: Sequence[str], *, chain: Sequence[Message] = ()) -> None:
-        self._celery.send(Message(self.name, tuple(ids), tuple(chain)))
+    def apply_async(
+        self, ids: Sequence[str], *, chain: Sequence[Message] = (), queue: str = QUEUE
+    ) -> None:
+        self._celery.send(Message(self.name, tuple(ids), tuple(chain), queue))

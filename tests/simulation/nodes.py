@@ -218,6 +218,21 @@ _SIGNAL = {
         {"source": "c.__success", "target": "d.__execute"},
     ],
 }
+#: A queue that only a node names.
+OTHER_QUEUE = "other"
+
+
+def _queued(*nodes: str) -> dict[str, Any]:
+    """Of the documents' nodes, these are of a queue of their own."""
+    document = _document(("Effect", "Steady", "Talk", "Flaky", "Effect"), _FORK)
+    for each in document["nodes"]:
+        if each["id"] in nodes:
+            each["queue"] = OTHER_QUEUE
+    return document
+
+
+#: One node, three side by side, one after them all.
+_FORK = [(0, 1), (0, 2), (0, 3), (1, 4), (2, 4), (3, 4)]
 
 #: Flow id and document of each, by how much they ask for.
 FLOWS: dict[str, dict[str, Any]] = {
@@ -234,6 +249,8 @@ FLOWS: dict[str, dict[str, Any]] = {
     "V2orphans": _ORPHANS,
     "V2signal": _SIGNAL,
     "V2signals": _SIGNALS,
+    "V2aside": _queued("c", "d"),
+    "V2queued": _queued("a", "b", "e"),
 }
 
 #: Those that wait for signals.
@@ -258,6 +275,8 @@ DRAWN = (
         "V2orphans",
     )
 )
+#: Those with nodes of a queue of their own.
+QUEUED = ("V2aside", "V2queued")
 #: Those that take no long time.
 SHORT = ("V2row", "V2pure", "V2talk", "V2retry", "V2wide", "V2sleep", "V2family")
 #: Those that have children.

@@ -80,18 +80,20 @@ class SimRedis:
         return self.streams.add(key, None, flat, maxlen)
 
     def blpop(self, keys: Sequence[str], timeout: float | None = None) -> Any:
-        """Take the first value, or wait for one; None after so many seconds."""
+        """Take the first value of a list, or wait for one; None after so many seconds."""
         self.arrive()
-        key = keys[0]
-        if found := self.lists.get(key):
-            return key.encode(), _bytes(found.popleft())
+        for key in keys:
+            if found := self.lists.get(key):
+                return key.encode(), _bytes(found.popleft())
         task = self._scheduler.current
-        self._waiting.setdefault(key, deque()).append((task, task.ticket + 1))
-        value = self._scheduler.block(timeout)
-        if value is TIMEOUT:
+        for key in keys:
+            self._waiting.setdefault(key, deque()).append((task, task.ticket + 1))
+        handed = self._scheduler.block(timeout)
+        if handed is TIMEOUT:
             return None
-        if value is None:
+        if handed is None:
             raise RedisConnectionError("gone")
+        key, value = handed
         return key.encode(), _bytes(value)
 
     def pipeline(self, *, transaction: bool = True) -> _Pipeline:
@@ -136,7 +138,7 @@ class SimRedis:
         waiting = self._waiting.get(key)
         while waiting:
             task, ticket = waiting.popleft()
-            if task.ticket == ticket and self._scheduler.wake(task, value):
+            if task.ticket == ticket and self._scheduler.wake(task, (key, value)):
                 return True
         return False
 

@@ -34,7 +34,7 @@ from tasks.process import LINGER_S, WorkerProcess, lock_key
 from tasks.standby import Standby
 from tests.simulation.broker import QUEUE
 from tests.simulation.lines import Line
-from tests.simulation.nodes import PLANS, SILENT
+from tests.simulation.nodes import OTHER_QUEUE, PLANS, SILENT
 from tests.simulation.scheduler import Host
 from tests.simulation.threads import SimFlag, SimMailbox
 
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 LEASE_S = 3.0
 HEARTBEAT_S = 1.0
 SCAN_S = 0.5
+
+#: What every worker consumes.
+QUEUES = [QUEUE, OTHER_QUEUE]
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class SimWorker(WorkerProcess):
             pid=1,
             pool="threads",
             concurrency=options.slots,
-            queues=["default"],
+            queues=QUEUES,
             lease_ms=round(LEASE_S * 1000),
             lock_key=lock_key(host.name),
         )
@@ -189,9 +192,9 @@ class SimWorker(WorkerProcess):
         redis = self._world.redis
         while not self.is_told_to_end:
             try:
-                _, message = redis.blpop([QUEUE])
+                _, message = redis.blpop(QUEUES)
                 if self.is_told_to_end:
-                    redis.rpush(QUEUE, message)
+                    redis.rpush(message.queue, message)
                     return
                 self._deliver(message)
             except RedisError:
@@ -235,7 +238,8 @@ class SimWorker(WorkerProcess):
             max_value_bytes=1024 * 1024,
             is_draining=self._is_draining,
             let_go=self._signals.tell_let_go,
-            send=self.dispatcher.send_steps if self._options.sends_steps else None,
+            send=self.dispatcher.send_steps,
+            sends_all=self._options.sends_steps,
             herald=Effects(self._publisher, self._signals, self.dispatcher),
             fresh_id=world.fresh_id,
             mailbox=lambda: SimMailbox(world.scheduler),

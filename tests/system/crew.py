@@ -12,14 +12,21 @@ from tests.waiting import wait_until
 
 
 class Crew:
-    """Workers alike in pool, slots and settings."""
+    """Workers alike in pool, slots, queues and settings."""
 
     def __init__(
-        self, stack: Stack, *, pool: str = "prefork", concurrency: int = 2, **env: str
+        self,
+        stack: Stack,
+        *,
+        pool: str = "prefork",
+        concurrency: int = 2,
+        queues: str | None = None,
+        **env: str,
     ) -> None:
         self._stack = stack
         self._pool = pool
         self._concurrency = concurrency
+        self._queues = queues
         self._env: Mapping[str, str] = env
         self.workers: list[Managed] = []
 
@@ -28,7 +35,11 @@ class Crew:
         self.workers = [worker for worker in self.workers if worker.is_running]
         started = [
             self._stack.start_worker(
-                pool=self._pool, concurrency=self._concurrency, env=self._env, wait=False
+                pool=self._pool,
+                concurrency=self._concurrency,
+                queues=self._queues,
+                env=self._env,
+                wait=False,
             )
             for _ in range(wanted - len(self.workers))
         ]

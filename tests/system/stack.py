@@ -174,15 +174,17 @@ class Stack:
         *,
         pool: str = "prefork",
         concurrency: int = 2,
+        queues: str | None = None,
         env: Mapping[str, str] | None = None,
         wait: bool = True,
     ) -> Managed:
         """Start a worker; it is named `worker1`, `worker2`, …, and so in WORKER_ID.
 
-        Waits until the API lists it as alive, unless told not to.
+        `queues` is its `-Q`. Waits until the API lists it as alive, unless told not to.
         """
         name = f"{WORKER}{next(self._numbers)}"
         command = _python("celery", "-A", "tasks", "worker", "-n", f"{name}@%h")
+        command += ["-Q", queues] if queues else []
         given = {
             "WORKER_ID": name,
             "WORKER_POOL": pool,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,13 +16,16 @@ class Sent:
 
     process: Process
     targets: tuple[Callable[..., Any], ...]
+    sends_all: bool = True
     steps: list[tuple[str, str]] = field(default_factory=list)
+    queues: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        def send(execution_id: str, nodes: Any) -> None:
-            self.steps.extend((execution_id, each) for each in nodes)
+        def send(execution_id: str, queues: Mapping[str, str]) -> None:
+            self.steps.extend((execution_id, each) for each in queues)
+            self.queues.extend(queues.values())
 
-        self.around = self.process.around(*self.targets, send=send)
+        self.around = self.process.around(*self.targets, send=send, sends_all=self.sends_all)
         self.executor = self.process.executor(self.around)
 
     def advance(self, execution: str) -> RunEnd:

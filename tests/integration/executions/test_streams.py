@@ -561,3 +561,18 @@ def test_a_stream_that_was_opened_in_place_waits_for_its_end_where_steps_are_sen
     assert sent.advance(execution) is RunEnd.FINISHED
 
     assert outputs(world, execution)["r"] == {"given": "a"}
+
+
+def test_a_reader_with_a_queue_of_its_own_is_sent_once_the_stream_is_whole(
+    world: PgWorld, process: Process
+) -> None:
+    execution = execution_of(world, piped(reader_more={"queue": "gpu"}))
+    sent = Sent(process, (sender(letters("a", "b")), reader(joined)), sends_all=False)
+
+    assert sent.advance(execution) is RunEnd.PARKED
+
+    assert outputs(world, execution) == {"s": {"out": closed("a", "b")}}
+    assert sent.steps == [(execution, "r")]
+    assert sent.run_step()
+    assert sent.advance(execution) is RunEnd.FINISHED
+    assert outputs(world, execution)["r"] == {"given": "ab"}

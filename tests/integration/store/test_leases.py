@@ -307,11 +307,11 @@ def test_only_parents_that_are_heard_of_have_slots(
     world: World, new_leases: NewLeases, leases: PgLeaseStore, sweeps: PgSweepStore
 ) -> None:
     new_leases("w1/1", 8, parent_worker_id="w1", concurrency=1).register()
-    new_leases("w2", 9, concurrency=4).register()
-    assert sweeps.slots() == 7
+    new_leases("w2", 9, concurrency=4, queues=["default", "gpu"]).register()
+    assert sweeps.slots() == {"default": 7, "gpu": 4}
 
     leases.set_status("draining")
-    assert sweeps.slots() == 4
+    assert sweeps.slots() == {"default": 4, "gpu": 4}
 
     silence(world, 1.1)
-    assert sweeps.slots() == 0
+    assert sweeps.slots() == {}

@@ -173,11 +173,11 @@ def test_an_arrival_makes_what_is_parked_runnable(
     store: RunStore, world: World, claimed: Claimed
 ) -> None:
     execution = claimed.fence.execution_id
-    store.wake(execution)
+    assert store.wake(execution) == "w1"
     assert (world.row(execution).wake, world.row(execution).runnable_at) == (1, None)
     store.park(claimed.fence, 1, 1, "{}", None)
 
-    store.wake(execution)
+    assert store.wake(execution) is None
 
     row = world.row(execution)
     assert row.wake == 2
@@ -260,11 +260,36 @@ def test_a_step_that_lies_is_sent_again_after_a_while(
 ) -> None:
     execution = sent(store, claimed, a=1, b=1)
     take(store, execution, "b")
-    assert sweeps.resend_steps(60_000, 10) == []
+    assert sweeps.resend_steps(60_000, "default", 10) == []
     world.change(CLAIMS, {"node_id": "a"}, claimed_at=world.now() - timedelta(seconds=61))
 
-    assert sweeps.resend_steps(60_000, 10) == [(execution, "a")]
-    assert sweeps.resend_steps(60_000, 10) == []
+    assert sweeps.resend_steps(60_000, "gpu", 10) == []
+    assert sweeps.resend_steps(60_000, "default", 10) == [(execution, "a")]
+    assert sweeps.resend_steps(60_000, "default", 10) == []
+
+
+def test_steps_lie_in_their_queues(
+    store: RunStore, world: World, sweeps: PgSweepStore, claimed: Claimed
+) -> None:
+    execution = claimed.fence.execution_id
+    assert store.post_steps(claimed.fence, {"a": 1, "b": 1, "c": 1}, {"b": "gpu", "c": "cpu"})
+    assert sweeps.lying_queues(60_000) == []
+    world.change(CLAIMS, {"execution_id": execution}, claimed_at=world.now() - timedelta(hours=1))
+    take(store, execution, "c")
+
+    assert sorted(sweeps.lying_queues(60_000)) == ["default", "gpu"]
+    assert sweeps.resend_steps(60_000, "gpu", 10) == [(execution, "b")]
+    assert sweeps.lying_queues(60_000) == ["default"]
+
+
+def test_a_step_of_a_later_attempt_has_the_queue_that_it_is_sent_to(
+    store: RunStore, world: World, claimed: Claimed
+) -> None:
+    execution = sent(store, claimed, a=1)
+    assert store.post_steps(claimed.fence, {"a": 2}, {"a": "gpu"})
+
+    [row] = world.rows(CLAIMS, execution_id=execution, node_id="a")
+    assert (row.attempt, row.queue) == (2, "gpu")
 
 
 def test_an_execution_that_was_not_told_of_a_steps_end_is_told(

@@ -77,6 +77,7 @@ def test_what_is_settled_is_not_settled_again(monkeypatch: pytest.MonkeyPatch) -
         max_value_bytes=1000,
         is_draining=lambda: False,
         send=lambda *_: None,
+        sends_all=True,
     )
 
     assert Run(CLAIMED, around, 0.0).drive() is RunEnd.LOST

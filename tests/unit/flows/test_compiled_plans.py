@@ -140,11 +140,11 @@ def test_every_node_has_the_system_ports() -> None:
 
 def test_retry_and_timeout_of_the_document_go_before_those_of_the_type() -> None:
     plain = only(node("m", "MathNode"))
-    assert (plain.retry, plain.timeout_ms, plain.queue) == (RetryPolicy(2, 50), 1_000, None)
+    assert (plain.retry, plain.timeout_ms, plain.queue) == (RetryPolicy(2, 50), 1_000, "default")
     retry = {"maxAttempts": 3, "backoffFactor": 1.5, "maxBackoffMs": 10}
-    said = only(node("m", "MathNode", retry=retry, timeoutMs=5, queue="default"))
+    said = only(node("m", "MathNode", retry=retry, timeoutMs=5, queue="gpu"))
     assert said.retry == RetryPolicy(3, 50, 1.5, 10)
-    assert (said.timeout_ms, said.queue) == (5, "default")
+    assert (said.timeout_ms, said.queue) == (5, "gpu")
 
 
 def test_a_node_handles_its_error_if_an_edge_leaves_an_error_port() -> None:

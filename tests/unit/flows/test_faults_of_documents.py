@@ -83,9 +83,14 @@ def test_a_child_that_waits_for_its_own_group_is_a_cycle() -> None:
     assert faults(raw) == {"/nodes/1/metadata/parentNodeId": message}
 
 
-def test_a_queue_other_than_the_default_is_refused_until_queues_are_built() -> None:
-    assert "not built yet" in faults(flow(node("a", queue="gpu")))["/nodes/0/queue"]
-    prepare(flow(node("a", queue="default")), CATALOGUE)
+@pytest.mark.parametrize("name", ["two,three", "-q", "a b", "", "ä", "x" * 101, "unacked"])
+def test_a_queue_has_a_name_that_a_worker_can_be_told(name: str) -> None:
+    assert "/nodes/0/queue" in faults(flow(node("a", queue=name)))
+
+
+@pytest.mark.parametrize("name", ["default", "gpu", "gpu-2.large_x", "9"])
+def test_a_queue_may_have_any_such_name(name: str) -> None:
+    prepare(flow(node("a", queue=name)), CATALOGUE)
 
 
 def test_edges_may_not_go_against_the_direction_of_a_port() -> None:

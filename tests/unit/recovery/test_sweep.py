@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -35,6 +35,7 @@ class Store:
     unstarted: list[list[Effect]] = field(default_factory=list)
     overrun: list[list[Effect]] = field(default_factory=list)
     lying: list[str] = field(default_factory=list)
+    lying_steps: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     commands: list[Done] = field(default_factory=list)
     is_due: bool = True
     unregistered: list[str] = field(default_factory=list)
@@ -110,8 +111,11 @@ class Store:
     def forget_keys(self, limit: int) -> None:
         self.limits.add(limit)
 
-    def resend_steps(self, older_than_ms: int, limit: int) -> list[tuple[str, str]]:
-        return []
+    def lying_queues(self, older_than_ms: int) -> list[str]:
+        return list(self.lying_steps)
+
+    def resend_steps(self, older_than_ms: int, queue: str, limit: int) -> list[tuple[str, str]]:
+        return self.lying_steps[queue][:limit]
 
 
 @dataclass
@@ -125,6 +129,8 @@ class Setting:
     told: list[tuple[str, str]] = field(default_factory=list)
     new_timers: dict[float, int] = field(default_factory=dict)
     late_ms: dict[str, int] = field(default_factory=dict)
+    rooms: dict[str, int] = field(default_factory=dict)
+    sent_steps: list[tuple[str, str, str]] = field(default_factory=list)
 
     def turn(self) -> float:
         store: Any = self.store
@@ -152,11 +158,11 @@ class Setting:
             if " at " in each:
                 self.late_ms[each] = round(self.store.now * 1000) - int(each.split()[-1])
 
-    def room(self, wanted: int) -> int:
-        return wanted
+    def room(self, wanted: int, queue: str) -> int:
+        return self.rooms.get(queue, wanted)
 
-    def send_steps(self, execution_id: str, node_ids: Sequence[str]) -> None:
-        raise AssertionError("no step was sent")
+    def send_steps(self, execution_id: str, queues: Mapping[str, str]) -> None:
+        self.sent_steps += [(execution_id, *each) for each in queues.items()]
 
 
 def claim(number: int, worker: str = "w1") -> LostClaim:
@@ -359,3 +365,17 @@ def test_a_turn_leaves_the_rest_of_many_commands_to_the_next() -> None:
     assert len(setting.told) == most
     setting.turn()
     assert len(setting.told) == most + 3
+
+
+def test_what_lies_in_a_queue_is_sent_again_as_far_as_its_consumers_have_room() -> None:
+    lying = {"default": [("EX1", "a"), ("EX2", "a")], "gpu": [("EX1", "b"), ("EX3", "b")]}
+    setting = Setting(Store(lying_steps={**lying, "full": [("EX4", "c")]}))
+    setting.rooms = {"gpu": 1, "full": 0}
+
+    setting.turn()
+
+    assert setting.sent_steps == [
+        ("EX1", "a", "default"),
+        ("EX2", "a", "default"),
+        ("EX1", "b", "gpu"),
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulation.memory import MemoryBackend
+from tests.simulation.nodes import QUEUED
 from tests.simulation.world import Outcome, Scenario, simulate
 
 SHARE = 125
@@ -36,3 +37,11 @@ def test_a_seed_is_a_schedule() -> None:
         first = simulate(seed, MemoryBackend)
         assert simulate(seed, MemoryBackend) == first
     assert simulate(21, MemoryBackend).trace != first.trace
+
+
+@pytest.mark.parametrize("sends_steps", [False, True])
+def test_nodes_with_queues_keep_every_promise(*, sends_steps: bool) -> None:
+    scenario = Scenario(flows=QUEUED, sends_steps=sends_steps)
+    for seed in range(60):
+        outcome = simulate(seed, MemoryBackend, scenario)
+        assert outcome.violation is None, explained(outcome)
