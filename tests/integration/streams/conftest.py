@@ -296,12 +296,13 @@ class Serve:
         hub = redis_hub(redis_url, EventLog(database))
         return self.over(hub, database.engine.dispose)
 
-    def over(self, hub: Hub, *ends: Callable[[], object]) -> Served:
+    def over(self, hub: Hub, *ends: Callable[[], object], access: Access | None = None) -> Served:
         """Serve what a hub has."""
         app = Flask("relay")
-        register_security(app, Access())
+        access = access or Access()
+        register_security(app, access)
         register_problems(app)
-        relay = register_relay(app, hub, max_sockets=MAX_SOCKETS, patience=PATIENCE)
+        relay = register_relay(app, hub, max_sockets=MAX_SOCKETS, patience=PATIENCE, access=access)
 
         @app.get("/api/v1/executions/<execution_id>/events")
         def page(execution_id: str) -> str:
