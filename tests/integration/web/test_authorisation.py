@@ -61,11 +61,14 @@ class Ada:
 
     flow: str
     execution: str
+    secret: str
     token: str
 
     def document(self) -> dict[str, Any]:
         return flow_of(text("a"), id=self.flow)
 
+
+SECRET = {"name": f"key of {PRIVATE}", "secretType": "string", "data": PRIVATE}
 
 UNSEEN = Case(404)
 COMMANDED = Case(404, lambda _: {})
@@ -103,6 +106,12 @@ CASES: Mapping[tuple[str, str], Case] = {
     ("POST", f"{EXECUTIONS}/{{execution_id}}/stop"): COMMANDED,
     ("POST", f"{EXECUTIONS}/{{execution_id}}/recover"): Case(403, lambda _: {}),
     ("POST", f"{EXECUTIONS}/{{execution_id}}/signals/{{name}}"): COMMANDED,
+    ("GET", f"{API}/secrets"): Case(200),
+    # Without data it is not stored.
+    ("POST", f"{API}/secrets"): Case(422, lambda ada: {"name": ada.secret}),
+    ("GET", f"{API}/secrets/{{secret_id}}"): UNSEEN,
+    ("PUT", f"{API}/secrets/{{secret_id}}"): Case(404, lambda _: SECRET),
+    ("DELETE", f"{API}/secrets/{{secret_id}}"): UNSEEN,
     ("GET", f"{API}/workers"): Case(200),
     **{("GET", path): Case(200) for path in OPEN},
 }
@@ -171,7 +180,10 @@ def ada(client: FlaskClient, token: Tokens, database_url: str, world: PgWorld) -
     assert store.claim("w1", "token", 60_000, execution) is not None
     store.close()
     database.engine.dispose()
-    return Ada(flow, execution, headers["Authorization"].removeprefix("Bearer "))
+    kept = client.post(f"{API}/secrets", json=SECRET, headers=headers)
+    assert kept.status_code == 201, kept.text
+    secret = kept.get_json()["id"]
+    return Ada(flow, execution, secret, headers["Authorization"].removeprefix("Bearer "))
 
 
 def routes(app: Flask) -> set[tuple[str, str]]:
@@ -191,6 +203,7 @@ def ask(
     path = path.format(
         flow_id=ada.flow,
         execution_id=ada.execution,
+        secret_id=ada.secret,
         node_id="a",
         node_type="TextNode",
         name="docs.css",
@@ -267,7 +280,7 @@ def test_what_is_another_owners_is_not_there(
     client: FlaskClient, ada: Ada, token: Tokens, world: PgWorld
 ) -> None:
     bob = token("bob")
-    nothing = Ada("V2unknown-x", "EX" + "x" * 24, "")
+    nothing = Ada("V2unknown-x", "EX" + "x" * 24, "SE" + "x" * 24, "")
     before = contents(world)
     for route, case in CASES.items():
         answer = ask(client, route, ada, bob)
@@ -277,8 +290,9 @@ def test_what_is_another_owners_is_not_there(
             continue
         if case.status == 404:
             # As for what nobody has.
-            text_of = told(answer)[1].replace(ada.execution, nothing.execution)
-            assert text_of == told(ask(client, route, nothing, bob))[1], route
+            said = told(answer)[1].replace(ada.execution, nothing.execution)
+            said = said.replace(ada.secret, nothing.secret)
+            assert said == told(ask(client, route, nothing, bob))[1], route
         shown = re.sub(r'"instance":"[^"]*"', "", answer.text)
         assert ada.execution not in shown or case.status == 404, route
         assert PRIVATE not in shown.replace(f"The id {ada.flow} is taken", ""), route
