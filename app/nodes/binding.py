@@ -31,6 +31,7 @@ class Argument:
     nullable: bool
     read: Read | None
     optional: bool
+    lenient: bool
 
     def take(self, inputs: Mapping[str, Value]) -> Any:
         """Give the value for the call, `_NO_VALUE` to leave the default to Python."""
@@ -63,6 +64,11 @@ class Parameters:
     ports: Mapping[str, PortConfig]
     arguments: tuple[Argument, ...]
     context: str | None
+
+    @property
+    def lenient(self) -> frozenset[str]:
+        """The ports at which a value of another type counts as the default."""
+        return frozenset(argument.port for argument in self.arguments if argument.lenient)
 
     def bind(self, inputs: Mapping[str, Value], ctx: NodeContext | None) -> dict[str, Any]:
         """Give the keyword arguments of one call; raises NodeError for a missing value."""
@@ -151,7 +157,8 @@ def _argument(
     if config.type is PortType.STREAM and config.direction is Direction.PASSTHROUGH:
         raise ValueError(f"its parameter '{name}' is a stream, which can't be handed on as it is")
     optional = parameter.default is not parameter.empty
-    return Argument(name, port, shape.nullable, shape.read, optional), _with_required(shape, config)
+    argument = Argument(name, port, shape.nullable, shape.read, optional, shape.port.lenient)
+    return argument, _with_required(shape, config)
 
 
 def _shape(what: str, annotation: Any) -> Shape:

@@ -19,7 +19,8 @@ class Port:
     `direction="passthrough"` hands a parameter's value on as an output; `mutable=True` lets a
     document change the schema; `default` is the default of an output, or of a parameter that
     can't have one in Python without being shared (a list, an object). `sealed=True` says that
-    its values are secrets although its type is another: they are kept encrypted.
+    its values are secrets although its type is another: they are kept encrypted. `lenient=True`
+    has a value of another type count as the default, instead of failing the node.
     """
 
     id: str | None = None
@@ -41,6 +42,7 @@ class Port:
     item: PortConfig | None = None
     properties: Mapping[str, PortConfig] | None = None
     sealed: bool | None = None
+    lenient: bool = False
 
     def apply(self, config: PortConfig) -> PortConfig:
         """Give `config` with everything that was said here put over it.

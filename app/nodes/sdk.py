@@ -6,6 +6,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
@@ -14,7 +15,7 @@ from app.errors import NodeDefinitionError
 from app.nodes.asynchronous import awaited
 from app.nodes.binding import Signature, read_signature
 from app.nodes.classes import read_class, runner_of
-from app.nodes.docstrings import NodeText, read_docstring
+from app.nodes.docstrings import read_docstring
 from app.nodes.port import Port
 from app.nodes.settings import TypeSettings, check_settings
 from app.nodes.spec import Catalogue, Invoke, MorePorts, NodeContext, NodeSpec, RetryPolicy
@@ -78,14 +79,13 @@ def node(
             read = _read(target, scope)
         except ValueError as error:
             raise NodeDefinitionError(f"{place}: {error}") from error
-        text, ports, invoke, more_ports = read
         spec = NodeSpec(
             type=type,
             category=category,
-            ports=ports,
-            invoke=invoke,
+            ports=read.ports,
+            invoke=read.invoke,
             title=title or _title(type),
-            description=text.description,
+            description=read.description,
             effects=effects,
             retry=retry or RetryPolicy(),
             timeout_ms=timeout_ms,
@@ -94,7 +94,8 @@ def node(
             in_place=in_place,
             extra_ports=extra_ports,
             tags=tuple(tags),
-            more_ports=more_ports,
+            more_ports=read.more_ports,
+            lenient=read.lenient,
             place=place,
         )
         setattr(target, _SPEC, spec)
@@ -119,18 +120,28 @@ def decorated_types() -> Catalogue:
     return MappingProxyType({name: spec for name, spec in specs if spec is not None})
 
 
-_Read = tuple[NodeText, Mapping[str, PortConfig], Invoke, MorePorts | None]
+@dataclass(frozen=True, slots=True)
+class _Definition:
+    """What a function or class says of itself."""
+
+    description: str
+    ports: Mapping[str, PortConfig]
+    invoke: Invoke
+    lenient: frozenset[str]
+    more_ports: MorePorts | None = None
 
 
-def _read(target: Callable[..., Any], scope: Mapping[str, Any]) -> _Read:
-    """The docstring, the ports, how to run it, and the ports that follow from its values."""
+def _read(target: Callable[..., Any], scope: Mapping[str, Any]) -> _Definition:
     if not inspect.isclass(target):
         text = read_docstring(target.__doc__)
         signature = read_signature(target, text, scope)
-        return text, signature.ports, _invoke(target, signature), None
+        invoke, lenient = _invoke(target, signature), signature.parameters.lenient
+        return _Definition(text.description, signature.ports, invoke, lenient)
     text = read_docstring(vars(target).get("__doc__") or runner_of(target).__doc__)
     read = read_class(target, text, scope)
-    return text, read.ports, read.invoke, read.more_ports if read.has_more_ports else None
+    lenient = read.configuration.lenient | read.parameters.lenient
+    more_ports = read.more_ports if read.has_more_ports else None
+    return _Definition(text.description, read.ports, read.invoke, lenient, more_ports)
 
 
 def _invoke(target: Callable[..., Any], signature: Signature) -> Invoke:

@@ -168,7 +168,8 @@ class NodeSpec:
     runs in the thread that drives the run, and no other is woken for it.
     `extra_ports` says whether a document may add ports of its own to this type. `more_ports`
     gives those that follow from the values that a document stores; it raises ValueError with a
-    sentence. `place` says where it is defined: file, line, function.
+    sentence. At a `lenient` port a value of another type counts as the default. `place` says
+    where it is defined: file, line, function.
     """
 
     type: str
@@ -186,6 +187,7 @@ class NodeSpec:
     extra_ports: bool = False
     tags: tuple[str, ...] = ()
     more_ports: MorePorts | None = None
+    lenient: frozenset[str] = frozenset()
     place: str = ""
 
     def configured(self, values: Mapping[str, Value]) -> NodeSpec:

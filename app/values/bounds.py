@@ -34,11 +34,11 @@ class PatternTime:
 
     @contextmanager
     def _counted(self) -> Iterator[Stopwatch]:
-        begun_at = time.monotonic()
+        begun_at = time.thread_time()
         try:
             yield Stopwatch(self._left_s)
         finally:
-            self._left_s -= time.monotonic() - begun_at
+            self._left_s -= time.thread_time() - begun_at
 
 
 class Bounds:

@@ -160,6 +160,11 @@ def _complaint(config: PortConfig, value: Value, depth: int, bounds: Bounds) -> 
     return None if outside is None else (outside, FaultKind.BOUNDS)
 
 
+def is_of_other_type(config: PortConfig, value: Value) -> bool:
+    """Whether a value is of another type than the port's, whatever it holds; null is of any."""
+    return value is not None and not _has_type(config, value)
+
+
 def _has_type(config: PortConfig, value: Value) -> bool:
     if config.type is PortType.NUMBER and isinstance(value, bool):
         return False

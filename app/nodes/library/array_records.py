@@ -65,7 +65,7 @@ def array_pluck(array: Items, path: str | None = "") -> Result:
 @node("ArrayRemapNode", category=CATEGORY, effects=False, tags=("array", "object", "rename"))
 def array_remap(
     source: Items,
-    mappings: Annotated[list[FieldMapping] | None, Port(mutable=True, default=[])],
+    mappings: Annotated[list[FieldMapping] | None, Port(mutable=True, default=[], lenient=True)],
 ) -> Result:
     """Makes a new object of each item, with fields under other names.
 

@@ -72,7 +72,7 @@ def array_partition(
     tags=("array", "filter", "query"),
 )
 def filter_array_lucene(
-    input_array: Annotated[list[Any] | None, Port("inputArray", default=[])],
+    input_array: Annotated[list[Any] | None, Port("inputArray", default=[], lenient=True)],
     query: str | None = "",
 ) -> Annotated[list[Any], Port("filteredArray", mutable=True, default=[])]:
     """Keeps the items that a query in Lucene's language describes.

@@ -11,8 +11,8 @@ CATEGORY = "transforms"
 
 
 def items_port(port: str | None = None) -> Port:
-    """An array that the node also hands on."""
-    return Port(port, direction="passthrough", mutable=True, default=[])
+    """An array that the node also hands on; what isn't an array counts as an empty one."""
+    return Port(port, direction="passthrough", mutable=True, default=[], lenient=True)
 
 
 #: Null counts as an empty array.
@@ -75,7 +75,7 @@ def array_last(array: Items) -> EndOfArray:
 
 @node("ArrayLengthNode", category=CATEGORY, effects=False, tags=("array", "length", "count"))
 def array_length(
-    array: Annotated[list[Any] | None, Port(default=[])],
+    array: Annotated[list[Any] | None, Port(default=[], lenient=True)],
 ) -> Annotated[float, Port("length", default=0, required=True)]:
     """Counts the items of an array.
 

@@ -9,7 +9,11 @@ from importlib import resources
 from typing import Annotated, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
+from app.errors import NodeError
 from app.nodes.sdk import Port, node
+
+#: Characters of a custom format: each bracket that isn't closed is looked for to the end.
+MAX_FORMAT = 1_000
 
 TimeFormat = Literal["ISO", "Locale", "Custom"]
 
@@ -83,6 +87,10 @@ def _locale(local: datetime, _: str) -> str:
 
 
 def _custom(local: datetime, form: str) -> str:
+    if len(form) > MAX_FORMAT:
+        raise NodeError(
+            f"customFormat has {len(form)} characters; at most {MAX_FORMAT} are allowed"
+        )
     return _TOKEN.sub(lambda token: _written(local, token), form)
 
 

@@ -170,3 +170,8 @@ def test_the_clock_is_read() -> None:
 def test_an_unknown_time_zone_is_an_error() -> None:
     with pytest.raises(NodeError, match="port 'timezone'"):
         run(builtin_catalogue()["ServerTimeNode"], timezone="Mars/Olympus")
+
+
+def test_a_custom_format_that_would_take_long_is_an_error() -> None:
+    with pytest.raises(NodeError, match="customFormat has 100000 characters; at most 1000"):
+        run(builtin_catalogue()["ServerTimeNode"], timeFormat="Custom", customFormat="[" * 100_000)

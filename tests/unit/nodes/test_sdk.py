@@ -223,6 +223,19 @@ def test_a_node_may_set_its_passthrough() -> None:
     assert run(spec(n), x=4) == {"x": 5}
 
 
+def test_at_a_lenient_port_another_type_counts_as_the_default() -> None:
+    @node("N", category="c")
+    def n(
+        texts: Annotated[list[str], Port(direction="passthrough", default=["x"], lenient=True)],
+    ) -> Annotated[int, Port("count")]:
+        return len(texts)
+
+    assert run(spec(n), texts=3) == {"texts": ["x"], "count": 1}
+    for strict in (None, [3]):
+        with pytest.raises(NodeError, match="port 'texts'"):
+            run(spec(n), texts=strict)
+
+
 def test_camel_case_ports() -> None:
     @node("N", category="c")
     def n(left_value: Annotated[str, Port("leftValue")] = "a") -> Annotated[str, Port("out")]:

@@ -24,6 +24,35 @@ def test_null_counts_as_an_empty_array() -> None:
     assert result("ArrayLengthNode", "length", array=None) == 0
 
 
+#: Every port of the library's transforms that takes an array.
+ARRAY_INPUTS = [
+    (name, port)
+    for name, spec in builtin_catalogue().items()
+    for port, config in spec.ports.items()
+    if spec.category == "transforms" and config.type is PortType.ARRAY and config.takes_input
+]
+
+
+@pytest.mark.parametrize(("name", "port"), ARRAY_INPUTS)
+def test_what_is_no_array_counts_as_an_empty_one(name: str, port: str) -> None:
+    spec = builtin_catalogue()[name]
+    arrays = {each: [{"a": 1}] for owner, each in ARRAY_INPUTS if owner == name}
+
+    def outcome(value: Any) -> Any:
+        try:
+            return run(spec, **arrays | {port: value})
+        except NodeError as error:
+            return error.message
+
+    for value in ("text", 3, {"length": 1}, True):
+        assert outcome(value) == outcome([])
+
+
+def test_an_array_is_still_checked() -> None:
+    with pytest.raises(NodeError, match="port 'mappings'"):
+        run(builtin_catalogue()["ArrayRemapNode"], source=[{}], mappings=[{"from": 1}])
+
+
 @pytest.mark.parametrize("index", [-1, 2])
 def test_a_place_outside_the_array_is_an_error(index: int) -> None:
     with pytest.raises(NodeError, match=f"Index {index} is out of bounds for array of length 2"):
