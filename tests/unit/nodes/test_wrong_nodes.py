@@ -126,7 +126,7 @@ def retried(**policy: Any) -> Callable[[], None]:
         (told(type=""), "its type has no name"),
         (told(type=3), "its type has no name"),
         (told(category=" "), "its category has no name"),
-        (told(queue=""), "its queue has no name"),
+        (told(queue=""), "its queue is '', and its name must be 1 to 100 letters"),
         (told(tags="text"), "its tags are one text, not several"),
         (told(timeout_ms=0), "its timeout_ms is 0, and a timeout is above 0"),
         (told(timeout_ms="5"), "its timeout_ms is 5, and a timeout is above 0"),
