@@ -8,6 +8,7 @@ from app.cli import config, dev, doctor, migrate, run
 from app.cli.executions import executions
 from app.cli.flows import flows
 from app.cli.node_types import nodes
+from app.cli.secrets import secrets
 from app.cli.tokens import tokens
 
 cli = typer.Typer(
@@ -22,6 +23,7 @@ cli.command()(run.run)
 cli.add_typer(executions, name="executions")
 cli.add_typer(flows, name="flows")
 cli.command()(nodes)
+cli.add_typer(secrets, name="secrets")
 cli.add_typer(tokens, name="tokens")
 cli.command()(doctor.doctor)
 cli.command()(migrate.migrate)

@@ -23,6 +23,7 @@ from app.client.shapes import (
     Progress,
     Recovery,
     Root,
+    Secret,
     Validation,
 )
 
@@ -42,6 +43,7 @@ __all__ = [
     "Progress",
     "Recovery",
     "Root",
+    "Secret",
     "ServerUnreachable",
     "UnexpectedAnswer",
     "Validation",

@@ -9,6 +9,7 @@ from typing import Self
 from app.client.executions import Executions
 from app.client.flows import Flows
 from app.client.node_types import NodeTypes
+from app.client.secrets import Secrets
 from app.client.transport import Transport
 
 #: Seconds that one call may take.
@@ -36,6 +37,7 @@ class Client:
         self.flows = Flows(self._transport)
         self.executions = Executions(self._transport, time.monotonic)
         self.node_types = NodeTypes(self._transport)
+        self.secrets = Secrets(self._transport)
 
     @property
     def base_url(self) -> str:

@@ -257,6 +257,32 @@ class NodeType:
         return cls(**{name: raw[name] for name in names}, ports=tuple(raw["ports"]), raw=raw)
 
 
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret: what it is called and what it is for, never what it holds."""
+
+    id: str
+    name: str
+    secret_type: str
+    owner_id: str
+    created_at: datetime
+    updated_at: datetime
+    raw: Json = field(repr=False, compare=False)
+
+    @classmethod
+    def from_json(cls, raw: Json) -> Secret:
+        """Read a Secret."""
+        return cls(
+            id=raw["id"],
+            name=raw["name"],
+            secret_type=raw["secretType"],
+            owner_id=raw["ownerId"],
+            created_at=datetime.fromisoformat(raw["createdAt"]),
+            updated_at=datetime.fromisoformat(raw["updatedAt"]),
+            raw=raw,
+        )
+
+
 def faults(raw: Any) -> tuple[Fault, ...]:
     """Read a list of errors or warnings."""
     return tuple(Fault.from_json(each) for each in raw)

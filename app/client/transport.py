@@ -83,6 +83,10 @@ class Transport:
             "POST", path, body=body, repeatable=repeatable or key is not None, key=key
         )
 
+    def put(self, path: str, body: Any) -> Any:
+        """Replace something. Raises ClientError."""
+        return self._call("PUT", path, body=body)
+
     def delete(self, path: str) -> None:
         """Take something away. Raises ClientError."""
         self._call("DELETE", path)

@@ -11,8 +11,6 @@ from collections.abc import Mapping
 NOT_BUILT: Mapping[str, str] = {
     "RunFlowNode": "child executions",
     "ForEachNode": "child executions",
-    "LLMCallNode": "models",
-    "LLMCallWithStructuredOutputNode": "models",
 }
 
 

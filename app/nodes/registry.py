@@ -25,6 +25,7 @@ from app.nodes.library import (
     flow,
     http,
     math,
+    models,
     objects,
     regexp,
     schema,
@@ -74,7 +75,7 @@ _LIBRARY: tuple[ModuleType, ...] = (
 def builtin_catalogue() -> Catalogue:
     """Give the node types that come with the engine, by name.
 
-    Its HttpRequestNode reaches public addresses only; `load_catalogue` takes exceptions.
+    Those that call servers reach public addresses only; `load_catalogue` takes exceptions.
     """
     return _catalogue(_builtins(http_allow=()))
 
@@ -82,8 +83,8 @@ def builtin_catalogue() -> Catalogue:
 def load_catalogue(node_modules: Sequence[str] = (), http_allow: Sequence[str] = ()) -> Catalogue:
     """Give the built-in types, those of `node_modules` and those of installed packages.
 
-    `http_allow` are the hosts and CIDR ranges that HttpRequestNode may reach although they are
-    not public. What can't be imported, registers no node or takes a name that is taken raises
+    `http_allow` are the hosts and CIDR ranges that the nodes which call servers may reach although
+    they are not public. What can't be imported, registers no node or takes a name that is taken raises
     SettingsError: one line that names what brought it, the file and the function.
     """
     found = list(_builtins(http_allow))
@@ -122,6 +123,7 @@ def _builtins(http_allow: Sequence[str]) -> Iterator[NodeSpec]:
     for module in _LIBRARY:
         yield from _specs_of(module)
     yield from http.http_nodes(http_allow)
+    yield from models.model_nodes(http_allow)
 
 
 def _specs_of(module: ModuleType) -> list[NodeSpec]:

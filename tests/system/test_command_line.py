@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -385,6 +386,27 @@ def test_node_types_are_listed_and_shown(chaingraph: CommandLine) -> None:
     assert "TextNode" in {each["type"] for each in chaingraph("nodes", "--json").json}
     assert chaingraph("nodes", "TextNode").row("text")[1:3] == ["passthrough", "string"]
     assert chaingraph("nodes", "TextNode", "--json").json["category"] == "basic-values"
+
+
+def test_a_secret_is_set_listed_and_deleted(
+    chaingraph: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for given in ("sk-plain\n", '{"apiKey": "sk-plain"}'):
+        monkeypatch.setattr(sys, "stdin", StringIO(given))
+        told = chaingraph("secrets", "set", "mine", "--type", "openai", "--json")
+        assert (told.status, told.json["name"], told.json["secretType"]) == (0, "mine", "openai")
+    [listed] = chaingraph("secrets", "list", "--json").json
+    row = chaingraph("secrets", "list").row(listed["id"])
+    assert row[1:3] == ["mine", "openai"]
+    assert chaingraph("secrets", "delete", "mine").status == 0
+    assert chaingraph("secrets", "delete", "mine").status == 1
+    assert chaingraph("secrets", "list", "--json").json == []
+
+
+def test_a_key_is_not_rotated_without_both_keys(chaingraph: CommandLine) -> None:
+    told = chaingraph("secrets", "rotate")
+    assert (told.status, told.out) == (2, "")
+    assert "needs both keys" in told.err
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ class FakeContext:
     streams: dict[str, SentStream] = field(default_factory=dict)
     resolved: list[tuple[str, Value]] = field(default_factory=list)
     emitted: list[tuple[str, Any]] = field(default_factory=list)
+    secrets: dict[str, Value] = field(default_factory=dict)
 
     def log(self, text: str, level: str = "info") -> None:
         self.logs.append((level, text))
@@ -79,6 +80,9 @@ class FakeContext:
 
     def resolve(self, port: str, value: Value) -> None:
         self.resolved.append((port, value))
+
+    def secret(self, secret: Value) -> Value:
+        return self.secrets[secret["$secret"]]
 
     def schema(self, port: str) -> PortConfig:
         return self.schemas[port]
