@@ -29,6 +29,7 @@ def make_sweeper(process: WorkerProcess, settings: Settings) -> Sweeper:
             recovers=settings.enable_recovery,
             most_crashes=settings.recovery_max_failure_count,
             interval_ms=settings.recovery_scan_interval_ms,
+            retention_days=settings.retention_days,
         ),
         publish=publisher.publish,
         messages=process.dispatcher,

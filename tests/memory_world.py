@@ -171,6 +171,7 @@ def all_rows(tables: Tables, name: str) -> Iterable[Any]:
         "chaingraph_flows": tables.flows,
         "chaingraph_flow_versions": tables.flow_versions,
         "chaingraph_secrets": tables.secrets,
+        "chaingraph_deletions": tables.deletions,
         "chaingraph_idempotency_keys": tables.idempotency_keys,
     }
     by_execution: dict[str, Any] = {

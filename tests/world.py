@@ -34,6 +34,7 @@ TABLES = (
     "chaingraph_checkpoints",
     "chaingraph_resolutions",
     "chaingraph_event_batches",
+    "chaingraph_deletions",
     "chaingraph_idempotency_keys",
     "chaingraph_bulk_commands",
     "chaingraph_tokens",

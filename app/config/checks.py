@@ -22,7 +22,6 @@ NOT_BUILT = frozenset(
         "METRICS_INCLUDE_MEMORY",
         "METRICS_TOKEN",
         "RATE_LIMIT",
-        "RETENTION_DAYS",
         "WORKER_METRICS_PORT",
     }
 )

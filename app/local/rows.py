@@ -224,6 +224,14 @@ class WorkerRow:
 
 
 @dataclass(slots=True, kw_only=True)
+class DeletionRow:
+    """A row of chaingraph_deletions."""
+
+    execution_id: str
+    deleted_at: datetime
+
+
+@dataclass(slots=True, kw_only=True)
 class SlotRow:
     """A row of chaingraph_slots."""
 
@@ -292,6 +300,7 @@ class Tables:
     checkpoints: dict[str, dict[str, CheckpointRow]] = field(default_factory=dict)
     resolutions: dict[str, list[ResolutionRow]] = field(default_factory=dict)
     event_batches: dict[str, list[EventBatchRow]] = field(default_factory=dict)
+    deletions: dict[str, DeletionRow] = field(default_factory=dict)
     idempotency_keys: dict[tuple[str, str, str], KeyRow] = field(default_factory=dict)
     signals: dict[str, list[SignalRow]] = field(default_factory=dict)
     signal_ids: Iterator[int] = field(default_factory=lambda: count(1))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.events.wire import envelopes
+from app.recovery.retention import Retention
 from app.store.bulk import COMMAND_BATCH
 from app.store.records import Effect, Recovered, Told
 from app.store.sweeps import LostClaim, PgSweepStore
@@ -53,6 +54,8 @@ class Messages(Protocol):
 class SweepOptions:
     """`recovers` is ENABLE_RECOVERY; `most_crashes` RECOVERY_MAX_FAILURE_COUNT.
 
+    `retention_days` is RETENTION_DAYS: what ended so long ago is deleted; 0 keeps everything.
+
     `look_ms`: a timer that is set between two beats, and due before the next one, is found so
     late at most.
     """
@@ -61,6 +64,7 @@ class SweepOptions:
     most_crashes: int
     interval_ms: int
     look_ms: int = 50
+    retention_days: int = 0
 
 
 class Sweep:
@@ -91,6 +95,7 @@ class Sweep:
         self._pause = pause
         self._tell_effect = tell
         self._clock = clock
+        self._retention = Retention(store, options.retention_days, clock)
 
     def turn(self) -> float:
         """Sweep if the beat is due and ours, up to the next one; how soon (s) to try again.
@@ -114,6 +119,7 @@ class Sweep:
         self._messages.hint(self._store.left_lying(LYING_MS, BATCH))
         self._carry_out_commands()
         self._store.forget_keys(BATCH)
+        self._retention.turn()
         self._end_all(lambda: self._store.end_overrun(BATCH, OWNERS_GRACE_MS))
         self._fire_timers()
 

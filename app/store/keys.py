@@ -63,7 +63,7 @@ FORGET_KEYS = Statement(
     f"""
     WITH old AS MATERIALIZED (
         SELECT owner_id, route, key FROM chaingraph_idempotency_keys
-        WHERE created_at <= clock_timestamp() - {KEPT}
+        WHERE created_at <= (SELECT clock_timestamp() - {KEPT})
         ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED
     )
     DELETE FROM chaingraph_idempotency_keys AS k USING old

@@ -368,3 +368,16 @@ class ClaimedStep:
     inputs: str | None
     integration: str | None
     external_events: str | None = None
+
+
+#: An execution among all by age: when it was created, and its id.
+Place = tuple[datetime, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What retention did: how many executions are gone, of how many looked at, up to which."""
+
+    gone: int
+    looked: int
+    last: Place | None

@@ -9,11 +9,12 @@ from app.errors import StoreUnavailable
 from app.store import deadline_statements as deadlines
 from app.store import family_statements as family
 from app.store import keys
+from app.store import retention_statements as retention
 from app.store import step_statements as steps
 from app.store import sweep_statements as sql
 from app.store.bulk import Batch, carry_out
 from app.store.endings import PARENT_FAILED, OuterEnding, end_tree, give_up
-from app.store.records import Effect, Recovered
+from app.store.records import Deleted, Effect, Place, Recovered
 from app.store.session import Statement
 from app.store.sessions import Sessions, StatementSession
 from app.store.slot_statements import SLOTS_TAKEN
@@ -183,6 +184,20 @@ class PgSweepStore:
     def forget_keys(self, limit: int) -> None:
         """Forget idempotency keys whose time is over."""
         self._run(keys.FORGET_KEYS, limit)
+
+    def delete_trees(self, days: int, after: Place | None, limit: int) -> Deleted:
+        """Delete whole trees that ended so many days ago, of the next executions by age."""
+        gone, looked, at, id_ = self._run(
+            retention.DELETE_TREES, *(after or (None, "")), days, limit
+        )[0]
+        return Deleted(gone, looked, None if at is None else (at, id_))
+
+    def purge(self, older_than_ms: int, executions: int, rows: int) -> int:
+        """Delete what belonged to deleted executions, of each table so many rows at most.
+
+        Gives of how many executions; 0 once nothing is left.
+        """
+        return int(self._run(retention.PURGE, older_than_ms, executions, rows)[0][0])
 
     def carry_out_commands(self, limit: int) -> Batch:
         """Carry out commands to many executions that whoever recorded them has left."""

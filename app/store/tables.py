@@ -360,6 +360,15 @@ audit = Table(
 )
 Index("ix_chaingraph_audit_subject", audit.c.subject_id, audit.c.id)
 
+#: Executions whose rows retention has deleted, and what belonged to them not yet.
+deletions = Table(
+    "chaingraph_deletions",
+    metadata,
+    Column("execution_id", Text, primary_key=True),
+    Column("deleted_at", _at, nullable=False),
+)
+Index("ix_chaingraph_deletions_age", deletions.c.deleted_at)
+
 #: What was created under an Idempotency-Key: the hash of the body, and the ids.
 idempotency_keys = Table(
     "chaingraph_idempotency_keys",

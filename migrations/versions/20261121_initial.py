@@ -373,6 +373,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("flow_id", "version", name=op.f("pk_chaingraph_flow_versions")),
     )
     op.create_table(
+        "chaingraph_deletions",
+        sa.Column("execution_id", sa.Text(), nullable=False),
+        sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("execution_id", name=op.f("pk_chaingraph_deletions")),
+    )
+    op.create_index(
+        "ix_chaingraph_deletions_age", "chaingraph_deletions", ["deleted_at"], unique=False
+    )
+    op.create_table(
         "chaingraph_idempotency_keys",
         sa.Column("owner_id", sa.Text(), nullable=False),
         sa.Column("route", sa.Text(), nullable=False),
@@ -505,6 +514,8 @@ def downgrade() -> None:
         postgresql_where=sa.text("node_id IS NOT NULL"),
     )
     op.drop_table("chaingraph_signals")
+    op.drop_index("ix_chaingraph_deletions_age", table_name="chaingraph_deletions")
+    op.drop_table("chaingraph_deletions")
     op.drop_index("ix_chaingraph_idempotency_keys_age", table_name="chaingraph_idempotency_keys")
     op.drop_table("chaingraph_idempotency_keys")
     op.drop_table("chaingraph_flow_versions")

@@ -138,7 +138,6 @@ def test_flower_may_be_reached_from_elsewhere_with_a_password(tmp_path: Path) ->
     [
         ("RATE_LIMIT", "100/second"),
         ("EVENT_PUBLISH", "watched"),
-        ("RETENTION_DAYS", "7"),
         ("DATABASE_URL_EXECUTIONS", "postgres://elsewhere/db"),
     ],
 )

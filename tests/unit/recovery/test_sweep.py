@@ -8,7 +8,7 @@ from typing import Any
 
 from app.recovery.sweep import BATCH, MOST_COMMAND_BATCHES, SECOND_LOOK_S, Sweep, SweepOptions
 from app.store.bulk import COMMAND_BATCH, Action, Batch, Done
-from app.store.records import Effect, Recovered, Told
+from app.store.records import Deleted, Effect, Place, Recovered, Told
 from app.store.sweeps import LostClaim
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -110,6 +110,12 @@ class Store:
 
     def forget_keys(self, limit: int) -> None:
         self.limits.add(limit)
+
+    def delete_trees(self, days: int, after: Place | None, limit: int) -> Deleted:
+        raise AssertionError("nothing is to be deleted")
+
+    def purge(self, older_than_ms: int, executions: int, rows: int) -> int:
+        return 0
 
     def lying_queues(self, older_than_ms: int) -> list[str]:
         return list(self.lying_steps)

@@ -1,0 +1,64 @@
+"""Retention: what ended long ago is deleted, tree by tree, a little at each sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from app.store.records import Deleted, Place
+
+#: A sweep deletes for so long (s): recoveries must not wait for it.
+MOST_S = 0.1
+#: Executions that one statement looks at, or purges.
+EXECUTIONS = 100
+#: Rows of each table that one statement purges.
+ROWS = 2000
+#: What belongs to a deleted execution stays for so long (ms): for who read its row just before.
+READERS_MS = 60_000
+#: When all is done, old ones are looked for again so much later (s).
+REST_S = 30.0
+
+
+class RetentionStore(Protocol):
+    """What retention does to the store. Every method may raise StoreUnavailable."""
+
+    def delete_trees(self, days: int, after: Place | None, limit: int) -> Deleted:
+        """Delete whole trees that ended so many days ago, of the next executions by age."""
+        ...
+
+    def purge(self, older_than_ms: int, executions: int, rows: int) -> int:
+        """Delete what belonged to deleted executions; gives of how many."""
+        ...
+
+
+class Retention:
+    """One process's part in it. For one thread. `clock` is monotonic, in seconds.
+
+    `days` is RETENTION_DAYS; 0 keeps everything.
+    """
+
+    def __init__(self, store: RetentionStore, days: int, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._days = days
+        self._clock = clock
+        self._after: Place | None = None
+        self._next_at = 0.0
+
+    def turn(self) -> None:
+        """Delete a little, if there is anything to delete. Raises StoreUnavailable."""
+        until = self._clock() + MOST_S
+        while self._next_at <= self._clock() < until:
+            if not (self._purge() or self._delete()):
+                self._next_at = self._clock() + REST_S
+
+    def _purge(self) -> bool:
+        return self._store.purge(READERS_MS, EXECUTIONS, ROWS) > 0
+
+    def _delete(self) -> bool:
+        """Delete of the next executions; False at the end of the round."""
+        if not self._days:
+            return False
+        deleted = self._store.delete_trees(self._days, self._after, EXECUTIONS)
+        is_over = deleted.looked < EXECUTIONS
+        self._after = None if is_over else deleted.last
+        return not is_over

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from app.recovery.retention import EXECUTIONS, MOST_S, READERS_MS, REST_S, Retention
+from app.store.records import Deleted, Place
+
+BEGIN = datetime(2026, 1, 2, tzinfo=UTC)
+
+
+@dataclass
+class Store:
+    """So many executions, all of them old; each call takes a fifth of what a sweep may take."""
+
+    executions: int
+    purgeable: int = 0
+    now: float = 0.0
+    purges: int = 0
+    places: list[Place | None] = field(default_factory=list)
+
+    def delete_trees(self, days: int, after: Place | None, limit: int) -> Deleted:
+        assert (days, limit) == (7, EXECUTIONS)
+        self.now += MOST_S / 5
+        self.places.append(after)
+        first = 0 if after is None else int(after[1]) + 1
+        looked = min(limit, self.executions - first)
+        last = first + looked - 1
+        return Deleted(looked, looked, (BEGIN + timedelta(seconds=last), str(last)))
+
+    def purge(self, older_than_ms: int, executions: int, rows: int) -> int:
+        assert older_than_ms == READERS_MS
+        self.purges += 1
+        taken = min(self.purgeable, executions)
+        self.purgeable -= taken
+        return taken
+
+
+def retention(store: Store, days: int = 7) -> Retention:
+    return Retention(store, days, lambda: store.now)
+
+
+def test_a_round_goes_from_the_oldest_to_the_youngest() -> None:
+    store = Store(executions=EXECUTIONS + 1)
+
+    retention(store).turn()
+
+    last = EXECUTIONS - 1
+    assert store.places == [None, (BEGIN + timedelta(seconds=last), str(last))]
+
+
+def test_a_sweep_deletes_a_little_and_the_next_one_goes_on_there() -> None:
+    store = Store(executions=100 * EXECUTIONS)
+    kept = retention(store)
+
+    kept.turn()
+    first = len(store.places)
+    kept.turn()
+
+    assert first == 5
+    assert store.places[5] == (BEGIN + timedelta(seconds=500 - 1), "499")
+
+
+def test_after_a_round_nothing_is_asked_for_a_while() -> None:
+    store = Store(executions=3)
+    kept = retention(store)
+
+    kept.turn()
+    kept.turn()
+    assert len(store.places) == 1
+
+    store.now += REST_S
+    kept.turn()
+    assert store.places == [None, None]
+
+
+def test_what_belonged_to_the_deleted_goes_first() -> None:
+    store = Store(executions=0, purgeable=3 * EXECUTIONS)
+
+    retention(store).turn()
+
+    assert (store.purgeable, store.purges, len(store.places)) == (0, 4, 1)
+
+
+def test_zero_days_keep_everything_but_what_was_deleted_before() -> None:
+    store = Store(executions=10, purgeable=1)
+
+    retention(store, days=0).turn()
+
+    assert (store.purgeable, store.places) == (0, [])
