@@ -11,6 +11,7 @@ from app.store.session import Statement
 
 #: Trees that are older than so many days in whole, of the next executions by age; where to go on.
 #: Whoever is alive is passed by, so that what waits for months is looked at once a round.
+#: OFFSET 0 has each tree looked up by its root, also where nothing is known of the table yet.
 #: (created at and id of the last one looked at, days, limit)
 DELETE_TREES = Statement(
     "delete_old_trees",
@@ -29,13 +30,16 @@ DELETE_TREES = Statement(
             AND NOT EXISTS (
                 SELECT 1 FROM chaingraph_executions AS d
                 WHERE d.root_execution_id = looked.id AND d.parent_execution_id IS NOT NULL
-                    AND (d.completed_at IS NULL OR d.completed_at >= (SELECT at FROM old)))
+                    AND (d.completed_at IS NULL OR d.completed_at >= (SELECT at FROM old))
+                OFFSET 0)
         FOR UPDATE OF e SKIP LOCKED
     ), members AS MATERIALIZED (
         SELECT id FROM roots
         UNION ALL
-        SELECT d.id FROM roots JOIN chaingraph_executions AS d
-            ON d.root_execution_id = roots.id AND d.parent_execution_id IS NOT NULL
+        SELECT d.id FROM roots, LATERAL (
+            SELECT id FROM chaingraph_executions
+            WHERE root_execution_id = roots.id AND parent_execution_id IS NOT NULL
+            OFFSET 0) AS d
     ), gone AS (
         DELETE FROM chaingraph_executions AS e USING members WHERE e.id = members.id
         RETURNING e.id
