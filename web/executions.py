@@ -202,6 +202,6 @@ def _new(body: CreateExecution) -> NewExecution:
         inputs=body.inputs,
         options=body.options.model_dump(by_alias=True),
         integration=body.integration,
-        events=[each.model_dump(by_alias=True, exclude_none=True) for each in body.events or ()],
+        events=[each.stored() for each in body.events or ()],
         autostart=body.autostart,
     )

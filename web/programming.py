@@ -18,7 +18,7 @@ from app.caller import LOCAL
 from app.client.shapes import Execution, Member, Root
 from app.config import Settings, load_settings
 from app.errors import Conflict, NotFound
-from app.executions.options import complete
+from app.executions.options import complete, external_events
 from app.executions.service import Dispatcher, NewExecution
 from app.store.appending import EventAppender
 from app.streams.hub import Hub
@@ -47,9 +47,14 @@ class ExecutionService:
         inputs: Mapping[str, Mapping[str, Any]] | None = None,
         options: Mapping[str, Any] | None = None,
         integration: Value = None,
+        events: Sequence[Mapping[str, Any]] = (),
         autostart: bool = False,
     ) -> Execution:
-        """Create an execution of a flow: of one that is stored, or of a document, stored first."""
+        """Create an execution of a flow: of one that is stored, or of a document, stored first.
+
+        Of `events`, `{eventName, payload?}` each, the first drives it, and each further one
+        becomes a child at its start.
+        """
         flow_id = flow if isinstance(flow, str) else ""
         if not isinstance(flow, str):
             stored = self._services.flows.store(dict(flow), LOCAL)
@@ -60,7 +65,7 @@ class ExecutionService:
             inputs={node: dict(values) for node, values in (inputs or {}).items()},
             options=complete(options or {}),
             integration=integration,
-            events=None,
+            events=external_events(events),
             autostart=autostart,
         )
         [created] = self._services.executions.create([wanted], LOCAL, lambda _: "")

@@ -20,7 +20,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from app.events.types import EventType
-from app.executions.options import Body, ExecutionOptions
+from app.executions.options import Body, ExecutionOptions, ExternalEvent
 from app.nodes.library.secrets import SecretType
 from app.values.secrets import MASK
 
@@ -156,13 +156,6 @@ class EventsQuery(Query):
     from_index: Annotated[int, Field(ge=-1, le=MAX_INTEGER)] = -1
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
     event_types: EventTypes = None
-
-
-class ExternalEvent(Body):
-    """An event from outside that drives an execution."""
-
-    event_name: Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
-    payload: dict[str, Any] | None = None
 
 
 class CreateExecution(Body):

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
-from app.executions.options import ExecutionOptions
+from app.executions.options import ExecutionOptions, ExternalEvent
 from app.nodes.library.secrets import SecretType
-from web.schemas import ExternalEvent, Status
+from web.schemas import Status
 
 Item = TypeVar("Item")
 

@@ -1,4 +1,4 @@
-"""`--input node.port=value`, as `run` takes it."""
+"""`--input node.port=value` and `--event name=payload`, as `run` takes them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Inputs = dict[str, dict[str, Any]]
 
 
 class InputError(ChainGraphError):
-    """An input that names no port."""
+    """An input that names no port, or an event without a name."""
 
 
 def read_inputs(given: Sequence[str], document: dict[str, Any]) -> Inputs:
@@ -29,6 +29,18 @@ def read_inputs(given: Sequence[str], document: dict[str, Any]) -> Inputs:
             raise InputError(f"--input {each}: is not written node.port=value")
         inputs.setdefault(node, {})[port] = parse_value(value)
     return inputs
+
+
+def read_events(given: Sequence[str]) -> list[dict[str, Any]]:
+    """Read events: a name, or `name=payload` with a JSON object. Raises InputError."""
+    events: list[dict[str, Any]] = []
+    for each in given:
+        name, equals, text = each.partition("=")
+        payload = parse_value(text) if equals else None
+        if not name or (equals and not isinstance(payload, dict)):
+            raise InputError(f"--event {each}: is not written name or name={{...}}")
+        events.append({"eventName": name} | ({"payload": payload} if equals else {}))
+    return events
 
 
 def _split(place: str, ids: set[str]) -> tuple[str, str]:

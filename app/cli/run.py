@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,7 +13,7 @@ from app.cli.connection import connect
 from app.cli.event_lines import printable
 from app.cli.flow_file import FlowFile
 from app.cli.following import print_events_as_json, print_events_with_bar
-from app.cli.inputs import InputError, Inputs, read_inputs
+from app.cli.inputs import InputError, Inputs, read_events, read_inputs
 from app.cli.local_server import local_server
 from app.cli.output import AsJson, print_json, say
 from app.cli.statuses import FAILED, INTERRUPTED, USAGE
@@ -31,6 +30,15 @@ Given = Annotated[
         show_default=False,
     ),
 ]
+Events = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--event",
+        metavar="NAME[={...}]",
+        help="An event that drives the run; each further one becomes a child. May be repeated.",
+        show_default=False,
+    ),
+]
 Follow = Annotated[bool, typer.Option("--follow", help="Print events as they happen.")]
 Local = Annotated[
     bool, typer.Option("--local", help="In a process of its own, without any server.")
@@ -43,6 +51,7 @@ class Job:
 
     file: FlowFile
     inputs: Inputs
+    events: list[dict[str, Any]]
     follow: bool
     local: bool
     as_json: bool
@@ -52,6 +61,7 @@ def run(
     path: FlowPath,
     *,
     inputs: Given = None,
+    events: Events = None,
     follow: Follow = False,
     local: Local = False,
     as_json: AsJson = False,
@@ -62,7 +72,13 @@ def run(
     the execution completed, 1 if it failed or was stopped, 2 if there is something to mend in
     what was given, 3 if no server is there.
     """
-    job = _read_job(path, inputs or [], follow=follow, local=local, as_json=as_json)
+    try:
+        file = read_or_exit(path)
+        given = read_inputs(inputs or [], file.document), read_events(events or [])
+    except InputError as error:
+        say(error.message)
+        raise typer.Exit(USAGE) from error
+    job = Job(file, *given, follow=follow, local=local, as_json=as_json)
     if local:
         with local_server() as url:
             _run(job, Client(url))
@@ -73,7 +89,7 @@ def run(
 def _run(job: Job, caller: Client) -> None:
     with caller as client:
         flow = store_or_exit(client, job.file).flow
-        execution = _create(client, flow, job.inputs)
+        execution = _create(client, flow, job)
         # At once: whoever loses sight of the run finds it by that.
         say(f"{execution.id} runs {flow.id} version {flow.version}")
         try:
@@ -87,19 +103,14 @@ def _run(job: Job, caller: Client) -> None:
         raise typer.Exit(FAILED)
 
 
-def _read_job(path: Path, inputs: list[str], *, follow: bool, local: bool, as_json: bool) -> Job:
-    file = read_or_exit(path)
-    try:
-        return Job(file, read_inputs(inputs, file.document), follow, local, as_json)
-    except InputError as error:
-        say(error.message)
-        raise typer.Exit(USAGE) from error
-
-
-def _create(client: Client, flow: Flow, inputs: Inputs) -> Execution:
+def _create(client: Client, flow: Flow, job: Job) -> Execution:
     try:
         return client.executions.create(
-            flow.id, flow_version=flow.version, inputs=inputs or None, autostart=True
+            flow.id,
+            flow_version=flow.version,
+            inputs=job.inputs or None,
+            events=job.events or None,
+            autostart=True,
         )
     except ApiProblem as problem:
         if problem.code != VALIDATION_ERROR:

@@ -36,12 +36,14 @@ class Executions:
         inputs: Mapping[str, Mapping[str, Any]] | None = None,
         options: Json | None = None,
         integration: Any = None,
+        events: Iterable[Json] | None = None,
         autostart: bool = False,
         idempotency_key: str | None = None,
     ) -> Execution:
         """Create an execution of a flow, and start it if `autostart`.
 
-        `inputs` are `{node id: {port id or path: value}}`. A create whose answer is lost is
+        `inputs` are `{node id: {port id or path: value}}`; of `events`, `{eventName, payload?}`
+        each, the first drives it and each further one becomes a child. A create whose answer is lost is
         tried again only with an `idempotency_key`: without one there might be two.
         """
         body = {
@@ -50,6 +52,7 @@ class Executions:
             "inputs": inputs,
             "options": options,
             "integration": integration,
+            "events": None if events is None else list(events),
         }
         given = {name: value for name, value in body.items() if value is not None}
         wanted = {**given, "autostart": autostart}

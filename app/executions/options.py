@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -59,6 +59,30 @@ class ExecutionOptions(Body):
     debug: bool = False
     breakpoints: list[str] = Field(default_factory=list)
     priority: Annotated[int, Field(ge=0, le=9)] = 5
+
+
+#: An event's name has at most so many characters.
+LONGEST_EVENT_NAME = 255
+
+
+class ExternalEvent(Body):
+    """An event from outside that drives an execution."""
+
+    event_name: Annotated[str, Field(min_length=1, max_length=LONGEST_EVENT_NAME)]
+    payload: dict[str, Any] | None = None
+
+    def stored(self) -> dict[str, Any]:
+        """As the store keeps it."""
+        return self.model_dump(by_alias=True, exclude_none=True)
+
+
+def external_events(given: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Check events `{eventName, payload?}`, as the store keeps them. Raises ValidationFailed."""
+    message = "The events are not valid."
+    return [
+        checked(ExternalEvent, each, message, at=f"/events/{place}").stored()
+        for place, each in enumerate(given)
+    ]
 
 
 def complete(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from app.errors import NodeDefinitionError, ValidationFailed
 from app.events.wire import FIRST_INDEX
 from app.executions.flows import FlowService
 from app.executions.inspection import Inspection
-from app.executions.options import complete
+from app.executions.options import complete, external_events
 from app.executions.secrets import SecretService
 from app.executions.service import ExecutionService, NewExecution
 from app.executions.views import execution_json
@@ -71,6 +71,7 @@ def run_flow(
     *,
     options: Mapping[str, Any] | None = None,
     integration: Value = None,
+    events: Sequence[Mapping[str, Any]] = (),
     nodes: Iterable[NodeFunction] = (),
     secrets: Mapping[str, Value] | None = None,
     timeout_s: float = 60.0,
@@ -78,7 +79,8 @@ def run_flow(
     """Run a flow and wait for its end.
 
     `flow` is a document, `inputs` are `{node id: {port id or path: value}}`, `options` as in
-    `POST /executions`, `secrets` what is stored for this run, by name. Node types are those of
+    `POST /executions`, `events` are `{eventName, payload?}` each: the first drives the flow, each
+    further one becomes a child execution, and children are waited for; `secrets` what is stored for this run, by name. Node types are those of
     NODE_MODULES and whatever this process decorated; of two by one name that one counts which is
     among `nodes`. Raises ValidationFailed, which names each fault, for what can't be run, and
     TimeoutError.
@@ -88,7 +90,7 @@ def run_flow(
     process.start()
     try:
         _store_secrets(process, secrets or {})
-        execution_id = _create(process, settings, flow, inputs, options or {}, integration)
+        execution_id = _create(process, settings, flow, inputs, options or {}, integration, events)
         _await_end(process, execution_id, timeout_s)
         return _read(process, execution_id)
     except ValidationFailed as error:
@@ -138,6 +140,7 @@ def _create(
     inputs: Mapping[str, Mapping[str, Any]] | None,
     options: Mapping[str, Any],
     integration: Value,
+    events: Sequence[Mapping[str, Any]],
 ) -> str:
     """Store the flow and start an execution of it; gives its id."""
     fresh_id = id_source(SystemRandom())
@@ -160,7 +163,7 @@ def _create(
         inputs={node: dict(values) for node, values in (inputs or {}).items()},
         options=complete(options),
         integration=integration,
-        events=None,
+        events=external_events(events),
         autostart=True,
     )
     [created] = executions.create([wanted], LOCAL, lambda _: "")

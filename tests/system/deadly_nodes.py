@@ -1,4 +1,4 @@
-"""Nodes that end badly, for NODE_MODULES: one kills its process, one stumbles."""
+"""Nodes that end badly, for NODE_MODULES: one kills its process, others stumble or hold."""
 
 from __future__ import annotations
 
@@ -23,3 +23,13 @@ def stumble(ctx: NodeContext) -> Annotated[str, Port("key")]:
     if ctx.attempt < 3:
         raise NodeError(ctx.idempotency_key)
     return ctx.idempotency_key
+
+
+@node("EmitAndHoldNode", category="test")
+def emit_and_hold(ctx: NodeContext, event: str = "") -> None:
+    """Emits an event; at its first attempt it says so and waits for the end of its process."""
+    ctx.emit(event, {"attempt": ctx.attempt})
+    if ctx.attempt == 1:
+        ctx.log("emitted")
+        while True:
+            ctx.sleep(1000)

@@ -1,4 +1,4 @@
-"""`--input node.port=value`."""
+"""`--input node.port=value` and `--event name=payload`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.cli.inputs import InputError, read_inputs
+from app.cli.inputs import InputError, read_events, read_inputs
 
 DOCUMENT = {"nodes": [{"id": "a"}, {"id": "a.b"}, {"id": 7}, "no node"]}
 
@@ -38,3 +38,16 @@ def test_what_names_none_is_refused(given: str) -> None:
 @pytest.mark.parametrize("document", [{}, {"nodes": None}, {"nodes": {"a": 1}}])
 def test_a_document_that_is_none_is_for_the_server_to_refuse(document: dict[str, Any]) -> None:
     assert read_inputs(["a.b=1"], document) == {"a": {"b": 1}}
+
+
+def test_an_event_has_a_name_and_may_have_a_payload() -> None:
+    assert read_events(["order", 'paid={"n": 1}']) == [
+        {"eventName": "order"},
+        {"eventName": "paid", "payload": {"n": 1}},
+    ]
+
+
+@pytest.mark.parametrize("given", ["", '={"n": 1}', "order=", "order=text", "order=[1]"])
+def test_what_is_no_event_is_refused(given: str) -> None:
+    with pytest.raises(InputError, match="is not written name or name="):
+        read_events([given])

@@ -298,3 +298,33 @@ def test_what_is_not_its_to_give_is_an_error(call: Any, said: str) -> None:
 
     with pytest.raises(NodeError, match=re.escape(said)):
         run_node(wrong)
+
+
+# -- events
+
+
+EVENTS = {
+    "metadata": {"name": "Events"},
+    "nodes": [
+        {"id": "on", "type": "EventListenerNodeV2", "values": {"eventName": "order"}},
+        {"id": "emit", "type": "EventEmitterNode", "values": {"eventName": "paid"}},
+        {"id": "late", "type": "EventListenerNodeV2", "values": {"eventName": "paid"}},
+    ],
+    "edges": [{"source": "on.__success", "target": "emit.__execute"}],
+}
+
+
+def test_events_drive_a_flow_and_its_children_are_waited_for() -> None:
+    events = [{"eventName": "order", "payload": {"n": 1}}, {"eventName": "paid"}]
+
+    run = run_flow(EVENTS, events=events)
+
+    assert run.status == "completed"
+    assert run.nodes["on"].outputs == {"eventSchema": {}, "eventPayload": {"n": 1}}
+    told = [(event.type, event.data["eventName"]) for event in run.events if "child" in event.type]
+    assert sorted(told) == [("child:completed", "paid")] * 2 + [("child:spawned", "paid")] * 2
+
+
+def test_an_event_without_a_name_is_refused() -> None:
+    with pytest.raises(ValidationFailed, match="/events/0/eventName"):
+        run_flow(EVENTS, events=[{"payload": {}}])

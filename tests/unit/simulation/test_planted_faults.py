@@ -11,9 +11,11 @@ import pytest
 from app.engine import Engine
 from app.events.wire import envelopes
 from app.executions import sent
+from app.executions.children import Children
+from app.executions.run import Run
 from app.executions.writer import Writer
 from app.local.guards import Guards
-from app.store import run_statements
+from app.store import endings, run_statements, runs
 from app.store.leases import PgLeaseStore
 from app.store.records import Fence, Written
 from app.store.runs import PgRunStore
@@ -34,6 +36,8 @@ LOSSES = replace(ALONE, kinds=("lose lock",), counts=(6,), sends_steps=False, fl
 CUTS = replace(ALONE, kinds=("cut",), counts=(4, 8))
 NO_LOSSES = replace(ALONE, counts=(0,), sends_steps=True, clients=(6,), flows=("V2row",))
 FROZEN = replace(ALONE, kinds=("freeze", "freeze claimant"), counts=(3,), sends_steps=True)
+FAMILIES = replace(ALONE, counts=(0,), sends_steps=False, flows=("V2family", "V2orphans"))
+STOPPED = replace(FAMILIES, commands=True, clients=(4,), flows=("V2family",))
 
 
 def found(scenario: Scenario, make_backend: MakeBackend = MemoryBackend) -> str:
@@ -49,7 +53,7 @@ def with_guards(guards: Guards) -> Callable[[Scheduler], MemoryBackend]:
     return lambda scheduler: MemoryBackend(scheduler, guards)
 
 
-@pytest.mark.parametrize("scenario", [ANYTHING, LOSSES, CUTS, NO_LOSSES, FROZEN])
+@pytest.mark.parametrize("scenario", [ANYTHING, LOSSES, CUTS, NO_LOSSES, FROZEN, FAMILIES, STOPPED])
 def test_without_a_fault_nothing_is_found(scenario: Scenario) -> None:
     for seed in range(20):
         assert simulate(seed, MemoryBackend, scenario).violation is None
@@ -83,6 +87,49 @@ def test_a_wake_up_that_is_lost(monkeypatch: Patch) -> None:
     monkeypatch.setattr(PgRunStore, "wake", lambda *_: None)
 
     assert "a result was handed in" in found(NO_LOSSES)
+
+
+def test_a_childs_end_that_its_parent_is_not_told_of(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(PgRunStore, "wake", lambda *_: None)
+
+    assert "its child" in found(FAMILIES)
+
+
+def test_parking_without_a_look_at_which_children_ended() -> None:
+    class NoCompare(Guards):
+        def may_park(self, row: Any, epoch: int, writes: int, wake: int) -> bool:
+            return super().may_park(row, epoch, writes, row.wake)
+
+    assert "its child" in found(FAMILIES, with_guards(NoCompare()))
+
+
+def test_an_event_that_makes_two_children(monkeypatch: Patch) -> None:
+    emit = Children.emit
+
+    def emit_twice(self: Any, node: int, emitted: Any) -> None:
+        emit(self, node, [*emitted, *emitted])
+
+    monkeypatch.setattr(Children, "emit", emit_twice)
+
+    assert "11: " in found(FAMILIES)
+
+
+def test_a_parent_that_does_not_wait_for_its_children(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(Run, "_waits_for_children", lambda *_: False)
+
+    assert "ends before its child" in found(FAMILIES)
+
+
+def test_a_stop_without_a_second_look_at_children(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(endings, "end_descendants", lambda *_: [])
+
+    assert "ends before its child" in found(STOPPED)
+
+
+def test_a_failing_parent_that_leaves_its_children(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(runs, "end_descendants", lambda *_: [])
+
+    assert "ends before its child" in found(FAMILIES)
 
 
 def test_publishing_before_the_commit(monkeypatch: Patch) -> None:
