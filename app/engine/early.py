@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from app.engine.state import SETTLED, NodeFailure, NodeStatus
+from app.engine.state import SETTLED, NodeFailure, NodeStatus, Outputs, RunOptions
 from app.engine.wiring import Wiring
 from app.nodes.queues import DEFAULT_QUEUE
 from app.values.ports import PortType, Value
@@ -29,26 +29,26 @@ class EarlyOutputs:
         status: Sequence[NodeStatus],
         running: set[int],
         chosen: Sequence[int],
-        *,
-        side_by_side: bool,
+        options: RunOptions,
     ) -> None:
         self._wiring = wiring
         self._status = status
         self._running = running
         self._chosen = chosen
-        self._side_by_side = side_by_side
+        self._side_by_side = options.side_by_side
         self._edges: set[int] = set()
         self.outputs: dict[int, dict[str, Value]] = {}
+        #: The running nodes that another process runs: nobody here can read what they send.
+        self.elsewhere: set[int] = set()
 
-    def give(self, node: int, port: str, value: Value) -> list[int] | None:
-        """Note an output of a node; gives the edges that it resolves, None if it was given."""
+    def give(self, node: int, outputs: Outputs) -> list[int] | None:
+        """Note outputs of a node; gives the edges that they resolve, None where none is new."""
         given = self.outputs.setdefault(node, {})
-        if port in given:
-            return None
-        given[port] = value
-        edges = self._wiring.early_edges(node, port)
+        new = {port: value for port, value in outputs.items() if port not in given}
+        given |= new
+        edges = [edge for port in new for edge in self._wiring.early_edges(node, port)]
         self._edges.update(edges)
-        return edges
+        return edges if new else None
 
     def standing(self, node: int) -> dict[str, Value]:
         """The values that a node gave early, whatever it gives for them at its end."""
@@ -61,17 +61,19 @@ class EarlyOutputs:
     def left_by(
         self, node: int, streamed: Mapping[str, Value], error: NodeFailure
     ) -> dict[str, Value]:
-        """What a failed node leaves of what it gave early: its streams end with its error.
+        """What a failed node leaves of what it gave early.
 
-        `streamed` has the items that it sent, as the value of each stream by port.
+        A stream that it hadn't closed ends with its error; `streamed` has what it sent by port.
         """
         standing = self.standing(node)
-        given = self.outputs.get(node, {})
+        left = {
+            port: streamed.get(port, value) for port, value in self.outputs.get(node, {}).items()
+        }
         return {
             port: value
-            if port in standing
-            else stream_value(items_of(streamed.get(port, value)), error=error.as_json())
-            for port, value in given.items()
+            if port in standing or value["isClosed"]
+            else stream_value(items_of(value), error=error.as_json())
+            for port, value in left.items()
         }
 
     def open_streams(self, node: int) -> Iterator[int]:
@@ -84,10 +86,8 @@ class EarlyOutputs:
     def is_held(self, node: int) -> bool:
         """Whether a ready node has to wait for the source of a stream that it reads."""
         beside = self._side_by_side and self._wiring.plan.nodes[node].queue == DEFAULT_QUEUE
-        return any(
-            not beside or self._source(edge) not in self._running
-            for edge in self.open_streams(node)
-        )
+        sources = {self._source(edge) for edge in self.open_streams(node)}
+        return bool(sources) and not (beside and sources <= self._running - self.elsewhere)
 
     def readers(self, node: int) -> list[int]:
         """The running nodes that read streams of a node."""

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from app.engine.early import EarlyOutputs
 from app.engine.narrator import Narrator
 from app.engine.outputs import own_outputs, resolved_outputs
-from app.engine.participation import NO_GROUP
 from app.engine.ports import PortStates
 from app.engine.queue import StartQueue
 from app.engine.state import (
@@ -60,22 +59,17 @@ class Engine:
         self.waiting: set[int] = set()
         self.completed = self.failed = self.skipped = 0
         self.unhandled: Failure | None = None
-        self._wiring = wiring
+        self.wiring = wiring
         self._options = options
         self._ports = PortStates(wiring)
         self._missing = self._ports.missing
-        #: What running nodes gave before their end.
-        self.early = EarlyOutputs(
-            wiring, self.status, self.running, self._ports.chosen, side_by_side=options.side_by_side
-        )
+        self.early = EarlyOutputs(wiring, self.status, self.running, self._ports.chosen, options)
         self._queue = StartQueue(self.status, self.early.is_held if wiring.stream_ports else None)
         self._transfers = Transfers(wiring, inputs or {}, self.outputs, self._ports.chosen)
         #: What a started node is given: stored values, laid over by the run's, by the edges'.
         self.inputs = self._transfers.inputs
         #: The edges that feed a node that is ready or was, in document order.
         self.chosen_edges = self._transfers.chosen_edges
-        #: The group of each child that settled and was not counted yet.
-        self._left: list[int] = []
         self._tell = Narrator(plan, debug=options.debug)
 
     # -- beginning
@@ -119,14 +113,16 @@ class Engine:
         self.waiting.discard(node)
         self.status[node] = NodeStatus.EXECUTING
         self.running.add(node)
-        if not runs_on:
+        if runs_on:
+            self.early.elsewhere.add(node)
+        else:
             self.interrupt(node)
 
     def _open_run(self) -> None:
         resolving: list[int] = []
         closing: list[int] = []
         for node in self.participation.idle:
-            closing += self._wiring.edges_out(node)
+            closing += self.wiring.edges_out(node)
         for group, members in self.participation.members.items():
             self._missing[group] += members
         for plan_node in self.plan.nodes:
@@ -135,8 +131,8 @@ class Engine:
                 self.status[node] = NodeStatus.COMPLETED
                 self.completed += 1
                 self.outputs[node] = resolved_outputs(plan_node, self._transfers.stored(node), {})
-                resolving += self._wiring.value_edges[node]
-                closing += self._wiring.error_edges[node]
+                resolving += self.wiring.value_edges[node]
+                closing += self.wiring.error_edges[node]
         # All at once: none of them completed before another.
         self._ports.resolve(resolving)
         unfed = self._ports.close(closing)
@@ -211,14 +207,12 @@ class Engine:
         return node in self.running and self._give(node, {port: value})
 
     def _give(self, node: int, outputs: Outputs) -> bool:
-        given = [self.early.give(node, port, value) for port, value in outputs.items()]
-        edges = [edge for each in given for edge in each or ()]
+        edges = self.early.give(node, outputs)
         self.outputs[node] = self.early.outputs[node]
-        for target in self._ports.resolve(edges):
-            if self._missing[target] == 0:
-                self._admit(target)
+        for target in self._ports.resolve(edges or ()):
+            self._admit(target)
         self._count_the_left()
-        return None not in given
+        return edges is not None
 
     def complete(self, node: int, outputs: Outputs, execution_ms: int) -> None:
         """Settle a running or suspended node that handed in `outputs` (by root port id)."""
@@ -229,7 +223,7 @@ class Engine:
         self.waiting.discard(node)
         self._tell.completed(node, self.status[node], own_outputs(resolved), execution_ms)
         self._settle_completed(node, resolved)
-        if self._wiring.has_cycle:
+        if self.wiring.has_cycle:
             self._end_if_stuck()
 
     def fail(
@@ -239,7 +233,7 @@ class Engine:
         self.running.discard(node)
         self._tell.failed(node, error, self.attempts[node], execution_ms, retry_at=None)
         self._settle_failed(node, error, streamed)
-        if self._wiring.has_cycle:
+        if self.wiring.has_cycle:
             self._end_if_stuck()
 
     def defer(self, node: int, error: NodeFailure, execution_ms: int, retry_at: str) -> None:
@@ -270,6 +264,7 @@ class Engine:
     def interrupt(self, node: int) -> None:
         """Make a running node ready again whose attempt was lost: it starts anew."""
         self.running.discard(node)
+        self.early.elsewhere.discard(node)
         for reader in self.early.readers(node):
             self.interrupt(reader)
         self.status[node] = NodeStatus.INITIALIZED
@@ -285,16 +280,9 @@ class Engine:
             return None
         return Completion()
 
-    # -- asking
-
     def own_outputs(self, node: int) -> dict[str, Value]:
         """The outputs and passthroughs of a completed node, system ports left out."""
         return own_outputs(self.outputs[node])
-
-    @property
-    def wiring(self) -> Wiring:
-        """The plan as it is walked."""
-        return self._wiring
 
     def tell(self, event: Event) -> None:
         """Tell something that happened around the run, in its place among what the run tells."""
@@ -320,7 +308,7 @@ class Engine:
         self.status[node] = NodeStatus.COMPLETED
         self.completed += 1
         self.outputs[node] = outputs
-        self._settle(node, self._wiring.value_edges[node], self._wiring.error_edges[node])
+        self._settle(node, self.wiring.value_edges[node], self.wiring.error_edges[node])
 
     def _settle_failed(self, node: int, error: NodeFailure, streamed: Outputs) -> None:
         plan_node = self.plan.nodes[node]
@@ -331,34 +319,27 @@ class Engine:
         self.outputs[node] = self.early.left_by(node, streamed, error) | told
         if self._options.fail_on_error and not plan_node.handles_error and not self.unhandled:
             self.unhandled = Failure(plan_node.id, error)
-        self._settle(node, self._wiring.error_edges[node], self._wiring.value_edges[node])
+        self._settle(node, self.wiring.error_edges[node], self.wiring.value_edges[node])
 
     def _settle(self, node: int, resolving: Sequence[int], closing: Sequence[int]) -> None:
-        group = self._wiring.group_of[node]
-        if group != NO_GROUP:
-            self._left.append(group)
+        self._ports.leave(node)
         # Edges that were resolved early are fed again, or closed too late: that changes nothing.
-        touched = self._ports.resolve(resolving)
+        fed = self._ports.resolve(resolving)
         unfed = self._ports.close(closing)
         self._queue.release()
-        for target in touched:
-            if self._missing[target] == 0:
-                self._admit(target)
+        for target in fed:
+            self._admit(target)
         self._skip_all(unfed)
-        if self._left:
-            self._count_the_left()
+        self._count_the_left()
 
     def _count_the_left(self) -> None:
-        """Count the children that settled; a group without any that is not is ready.
+        """Make groups ready whose children have all settled.
 
         Last of all, and not while they are skipped: so a group is admitted once, and groups in
         groups don't deepen the stack.
         """
-        for group in self._left:
-            self._missing[group] -= 1
-            if not self._missing[group]:
-                self._admit(group)
-        self._left.clear()
+        for group in self._ports.take_left():
+            self._admit(group)
 
     def _admit(self, node: int) -> None:
         """Make a node ready whose ports are all resolved, or skip it (rules 3 and 4).
@@ -379,13 +360,12 @@ class Engine:
 
     def _skip(self, node: int, reason: str) -> None:
         self._skip_one(node, reason)
-        self._skip_all(self._ports.close(self._wiring.edges_out(node)))
+        self._skip_all(self._ports.close(self.wiring.edges_out(node)))
 
     def _skip_one(self, node: int, reason: str) -> None:
         self.status[node] = NodeStatus.SKIPPED
         self.skipped += 1
-        if self._wiring.group_of[node] != NO_GROUP:
-            self._left.append(self._wiring.group_of[node])
+        self._ports.leave(node)
         self._tell.skipped(node, reason)
 
     def _skip_all(self, unfed: list[int]) -> None:
@@ -394,11 +374,11 @@ class Engine:
         while position < len(unfed):
             port = unfed[position]
             position += 1
-            node = self._wiring.port_node[port]
+            node = self.wiring.port_node[port]
             if self.status[node] is NodeStatus.INITIALIZED:
-                path = format_path(self._wiring.ports[port].path)
+                path = format_path(self.wiring.ports[port].path)
                 self._skip_one(node, f"no source of port '{path}' was resolved")
-                unfed.extend(self._ports.close(self._wiring.edges_out(node)))
+                unfed.extend(self._ports.close(self.wiring.edges_out(node)))
 
     def _end_if_stuck(self) -> None:
         if not self.running and not self.waiting and not self.unhandled:
@@ -412,7 +392,7 @@ class Engine:
         """
         while (left := self._unsettled()) and self._queue.first() is None:
             stuck = [n for n, status in enumerate(self.status) if status is NodeStatus.INITIALIZED]
-            self._skip_all(unfed_for_good(self._wiring, stuck, self._ports.chosen))
+            self._skip_all(unfed_for_good(self.wiring, stuck, self._ports.chosen))
             self._count_the_left()
             if self._unsettled() == left:
                 # Each turn skips somebody; else it would be the same turn for ever.

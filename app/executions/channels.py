@@ -60,7 +60,7 @@ class Channel(OutputStream):
         self._lock = threading.Lock()
         self._items: list[Value] = []
         self._bytes = len(to_json(stream_value()))
-        self._is_closed = False
+        self._is_closed = self._is_sealed = False
         self._failure: NodeFailure | None = None
         self._told = 0
         self._is_announced = False
@@ -85,7 +85,7 @@ class Channel(OutputStream):
             self._on_news()
 
     def _append(self, value: Value) -> None:
-        if self._is_closed:
+        if self._is_closed or self._is_sealed:
             raise ValueError(f"the stream '{self._port}' is closed")
         self._bytes += len(to_json(value)) + 1
         if self._bytes > self._max_bytes:
@@ -100,10 +100,17 @@ class Channel(OutputStream):
             self._is_closed = True
         self.wake()
 
+    def seal(self) -> None:
+        """Take nothing more. What the end is, readers hear once the node is settled."""
+        with self._lock:
+            self._is_sealed = True
+
     def fail(self, failure: NodeFailure) -> None:
-        """The node failed for good: so do its readers, behind the last item."""
-        self._failure = failure
-        self.close()
+        """The node failed for good: so do its readers, behind the last item, unless it had closed."""
+        with self._lock:
+            if not self._is_closed:
+                self._failure, self._is_closed = failure, True
+        self.wake()
 
     def wake(self) -> None:
         """Have all readers look again."""
@@ -131,8 +138,8 @@ class Channel(OutputStream):
         return self._is_closed
 
     def value(self) -> dict[str, Value]:
-        """All that was sent, as a closed stream."""
-        return stream_value(self._items)
+        """All that was sent, and whether the node has closed it."""
+        return stream_value(self._items, is_closed=self._is_closed)
 
     # -- reading
 

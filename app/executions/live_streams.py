@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from app.engine import Engine
 from app.engine.state import SETTLED, NodeStatus
+from app.executions.arrivals import Ended
 from app.executions.channels import ChannelReader
 from app.executions.ledger import Ledger
-from app.executions.steps import Ended, Resolved, Step
+from app.executions.steps import Step
 from app.executions.writer import GATHER_LIVE_S
 
 
@@ -42,10 +43,6 @@ class LiveStreams:
             self._sending[step.start.node.index] = step
         if step.readers:
             self._reading[step.start.node.index] = step
-
-    def resolve(self, resolved: Resolved) -> None:
-        """A node gave an output before its end."""
-        self._ledger.resolve(resolved.node, resolved.port, resolved.value)
 
     def hurry(self) -> None:
         """Something was sent: have it told soon."""
@@ -83,8 +80,11 @@ class LiveStreams:
     def follow(self, step: Step) -> None:
         """An attempt has ended, in whatever way: what reads it goes on, or is lost with it."""
         node = step.start.node.index
-        if self._engine.status[node] is NodeStatus.ERROR:
-            for channel in step.channels.values():
+        status = self._engine.status[node]
+        for channel in step.channels.values():
+            if status is NodeStatus.COMPLETED:
+                channel.close()
+            elif status is NodeStatus.ERROR:
                 channel.fail(self._engine.failures[node])
         self.forget(node)
         for lost in [each for each in self._held if each not in self._engine.running]:
@@ -97,7 +97,7 @@ class LiveStreams:
         self._held.pop(node, None)
 
     @property
-    def is_idle(self) -> bool:
+    def are_idle(self) -> bool:
         """Whether nothing is sent and nothing read."""
         return not self._sending and not self._reading
 

@@ -12,12 +12,22 @@ from typing import Any
 import orjson
 
 from app.engine import Completion, Start, Verdict
-from app.errors import NodeTimeout, StoreUnavailable, ValidationFailed
+from app.errors import StoreUnavailable, ValidationFailed
+from app.executions.arrivals import (
+    Arrival,
+    Commanded,
+    Disowned,
+    Ended,
+    Resolved,
+    Stale,
+    Streamed,
+    Told,
+)
+from app.executions.attempts import Attempts
 from app.executions.children import Children
 from app.executions.commands import Commands
 from app.executions.flow_time import FlowTime
-from app.executions.live_streams import LiveStreams
-from app.executions.opening import facts_of, limit_ms, overdue, refusal
+from app.executions.opening import facts_of, overdue, refusal
 from app.executions.parking import Parking
 from app.executions.results import Results
 from app.executions.resuming import Resumption
@@ -25,21 +35,9 @@ from app.executions.sending import Sending
 from app.executions.sent import SentSteps
 from app.executions.settlement import Settlement
 from app.executions.signals import SignalWaits
-from app.executions.steps import (
-    Arrival,
-    Commanded,
-    Disowned,
-    Ended,
-    Resolved,
-    Stale,
-    Step,
-    Streamed,
-    Told,
-    begins_until,
-)
 from app.executions.surroundings import Surroundings
 from app.executions.timers import SignalWait, Timers, Wait
-from app.executions.writer import GATHER_LIVE_S, Outcome, Writer, insist
+from app.executions.writer import Outcome, Writer, insist
 from app.store.endings import PARENT_FAILED
 from app.store.records import Claimed, Ending, Parked, Progress, Woken
 
@@ -93,12 +91,10 @@ class Run:
             self._writer, self._options["breakpoints"], claimed.breakpoints_hit or ()
         )
         self._is_lost = False
-        self._facts = facts_of(claimed)
         self._sent = SentSteps()
         self._sending = Sending(claimed.fence, self._sent, around)
         self._timers = Timers()
         self._wake = self._told_wake = claimed.wake
-        self._steps: dict[int, Step] = {}
 
     def drive(self) -> RunEnd:
         """Run until the execution ends, waits, or is lost to this process."""
@@ -114,7 +110,7 @@ class Run:
         while True:
             end = self._advance()
             if end is not None:
-                self._cancel_all()
+                self._attempts.cancel_all()
                 return end
             self._receive()
 
@@ -123,7 +119,15 @@ class Run:
         self._signals = SignalWaits(self.fence, ledger, self._timers, around)
         self._children = Children(self._claimed, around, ledger)
         self._settlement = Settlement(ledger, self._timers, self._signals, self._children, around)
-        self._streams = LiveStreams(ledger)
+        self._attempts = Attempts(
+            facts_of(self._claimed),
+            self._options,
+            self.inbox,
+            ledger,
+            self._timers,
+            self._settlement,
+            around,
+        )
         self._parking = Parking(ledger, self._sent, self._children, around)
         self._results = Results(ledger, self._sent, self._settlement, self._commands, around)
         self._children.begin()
@@ -170,7 +174,7 @@ class Run:
             return self._end_overdue()
         ledger = self._ledger
         if ledger.is_due(self._clock()):
-            self._streams.tell()
+            self._attempts.tell()
         ledger.gather()
         mark = self._writer.mark
         starts = self._take_starts()
@@ -188,15 +192,15 @@ class Run:
         if elsewhere and not self._sending.send(elsewhere):
             return RunEnd.LOST
         for start in here:
-            self._launch(start)
+            self._attempts.launch(start)
         if self._signals.are_new:
             self._lose_unless(self._signals.look_for_new())
             return Outcome.AGAIN
-        return None if self._steps else self._settle_down()
+        return None if self._attempts.are_under_way else self._settle_down()
 
     def _end_overdue(self) -> RunEnd | Outcome:
         """The flow's time is up: it fails, whatever its nodes do and whatever is requested."""
-        self._cancel_all()
+        self._attempts.cancel_all()
         return self._end(overdue(self._options))
 
     def _end(self, verdict: Verdict) -> RunEnd | Outcome:
@@ -248,26 +252,6 @@ class Run:
             self._time.begin()
         return outcome
 
-    def _launch(self, start: Start) -> None:
-        node = start.node.index
-        readers = self._streams.readers(node)
-        step = self._around.step(
-            self._facts,
-            start,
-            self._ledger.engine.inputs(node) | readers,
-            self.inbox,
-            self._fresh_until(),
-            tuple(readers.values()),
-        )
-        self._steps[node] = step
-        self._streams.begin(step)
-        allowed_ms = limit_ms(start.node.timeout_ms, self._options)
-        self._timers.limit(node, start.attempt, self._clock() + allowed_ms / 1000)
-        if not start.node.spec.effects:
-            # Its `node:started` waits in the writer: out with it if the node takes long.
-            self._writer.hurry(GATHER_LIVE_S)
-        self._around.launch(step)
-
     # -- nothing runs
 
     def _settle_down(self) -> RunEnd | Outcome | None:
@@ -306,7 +290,7 @@ class Run:
         """Take what arrives, or what is due, until something is to be decided."""
         wait_s = max(0.0, min(self._next_due() - self._clock(), LONGEST_WAIT_S))
         arrival = self._arrival(wait_s)
-        if arrival is None and self._steps:
+        if arrival is None and self._attempts.are_under_way:
             # On a busy machine the node's thread may have waited for a processor as long as
             # this one: what it ends with now saves a statement.
             arrival = self._arrival(GRACE_S)
@@ -328,66 +312,24 @@ class Run:
         return min(self._timers.next_due(), self._time.deadline, write)
 
     def _take(self, arrival: Arrival) -> None:
+        attempts = self._attempts
         match arrival:
-            case Ended(node, attempt) if self._is_current(node, attempt):
-                self._on_ended(arrival)
-            case Told(node, attempt, event) if self._is_current(node, attempt):
-                self._streams.tell()
-                self._steps[node].heard += 1
-                self._ledger.note([event])
-            case Streamed(node, attempt) if self._is_current(node, attempt):
-                self._streams.hurry()
-            case Resolved(node, attempt) if self._is_current(node, attempt):
-                self._streams.resolve(arrival)
-            case Stale(node, attempt) if self._is_current(node, attempt):
+            case Stale(node, attempt) if attempts.is_current(node, attempt):
                 self._on_stale(node)
+            case Ended() | Told() | Streamed() | Resolved():
+                # What comes of an attempt that was given up counts no more.
+                if attempts.is_current(arrival.node, arrival.attempt):
+                    attempts.hear(arrival)
             case Disowned() | Commanded():
                 self._hear()
                 if self._sent.nodes and not self._is_lost:
                     self._results.read()
-            case _:
-                # From an attempt that was given up: its result counts no more.
-                pass
-
-    def _is_current(self, node: int, attempt: int) -> bool:
-        step = self._steps.get(node)
-        return step is not None and step.attempt == attempt
-
-    def _on_ended(self, ended: Ended) -> None:
-        self._streams.tell()
-        step = self._steps.pop(ended.node)
-        if not self._streams.hold(ended):
-            self._settle(step, ended)
-
-    def _settle(self, step: Step, ended: Ended) -> None:
-        """Enter what came of an attempt; then that of others which had to wait for it."""
-        if ended.error is not None:
-            self._settlement.raised(step.start, ended.error, ended.execution_ms, step.streamed())
-        else:
-            took_ms, emitted = ended.execution_ms, ended.emitted
-            self._settlement.completed(ended.node, ended.outputs or {}, took_ms, emitted)
-        self._follow(step)
-
-    def _follow(self, step: Step) -> None:
-        if self._streams.is_idle:
-            return
-        self._streams.follow(step)
-        for node in [each for each in self._steps if each not in self._ledger.engine.running]:
-            self._streams.forget(node)
-            self._steps.pop(node).cancel(timed_out=False)
-        while (free := self._streams.take_free()) is not None:
-            self._settle(*free)
 
     def _on_stale(self, node: int) -> None:
         """A step was held up before it began: ask whether the run is still ours."""
         self._hear()
         if not self._is_lost:
-            step = self._steps[node]
-            step.fresh_until = self._fresh_until()
-            self._around.launch(step)
-
-    def _fresh_until(self) -> float:
-        return begins_until(self._writer.confirmed_at, self._around.lease_s)
+            self._attempts.relaunch(node)
 
     def _hear(self) -> None:
         """Ask what is requested, what signals came, and which children have ended."""
@@ -399,13 +341,13 @@ class Run:
         """Where the run is not ours any more, it ends here at once."""
         if not is_ours:
             self._is_lost = True
-            self._cancel_all()
+            self._attempts.cancel_all()
 
     def _fire_timers(self) -> None:
         engine = self._ledger.engine
         for node, attempt in self._timers.fire(self._clock()):
-            if self._is_current(node, attempt):
-                self._time_out(node)
+            if self._attempts.is_current(node, attempt):
+                self._attempts.time_out(node)
             elif engine.attempts[node] == attempt and (wait := self._timers.find_wait(node)):
                 self._end_wait(wait)
 
@@ -415,19 +357,6 @@ class Run:
         else:
             self._timers.take_wait(wait.node)
             self._settlement.due(wait)
-
-    def _time_out(self, node: int) -> None:
-        """Give an attempt up, whatever its thread does; what it hands in later is dropped."""
-        self._streams.tell()
-        step = self._steps.pop(node)
-        step.cancel(timed_out=True)
-        allowed_ms = limit_ms(step.start.node.timeout_ms, self._options)
-        error = NodeTimeout(f"not done within {allowed_ms} ms")
-        self._settle(step, Ended(node, step.attempt, None, error, allowed_ms))
-
-    def _cancel_all(self) -> None:
-        for step in self._steps.values():
-            step.cancel(timed_out=False)
 
     def _insist(self, ask: Callable[[], Any]) -> Any:
         return insist(ask, self._around.pause)

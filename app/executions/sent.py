@@ -14,17 +14,9 @@ from app.engine.state import as_node_failure
 from app.errors import NodeTimeout, StoreUnavailable, ValidationFailed
 from app.events.types import Event, EventType
 from app.events.wire import from_json, to_json
+from app.executions.arrivals import Arrival, Commanded, Disowned, Ended, Stale, Told
 from app.executions.opening import facts_of, limit_ms, new_engine, restore
-from app.executions.steps import (
-    Arrival,
-    Commanded,
-    Disowned,
-    Ended,
-    Stale,
-    Step,
-    Told,
-    begins_until,
-)
+from app.executions.steps import Step, begins_until
 from app.executions.surroundings import Surroundings
 from app.executions.writer import insist
 from app.nodes.signal import AwaitingSignal

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from app.engine import Start
 from app.errors import (
@@ -18,19 +18,21 @@ from app.errors import (
 )
 from app.events.types import Event, EventType
 from app.events.wire import to_json
+from app.executions.arrivals import Ended, Inbox, Resolved, Stale, Streamed, Told
 from app.executions.channels import Channel, ChannelReader, Flag
 from app.executions.hiding import Hidden, sealed_outputs
 from app.executions.secrets import Vault
 from app.logs import bound, hiding
 from app.nodes.emission import Emission, emission
 from app.nodes.invoke import run_node_function
+from app.nodes.signal import AwaitingSignal
 from app.nodes.spec import LONGEST_SLEEP_MS
 from app.nodes.streams import OutputStream
 from app.nodes.timer import Sleeping
 from app.values.checks import check_value
 from app.values.plain import plain_copy
 from app.values.ports import SYSTEM_PORTS, PortConfig, PortType, Value
-from app.values.streams import stream_value
+from app.values.streams import items_of, stream_value
 
 #: A node begins within so long (s) after its run was last known to be its process's; else the
 #: store is asked first. So none begins long after a stop, for whose effect callers wait 0.1 s.
@@ -44,87 +46,6 @@ UNHEARD_WAIT_S = 0.005
 MAX_VALUE_BYTES = 1024 * 1024
 #: How long (s) a node waits between two tries to read a secret while the store is away.
 SECRET_WAIT_S = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A node came back: with outputs and what it emitted, or with the exception that ended it."""
-
-    node: int
-    attempt: int
-    outputs: Mapping[str, Value] | None
-    error: BaseException | None
-    execution_ms: int
-    emitted: Sequence[Emission] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A running node says something."""
-
-    node: int
-    attempt: int
-    event: Event
-
-
-@dataclass(frozen=True, slots=True)
-class Streamed:
-    """A running node has sent something into a stream."""
-
-    node: int
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Resolved:
-    """A running node gives an output before its end; a stream is given open, without items."""
-
-    node: int
-    attempt: int
-    port: str
-    value: Value
-
-
-@dataclass(frozen=True, slots=True)
-class Stale:
-    """A node did not begin: its process was held up so long that another may own the run."""
-
-    node: int
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Disowned:
-    """The lease was not renewed: the execution belongs to another, or is final."""
-
-
-@dataclass(frozen=True, slots=True)
-class Commanded:
-    """Something is requested of the run, or was withdrawn, or it is stopped: it is to ask."""
-
-
-#: What can arrive in a run's inbox.
-Arrival = Ended | Told | Streamed | Resolved | Stale | Disowned | Commanded
-
-
-class Inbox(Protocol):
-    """Where a run's arrivals go, from any thread."""
-
-    def put(self, arrival: Arrival) -> None:
-        """Hand in an arrival."""
-        ...
-
-
-class Mailbox(Inbox, Protocol):
-    """A run's own side of its inbox."""
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Arrival:
-        """Take the first arrival. Raises queue.Empty where none came within `timeout` seconds."""
-        ...
-
-    def qsize(self) -> int:
-        """How many arrivals lie there."""
-        ...
 
 
 def begins_until(confirmed_at: float, lease_s: float) -> float:
@@ -302,7 +223,7 @@ class Step:
         ]
 
     def streamed(self) -> dict[str, Value]:
-        """The streams that the node opened, as values: all that was sent."""
+        """The streams that the node opened, as values: what was sent, closed only by itself."""
         return {port: self.channels[port].value() for port in self.given if port in self.channels}
 
     def check(self) -> None:
@@ -368,8 +289,10 @@ class Step:
             outputs = self._with_given(self._handed_out(returned))
         except (Exception, SystemExit) as error:  # noqa: BLE001 — nodes are their users' code
             failure = error if self.hidden is None else self.hidden.error(error)
-            if self.given and isinstance(error, Sleeping):
-                failure = NonRetryableError("a node that gave an output can't wait for a timer")
+            if self.given and isinstance(error, Sleeping | AwaitingSignal):
+                failure = NonRetryableError(
+                    "a node that gave an output can't wait outside a worker"
+                )
         if self.hidden is not None:
             hiding.set(None)
         took_ms = round((self.clock() - begun) * 1000)
@@ -391,9 +314,10 @@ class Step:
     def _with_given(self, returned: Mapping[str, Value]) -> dict[str, Value]:
         """The outputs of the node: what it gave before stands, and its streams end."""
         for channel in self.channels.values():
-            channel.close()
+            channel.seal()
         unsent = {port: stream_value() for port in self.channels}
-        return {**unsent, **returned, **self.given, **self.streamed()}
+        sent = {port: stream_value(items_of(value)) for port, value in self.streamed().items()}
+        return {**unsent, **returned, **self.given, **sent}
 
     def _tell(self, type_: EventType, **data: Value) -> None:
         if not self.start.node.spec.in_place:

@@ -9,11 +9,12 @@ from random import SystemRandom
 from threading import Event
 
 from app.engine import Start
+from app.executions.arrivals import Inbox, Mailbox
 from app.executions.channels import ChannelReader, Flag
 from app.executions.herald import SILENCE, Herald
 from app.executions.plans import PlanCache
 from app.executions.secrets import Vault
-from app.executions.steps import Inbox, Mailbox, RunFacts, Step
+from app.executions.steps import RunFacts, Step
 from app.executions.writer import Pause, Publish
 from app.ids import IdSource, id_source
 from app.store.protocol import RunStore

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from app.engine import Start
 from app.events.types import Event
+from app.executions.arrivals import Arrival, Ended, Resolved, Streamed, Told
 from app.executions.secrets import Vault
-from app.executions.steps import Arrival, Ended, Resolved, RunFacts, Step, Streamed, Told
+from app.executions.steps import RunFacts, Step
 from app.values.ports import Value
 
 #: Who runs what has no other owner.

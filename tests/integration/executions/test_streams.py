@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import pytest
 
@@ -555,6 +555,9 @@ def test_a_stream_that_was_opened_in_place_waits_for_its_end_where_steps_are_sen
 
     assert sent.advance(execution) is RunEnd.PARKED
     assert [node_id for _, node_id in sent.steps] == ["s"]
+    # Nor can a process read it that runs steps in place, while another one sends.
+    world.wake(execution, runnable=True)
+    assert process.run(execution, sender(send), reader(read)) is RunEnd.PARKED
     assert sent.run_step()
     assert sent.advance(execution) is RunEnd.PARKED
     assert sent.run_step()
@@ -576,3 +579,52 @@ def test_a_reader_with_a_queue_of_its_own_is_sent_once_the_stream_is_whole(
     assert sent.run_step()
     assert sent.advance(execution) is RunEnd.FINISHED
     assert outputs(world, execution)["r"] == {"given": "ab"}
+
+
+def both_outputs(body: Callable[[NodeContext, Any], str]) -> Callable[..., Any]:
+    """A node type with a stream and a text, which may be too large."""
+
+    class Both(NamedTuple):
+        out: Stream[str]
+        text: str
+
+    @node_type("SendNode", category="test")
+    def send(ctx: NodeContext) -> Both:
+        stream = ctx.stream("out")
+        return Both(stream, body(ctx, stream))
+
+    return send
+
+
+def test_a_stream_whose_node_fails_after_its_last_item_has_failed(
+    world: PgWorld, process: Process
+) -> None:
+    def send(_: NodeContext, stream: Any) -> str:
+        stream.send("a")
+        return "x" * 10_000
+
+    execution = execution_of(world, piped(), options=options(onNodeError="continue"))
+
+    process.run(execution, both_outputs(send), reader(joined), max_value_bytes=1000)
+
+    rows = checkpoints(world, execution)
+    assert rows["s"].status == "error"
+    assert rows["r"].error["type"] == "StreamFailed"
+
+
+@pytest.mark.parametrize("places", [1, 2])
+def test_a_stream_that_was_closed_stands_though_its_node_fails_later(
+    world: PgWorld, process: Process, places: int
+) -> None:
+    def send(_: NodeContext, stream: Any) -> None:
+        stream.send("a")
+        stream.close()
+        raise NodeError("later")
+
+    either = options(onNodeError="continue", maxConcurrency=places)
+    execution = execution_of(world, piped(), options=either)
+
+    process.run(execution, sender(send), reader(joined))
+
+    rows = checkpoints(world, execution)
+    assert (rows["s"].status, rows["r"].outputs) == ("error", {"given": "a"})

@@ -107,7 +107,7 @@ def test_what_its_port_does_not_allow_is_refused(item: Any, said: str) -> None:
     sender = Sender()
     with pytest.raises(NodeError, match=said):
         sender.channel.send(item)
-    assert sender.channel.value() == stream_value()
+    assert sender.channel.value() == stream_value(is_closed=False)
 
 
 def test_an_item_is_a_copy() -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from app.engine import Start
-from app.executions.steps import MOST_UNHEARD, Arrival, RunFacts, Step, Told
+from app.executions.arrivals import Arrival, Told
+from app.executions.steps import MOST_UNHEARD, RunFacts, Step
 from app.flows import prepare
 from app.nodes.sdk import NodeContext, node, spec_of
 from tests.waiting import wait_until
