@@ -28,6 +28,7 @@ def delete_old_trees(
         if all(row.completed_at is not None and row.completed_at < old for row in tree):
             for row in tree:
                 del turn.tables.executions[row.id]
+                turn.tables.offspring.pop(row.id, None)
                 turn.tables.deletions[row.id] = DeletionRow(execution_id=row.id, deleted_at=turn.at)
             gone += len(tree)
     return [(gone, len(looked), *(looked[-1] if looked else (None, None)))]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from app.events.wire import envelopes
@@ -202,6 +202,9 @@ class Sweep:
             for effect in effects:
                 if effect.told is not None:
                     self._publish_events(effect.execution_id, effect.told)
+                if effect.owners:
+                    # What descends from a flow that nobody owns may be owned.
+                    self._tell_effect(replace(effect, told=None), "stop")
         if count:
             self._messages.hint(self._store.tell_untold(BATCH))
 

@@ -266,6 +266,16 @@ def test_a_recovery_is_told_and_what_was_given_up_is_not_hinted() -> None:
     assert setting.hinted == ["EX2"]
 
 
+def test_owners_of_what_is_ended_hear_of_it() -> None:
+    owned = Effect("EX2", ended("EX2").told, ["w1"])
+    setting = Setting(Store(overrun=[[ended("EX1"), owned]]))
+
+    setting.turn()
+
+    assert setting.told == [("EX2", "stop")]
+    assert {each["executionId"] for each in setting.published} == {"EX1", "EX2"}
+
+
 def test_timers_before_the_next_beat_fire_each_at_its_time() -> None:
     setting = Setting(Store(timers=[0, 120, 300, 900]))
 
