@@ -130,7 +130,8 @@ class Engine:
             if plan_node.is_template and self.status[node] is not NodeStatus.IDLE:
                 self.status[node] = NodeStatus.COMPLETED
                 self.completed += 1
-                self.outputs[node] = resolved_outputs(plan_node, self._transfers.stored(node), {})
+                ports = self.wiring.output_ports[node]
+                self.outputs[node] = resolved_outputs(ports, self._transfers.stored(node), {})
                 resolving += self.wiring.value_edges[node]
                 closing += self.wiring.error_edges[node]
         # All at once: none of them completed before another.
@@ -216,9 +217,10 @@ class Engine:
 
     def complete(self, node: int, outputs: Outputs, execution_ms: int) -> None:
         """Settle a running or suspended node that handed in `outputs` (by root port id)."""
-        plan_node = self.plan.nodes[node]
-        resolved = resolved_outputs(plan_node, self._transfers.held(node, outputs), outputs)
-        resolved |= self.early.standing(node)
+        ports = self.wiring.output_ports[node]
+        resolved = resolved_outputs(ports, self._transfers.held(node, outputs), outputs)
+        if node in self.early.outputs:
+            resolved |= self.early.standing(node)
         self.running.discard(node)
         self.waiting.discard(node)
         self._tell.completed(node, self.status[node], own_outputs(resolved), execution_ms)

@@ -66,7 +66,7 @@ class Narrator:
         self._say(
             EventType.NODE_COMPLETED,
             nodeId=node_id,
-            outputs=dict(outputs),
+            outputs=outputs,
             executionTimeMs=execution_ms,
         )
 

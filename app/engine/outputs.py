@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from app.flows.plan import PlanNode
 from app.values.ports import SUCCESS, SYSTEM_PORTS, Value
 
 
 def resolved_outputs(
-    node: PlanNode, held: Mapping[str, Value], returned: Mapping[str, Value]
+    ports: Iterable[str], held: Mapping[str, Value], returned: Mapping[str, Value]
 ) -> dict[str, Value]:
-    """Every root port that a completed node resolves: what it returned, else what it holds."""
+    """What a completed node resolves at these root ports: what it returned, else what it holds."""
     resolved: dict[str, Value] = {SUCCESS: True}
-    for port, config in node.ports.items():
-        if config.gives_output and port not in SYSTEM_PORTS:
-            resolved[port] = returned[port] if port in returned else held.get(port)
+    for port in ports:
+        resolved[port] = returned[port] if port in returned else held.get(port)
     return resolved
 
 

@@ -43,6 +43,8 @@ class StartQueue:
 
     def release(self) -> None:
         """Queue those anew that stood aside: what held them may have changed."""
+        if not self._held:
+            return
         held, self._held = self._held, []
         for node, was_interrupted in held:
             self.add(node, interrupted=was_interrupted)

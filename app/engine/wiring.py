@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.engine.participation import NO_GROUP, Participation, groups_of, participation
 from app.flows.plan import InPort, Plan
-from app.values.ports import ERROR, ERROR_MESSAGE, EXECUTE, PortType
+from app.values.ports import ERROR, ERROR_MESSAGE, EXECUTE, SYSTEM_PORTS, PortType
 
 _ERROR_PORTS = frozenset({ERROR, ERROR_MESSAGE})
 
@@ -17,7 +17,8 @@ class Wiring:
     `edge_port` is the port that an edge feeds. `value_edges` and `error_edges` are, for each
     node, the edges that resolve when it completes and when it fails. `required_ports` are those of
     `ports_of` that null can't feed, `execute_port` the one that says whether a node runs,
-    `passthroughs` the ids of the ports that hand on what came in. `group_of` is the group
+    `output_ports` the ids of the ports that it resolves when it completes, system ports left out,
+    `passthroughs` those of them that hand on what came in. `group_of` is the group
     whose child a node is, NO_GROUP without one. `has_cycle` says whether nodes may wait for one
     another in the end, over edges or as a group for its children. `stream_ports` are, for a node
     that has any, the numbers of its ports that read streams.
@@ -33,6 +34,7 @@ class Wiring:
         self.missing: list[int] = []
         self.required_ports: list[tuple[int, ...]] = []
         self.execute_port: dict[int, int] = {}
+        self.output_ports: list[tuple[str, ...]] = []
         self.passthroughs: list[tuple[str, ...]] = []
         self.value_edges: list[tuple[int, ...]] = []
         self.error_edges: list[tuple[int, ...]] = []
@@ -40,9 +42,9 @@ class Wiring:
         for node in plan.nodes:
             self._number_ports(node.index, node.in_ports)
             self._split_edges(node.out_edges)
-            self.passthroughs.append(
-                tuple(port for port, config in node.ports.items() if config.is_passthrough)
-            )
+            own = [(p, config) for p, config in node.ports.items() if p not in SYSTEM_PORTS]
+            self.output_ports.append(tuple(port for port, config in own if config.gives_output))
+            self.passthroughs.append(tuple(port for port, config in own if config.is_passthrough))
         self.group_of = groups_of(plan)
         self._without_event = participation(plan, self.group_of, None)
         self.has_cycle = self._finds_cycle()

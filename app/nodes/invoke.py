@@ -45,7 +45,7 @@ def _given(spec: NodeSpec, inputs: Mapping[str, Value]) -> dict[str, Value]:
     for port, config in spec.ports.items():
         if not config.takes_input:
             continue
-        if port in inputs and not _counts_as_default(spec, port, inputs[port]):
+        if port in inputs and not (port in spec.lenient and is_of_other_type(config, inputs[port])):
             if isinstance(inputs[port], Stream):
                 given[port] = inputs[port]
                 continue
@@ -56,10 +56,6 @@ def _given(spec: NodeSpec, inputs: Mapping[str, Value]) -> dict[str, Value]:
         elif not isinstance(config.default, Missing):
             given[port] = _readable(config, plain_copy(config.default))
     return given
-
-
-def _counts_as_default(spec: NodeSpec, port: str, value: Value) -> bool:
-    return port in spec.lenient and is_of_other_type(spec.ports[port], value)
 
 
 def _readable(config: PortConfig, value: Value) -> Any:
