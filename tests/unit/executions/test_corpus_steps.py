@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from app.caller import Caller
+from app.executions.arrivals import Arrival
 from app.executions.executor import Executor
 from app.executions.inspection import Inspection
 from app.executions.plans import PlanCache
-from app.executions.steps import Arrival
 from app.executions.surroundings import Surroundings
 from app.flows.unbuilt import NOT_BUILT
 from app.nodes.registry import builtin_catalogue
