@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from app.engine import Start
@@ -14,15 +13,14 @@ from app.errors import (
     NodeError,
     NodeTimeout,
     NonRetryableError,
-    StoreUnavailable,
 )
 from app.events.types import Event, EventType
 from app.events.wire import to_json
 from app.executions.arrivals import Ended, Inbox, Resolved, Stale, Streamed, Told
 from app.executions.channels import Channel, ChannelReader, Flag
-from app.executions.hiding import Hidden, sealed_outputs
+from app.executions.secrecy import Secrecy
 from app.executions.secrets import Vault
-from app.logs import bound, hiding
+from app.logs import bound
 from app.nodes.emission import Emission, emission
 from app.nodes.invoke import run_node_function
 from app.nodes.signal import AwaitingSignal
@@ -44,8 +42,6 @@ MOST_UNHEARD = 500
 UNHEARD_WAIT_S = 0.005
 #: The most bytes of JSON that an output may have, unless a setting says otherwise.
 MAX_VALUE_BYTES = 1024 * 1024
-#: How long (s) a node waits between two tries to read a secret while the store is away.
-SECRET_WAIT_S = 0.2
 
 
 def begins_until(confirmed_at: float, lease_s: float) -> float:
@@ -90,11 +86,12 @@ class Step:
     heard: int = 0
     #: What opens secrets here, and what the node has opened.
     vault: Vault | None = None
-    hidden: Hidden | None = None
+    secrecy: Secrecy = field(init=False)
     #: The events that the node emitted, in order.
     emitted: list[Emission] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.secrecy = Secrecy(self.vault, self.facts.owner_id, self.start.node)
         for port in self.start.node.streams:
             self.channels[port] = self._channel(port)
         for reader in self.readers:
@@ -109,7 +106,7 @@ class Step:
             clock=self.clock,
             check=self.check,
             on_news=lambda: self.inbox.put(Streamed(self.start.node.index, self.attempt)),
-            hide=self._hidden,
+            hide=self.secrecy.hide,
         )
 
     @property
@@ -169,7 +166,7 @@ class Step:
     def emit(self, name: str, payload: Mapping[str, Value] | None = None) -> None:
         """Have a child execution made for an event, once the node completes."""
         made = emission(name, payload)
-        self.emitted.append(Emission(self._hidden(made.name), self._hidden(made.payload)))
+        self.emitted.append(Emission(self.secrecy.hide(made.name), self.secrecy.hide(made.payload)))
 
     def stream(self, port: str) -> OutputStream:
         """The stream of one of the node's outputs; who reads it may start at the first call.
@@ -199,7 +196,7 @@ class Step:
         fault = check_value(config, copied)
         if fault is not None:
             raise NodeError(f"output '{port}': {fault}")
-        copied = self._handed_out({port: copied})[port]
+        copied = self.secrecy.handed_out({port: copied})[port]
         size = len(to_json(copied))
         if size > self.max_value_bytes:
             allowed = f"{self.max_value_bytes} are allowed"
@@ -240,20 +237,7 @@ class Step:
 
     def secret(self, secret: Value) -> Value:
         """What a secret holds: one in a port, or one of the owner's by its id or name."""
-        if self.vault is None:
-            raise NonRetryableError("there are no secrets here")
-        while True:
-            try:
-                data = self.vault.open(self.owner_id, secret)
-                break
-            except StoreUnavailable:
-                self.cancelled.wait(SECRET_WAIT_S)
-                self.check()
-        if self.hidden is None:
-            self.hidden = Hidden()
-        self.hidden.add(data)
-        hiding.set(self.hidden.text)
-        return data
+        return self.secrecy.open(secret, self.cancelled, self.check)
 
     def schema(self, port: str) -> PortConfig:
         """The config that a port of this very node has, as its document shaped it."""
@@ -286,30 +270,16 @@ class Step:
                 returned = run_node_function(
                     self.start.node.spec, self.inputs, self, self.start.node.ports
                 )
-            outputs = self._with_given(self._handed_out(returned))
+            outputs = self._with_given(self.secrecy.handed_out(returned))
         except (Exception, SystemExit) as error:  # noqa: BLE001 — nodes are their users' code
-            failure = error if self.hidden is None else self.hidden.error(error)
+            failure = self.secrecy.hide_in_error(error)
             if self.given and isinstance(error, Sleeping | AwaitingSignal):
                 failure = NonRetryableError(
                     "a node that gave an output can't wait outside a worker"
                 )
-        if self.hidden is not None:
-            hiding.set(None)
+        self.secrecy.end()
         took_ms = round((self.clock() - begun) * 1000)
         self.inbox.put(Ended(node, attempt, outputs, failure, took_ms, self.emitted))
-
-    def _handed_out(self, outputs: Mapping[str, Value]) -> Mapping[str, Value]:
-        """What may leave the node: secrets sealed where they belong, masked anywhere else."""
-        node = self.start.node
-        if self.vault is not None and node.holds_secrets:
-            seal = partial(self.vault.seal, self.owner_id)
-            outputs = sealed_outputs(node.ports, outputs, seal)
-        if self.hidden is not None:
-            outputs = {port: self.hidden.value(value) for port, value in outputs.items()}
-        return outputs
-
-    def _hidden(self, value: Value) -> Any:
-        return value if self.hidden is None else self.hidden.value(value)
 
     def _with_given(self, returned: Mapping[str, Value]) -> dict[str, Value]:
         """The outputs of the node: what it gave before stands, and its streams end."""
@@ -325,9 +295,7 @@ class Step:
             self._wait_to_be_heard()
         if not self.cancelled.is_set():
             # What an attempt says that was given up is dropped, and would pile up until then.
-            if self.hidden is not None:
-                data = self.hidden.value(data)
-            event = Event(type_, {"nodeId": self.node_id, **data})
+            event = Event(type_, {"nodeId": self.node_id, **self.secrecy.hide(data)})
             self.told += 1
             self.inbox.put(Told(self.start.node.index, self.attempt, event))
 

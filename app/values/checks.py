@@ -151,7 +151,7 @@ def _complaint(config: PortConfig, value: Value, depth: int, bounds: Bounds) -> 
     if value is None:
         return ("must not be null", FaultKind.BOUNDS) if config.required else None
     if config.type is PortType.SECRET or config.sealed:
-        unfit = reference_fault(value)
+        unfit = reference_fault(config, value)
         if unfit is not None:
             return unfit, FaultKind.TYPE
     if not _has_type(config, value):

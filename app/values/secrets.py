@@ -32,15 +32,17 @@ def is_sealed(value: Value) -> bool:
     return isinstance(value, dict) and len(value) == 1 and isinstance(value.get(SEALED), str)
 
 
-def reference_fault(value: Value) -> str | None:
+def reference_fault(config: PortConfig, value: Value) -> str | None:
     """Why a value can't stand in a port for secrets; None where it can."""
     if value == MASK:
         return "is the mask of a secret, and there is none in its place: give the secret itself"
-    if isinstance(value, dict) and (STORED in value or SEALED in value):
-        name = value.get(STORED, value.get(SEALED))
-        if len(value) > 1 or not isinstance(name, str) or not name:
-            return f'refers to a secret as {{"{STORED}": "name or id"}} does, or not at all'
-    return None
+    # Of a sealed object parts may be laid over by edges.
+    if config.sealed or not isinstance(value, dict) or not (STORED in value or SEALED in value):
+        return None
+    name = value.get(STORED, value.get(SEALED))
+    if len(value) == 1 and isinstance(name, str) and name:
+        return None
+    return f'refers to a secret as {{"{STORED}": "name or id"}} does, or not at all'
 
 
 def holds_secrets(config: PortConfig) -> bool:

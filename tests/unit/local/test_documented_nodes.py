@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hmac
 import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from chaingraph import Port, RetryPolicy, node, run_node
+from chaingraph import NodeContext, Port, RetryPolicy, node, run_node
 
 ROOT = Path(__file__).parents[3]
 README = ROOT / "README.md"
@@ -48,3 +49,10 @@ def test_what_the_documents_tell_a_node_is_taken() -> None:
     told = code_of(WRITING, "What it is told") + "def page() -> None: ...\n"
     names = run_code(told, node=node, RetryPolicy=RetryPolicy)
     assert run_node(names["page"]) == {}
+
+
+def test_the_node_with_a_secret_signs_and_keeps_it() -> None:
+    given = {"Annotated": Annotated, "Any": Any, "NodeContext": NodeContext, "Port": Port}
+    sign = run_code(code_of(WRITING, "Secrets"), node=node, hmac=hmac, **given)["sign"]
+    expected = hmac.new(b"key of mine", b"hi", "sha256").hexdigest()
+    assert run_node(sign, key="key of mine", text="hi") == {"signature": expected}
