@@ -202,7 +202,9 @@ class WorkerProcess:
             herald=Effects(self._publisher, self._signals, self.dispatcher),
             fresh_id=self._fresh_id,
             limits=ChildLimits(
-                self._settings.max_execution_depth, self._settings.max_children_per_parent
+                self._settings.max_execution_depth,
+                self._settings.max_children_per_parent,
+                self._settings.max_items_per_foreach,
             ),
         )
 

@@ -18,7 +18,6 @@ NOT_BUILT = frozenset(
         "CONNECTION_POOL_MIN",
         "DATABASE_URL_EXECUTIONS",
         "EVENT_PUBLISH",
-        "MAX_ITEMS_PER_FOREACH",
         "METRICS_INCLUDE_MEMORY",
         "METRICS_TOKEN",
         "RATE_LIMIT",

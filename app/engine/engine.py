@@ -231,8 +231,12 @@ class Engine:
     def fail(
         self, node: int, error: NodeFailure, execution_ms: int, streamed: Outputs = NO_OUTPUTS
     ) -> None:
-        """Settle a running node that failed for good, having sent what is `streamed` by port."""
+        """Settle a running or suspended node that failed for good.
+
+        `streamed` is what it had sent by then, by port.
+        """
         self.running.discard(node)
+        self.waiting.discard(node)
         self._tell.failed(node, error, self.attempts[node], execution_ms, retry_at=None)
         self._settle_failed(node, error, streamed)
         if self.wiring.has_cycle:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from app.engine import Wiring
 from app.errors import NodeError, NonRetryableError
 from app.events.types import Event, EventType
 from app.events.wire import to_json
@@ -41,6 +42,18 @@ class Wanted:
     event: Mapping[str, Value]
 
 
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A child that a node wants for one of its items: which, of what flow, with which inputs."""
+
+    node_id: str
+    ordinal: int
+    flow_id: str
+    flow_version: int
+    wiring: Wiring
+    inputs: str | None
+
+
 class Children:
     """Makes children, and notes their ends. For the run's own thread."""
 
@@ -53,6 +66,8 @@ class Children:
         self._made = claimed.children
         #: The name of each one's event, of those that have not ended as far as is known.
         self._open: dict[str, str | None] = {}
+        #: The node that made each of these.
+        self._makers: dict[str, str] = {}
         #: Whose end is noted, committed or not.
         self._noted: set[str] = set()
 
@@ -66,10 +81,14 @@ class Children:
         """Whether there are any. May be asked from any thread."""
         return bool(self._open)
 
+    def open_of(self, node_id: str) -> int:
+        """How many of those that a node made have not ended, as far as is known."""
+        return sum(maker == node_id for maker in self._makers.values())
+
     def begin(self) -> None:
         """Make those that come with the start, or see what became of those that there are."""
         if self._claimed.begun:
-            if self._made:
+            if self._made or self._ledger.engine.waiting:
                 self.look()
             return
         self._bear([Wanted("", at, event) for at, event in enumerate(self._further)])
@@ -123,9 +142,11 @@ class Children:
                 self._note(row)
             else:
                 self._open.setdefault(row.id, _event_name(row))
+                self._makers[row.id] = row.node_id
 
     def _note(self, row: ChildRow) -> None:
         self._open.pop(row.id, None)
+        self._makers.pop(row.id, None)
         self._noted.add(row.id)
         data: dict[str, Value] = {"childExecutionId": row.id, "eventName": _event_name(row)}
         if row.status == "failed":
@@ -137,20 +158,46 @@ class Children:
         """Have these made with the next statement."""
         for each in wanted:
             id_, name = self._around.fresh_id(EXECUTION_PREFIX), str(each.event["eventName"])
-            self._ledger.writer.bear(self._new(id_, each, name))
-            self._open[id_] = name
             self._made += 1
-            told = {"childExecutionId": id_, "eventName": name}
-            self._ledger.engine.tell(Event(EventType.CHILD_SPAWNED, told))
+            self._bear_one(self._new(id_, each, name), name)
 
-    def _new(self, id_: str, wanted: Wanted, name: str) -> NewChild:
-        claimed, wiring = self._claimed, self._ledger.engine.wiring
-        lineage = Lineage(
+    def _bear_one(self, child: NewChild, name: str | None) -> None:
+        self._ledger.writer.bear(child)
+        self._open[child.id] = name
+        self._makers[child.id] = child.node_id
+        told: dict[str, Value] = {"childExecutionId": child.id, "eventName": name}
+        self._ledger.engine.tell(Event(EventType.CHILD_SPAWNED, told))
+
+    def bear_item(self, item: Item) -> None:
+        """Have the child of an item made. It counts towards no limit of children."""
+        id_, plan = self._around.fresh_id(EXECUTION_PREFIX), item.wiring.plan
+        created = created_event(
+            id_, item.flow_id, item.flow_version, plan.metadata, self._lineage()
+        )
+        child = NewChild(
+            id=id_,
+            node_id=item.node_id,
+            ordinal=item.ordinal,
+            flow_id=item.flow_id,
+            flow_version=item.flow_version,
+            nodes_total=item.wiring.participation(None).total,
+            created_event=created,
+            inputs=item.inputs,
+            counts=False,
+        )
+        self._bear_one(child, None)
+
+    def _lineage(self) -> Lineage:
+        claimed = self._claimed
+        return Lineage(
             claimed.owner_id,
             claimed.root_execution_id,
             claimed.fence.execution_id,
             claimed.depth + 1,
         )
+
+    def _new(self, id_: str, wanted: Wanted, name: str) -> NewChild:
+        claimed, wiring = self._claimed, self._ledger.engine.wiring
         flow_id, version = claimed.flow_id, claimed.flow_version
         return NewChild(
             id=id_,
@@ -159,7 +206,9 @@ class Children:
             flow_id=flow_id,
             flow_version=version,
             nodes_total=wiring.participation(name).total,
-            created_event=created_event(id_, flow_id, version, wiring.plan.metadata, lineage),
+            created_event=created_event(
+                id_, flow_id, version, wiring.plan.metadata, self._lineage()
+            ),
             external_events=to_json([dict(wanted.event)]).decode(),
         )
 

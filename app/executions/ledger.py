@@ -79,6 +79,11 @@ class Ledger:
             node, NodeStatus.COMPLETED, waited_ms, outputs=self._own(node), replaces=True
         )
 
+    def fail_wait(self, node: int, failure: NodeFailure, waited_ms: int) -> None:
+        """What a node has waited for makes it fail, for good."""
+        self.engine.fail(node, failure, waited_ms)
+        self._checkpoint(node, NodeStatus.ERROR, waited_ms, failure=failure, replaces=True)
+
     def oversize(self, outputs: Mapping[str, Value]) -> NodeError | None:
         """The error that an output makes that is larger than one may be."""
         limit = self._max_value_bytes

@@ -26,6 +26,7 @@ from app.executions.arrivals import (
 from app.executions.attempts import Attempts
 from app.executions.children import Children
 from app.executions.commands import Commands
+from app.executions.fan_out import FanOuts
 from app.executions.flow_time import FlowTime
 from app.executions.opening import facts_of, overdue, refusal
 from app.executions.parking import Parking
@@ -118,7 +119,10 @@ class Run:
         around, ledger = self._around, self._ledger
         self._signals = SignalWaits(self.fence, ledger, self._timers, around)
         self._children = Children(self._claimed, around, ledger)
-        self._settlement = Settlement(ledger, self._timers, self._signals, self._children, around)
+        self._fan_outs = FanOuts(self._claimed, around, ledger, self._timers, self._children)
+        self._settlement = Settlement(
+            ledger, self._timers, self._signals, self._children, self._fan_outs, around
+        )
         self._attempts = Attempts(
             facts_of(self._claimed),
             self._options,
@@ -131,6 +135,7 @@ class Run:
         self._parking = Parking(ledger, self._sent, self._children, around)
         self._results = Results(ledger, self._sent, self._settlement, self._commands, around)
         self._children.begin()
+        self._fan_outs.go_on()
         self._results.take()
         self._lose_unless(self._signals.look())
 
@@ -154,7 +159,7 @@ class Run:
         """Fail an execution whose flow can't run here any more."""
         message, events = refusal(error, self._time.elapsed_ms())
         self._writer.gather(events, 0)
-        descendants = PARENT_FAILED if self._claimed.children else None
+        descendants = PARENT_FAILED if self._claimed.begun else None
         ending = Ending("failed", message, descendants=descendants)
         outcome = self._writer.commit("{}", Progress(), ending)
         return self._finished() if outcome is Outcome.HELD else RunEnd.LOST
@@ -336,6 +341,7 @@ class Run:
         self._lose_unless(self._writer.hear() and self._signals.look())
         if self._children.are_open:
             self._children.look()
+            self._fan_outs.go_on()
 
     def _lose_unless(self, is_ours: bool) -> None:
         """Where the run is not ours any more, it ends here at once."""

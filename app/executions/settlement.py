@@ -11,6 +11,7 @@ from app.engine import NodeFailure, Start
 from app.engine.retries import retry_delay_ms
 from app.engine.state import NO_OUTPUTS, Outputs, as_node_failure
 from app.executions.children import Children
+from app.executions.fan_out import FanOuts
 from app.executions.ledger import Ledger
 from app.executions.sent import events_of
 from app.executions.signals import SignalWaits
@@ -18,6 +19,7 @@ from app.executions.surroundings import Surroundings
 from app.executions.timers import SignalWait, Sleep, Timers, Wait
 from app.executions.writer import insist
 from app.nodes.emission import Emission
+from app.nodes.fan_out import FanningOut
 from app.nodes.signal import AwaitingSignal
 from app.nodes.timer import Sleeping
 from app.values.ports import Value
@@ -32,9 +34,11 @@ class Settlement:
         timers: Timers,
         signals: SignalWaits,
         children: Children,
+        fan_outs: FanOuts,
         around: Surroundings,
     ) -> None:
         self._ledger = ledger
+        self._fan_outs = fan_outs
         self._children = children
         self._timers = timers
         self._signals = signals
@@ -72,6 +76,8 @@ class Settlement:
                 self._asleep(node.index, Sleep(error.delay_ms, error.port), took_ms)
             case AwaitingSignal():
                 self._await_signal(node.index, error.name, error.timeout_ms, took_ms)
+            case FanningOut():
+                self._fan_outs.begin(node.index, error, took_ms)
             case _:
                 delay_ms = retry_delay_ms(node, start.attempt, error)
                 self._failed(node.index, as_node_failure(error), delay_ms, took_ms, streamed)
@@ -85,6 +91,8 @@ class Settlement:
         elif "signal" in result:
             name, timeout_ms = result["signal"]
             self._await_signal(node, name, timeout_ms, took_ms)
+        elif "fanOut" in result:
+            self._fan_outs.begin(node, FanningOut(*result["fanOut"]), took_ms)
         elif error is None:
             emitted = [Emission(*each) for each in result.get("emitted", ())]
             self.completed(node, result["outputs"], took_ms, emitted)

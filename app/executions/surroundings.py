@@ -29,10 +29,13 @@ RANDOM_IDS = id_source(SystemRandom())
 
 @dataclass(frozen=True, slots=True)
 class ChildLimits:
-    """How deep a tree of executions may be, and how many children one execution may make."""
+    """How deep a tree of executions may be, how many children one execution may make, and how
+    many items a node may have, each of which is made a child.
+    """
 
     depth: int = 100
     children: int = 100
+    items: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a run waits for: time limits of its nodes, retries, sleeps, and signals."""
+"""What a run waits for: time limits of its nodes, retries, sleeps, signals, and children."""
 
 from __future__ import annotations
 
@@ -26,6 +26,8 @@ class Sleep(NamedTuple):
 #: Marks a checkpoint whose node waits for a signal, and where the node stands in the document.
 #: The statements of signals read both (app.store.signal_statements).
 _SIGNAL, _PLACE = "$signal", "$place"
+#: Marks a checkpoint whose node waits for children.
+_EACH = "$each"
 
 
 class SignalWait(NamedTuple):
@@ -39,13 +41,39 @@ class SignalWait(NamedTuple):
         return {_SIGNAL: self.name, _PLACE: self.place}
 
 
-def read_plan(stored: Mapping[str, Value] | None) -> Sleep | SignalWait | None:
+class FanOutWait(NamedTuple):
+    """A wait for a flow's version to have run once for each of a node's items.
+
+    `target` is the node and the port of that flow that take the item, None for none; so many are
+    unfinished at once; `since` is when it began (ISO 8601).
+    """
+
+    flow_id: str
+    version: int
+    target: tuple[str, str] | None
+    concurrency: int
+    since: str
+
+    def as_json(self) -> dict[str, Value]:
+        """What the checkpoint of the node says in place of outputs."""
+        target = None if self.target is None else list(self.target)
+        return {_EACH: [self.flow_id, self.version, target, self.concurrency, self.since]}
+
+
+#: What a waiting node waits for, other than its next attempt.
+Plan = Sleep | SignalWait | FanOutWait
+
+
+def read_plan(stored: Mapping[str, Value] | None) -> Plan | None:
     """What a waiting node's checkpoint says that it waits for; None for its next attempt."""
     match stored:
         case None:
             return None
         case {"$signal": str(name), "$place": int(place)}:
             return SignalWait(name, place)
+        case {"$each": [str(flow_id), int(version), target, int(concurrency), str(since)]}:
+            place_of = None if target is None else (str(target[0]), str(target[1]))
+            return FanOutWait(flow_id, version, place_of, concurrency, since)
         case _:
             [(port, ms)] = stored.items()
             assert isinstance(ms, int)
@@ -55,14 +83,14 @@ def read_plan(stored: Mapping[str, Value] | None) -> Sleep | SignalWait | None:
 class Wait(NamedTuple):
     """When a waiting node goes on: on the run's clock, and in the store's time.
 
-    It completes where it sleeps or waits for a signal (infinity and None: for ever), and else
-    is tried again.
+    It completes where it has a plan (infinity and None: no time ends it), and else is tried
+    again.
     """
 
     due: float
     at: datetime | None
     node: int
-    plan: Sleep | SignalWait | None = None
+    plan: Plan | None = None
 
 
 class Timers:
@@ -86,8 +114,17 @@ class Timers:
         return self._heap[0][0] if self._heap else _NEVER
 
     def soonest_wait(self) -> Wait | None:
-        """The wait that ends first."""
-        return min(self._waits.values(), default=None)
+        """The wait that ends first, of those that don't wait for children."""
+        waits = (each for each in self._waits.values() if not isinstance(each.plan, FanOutWait))
+        return min(waits, default=None)
+
+    def fan_out_waits(self) -> dict[int, FanOutWait]:
+        """The waits for children of nodes that were restored, by node."""
+        return {
+            node: wait.plan
+            for node, wait in self._waits.items()
+            if isinstance(wait.plan, FanOutWait)
+        }
 
     def signal_waits(self) -> dict[int, SignalWait]:
         """The waits for signals, by node."""

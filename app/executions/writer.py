@@ -186,7 +186,7 @@ class Writer:
     def _family(self) -> Family | None:
         if not self._born and not self._noted:
             return None
-        return Family(self._born, self._noted, len(self._born))
+        return Family(self._born, self._noted, sum(child.counts for child in self._born))
 
     def _tell(self, boundary: Boundary, written: Written) -> None:
         """Publish what was committed, and have others go on with what was made or stopped."""

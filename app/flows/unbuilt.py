@@ -10,7 +10,6 @@ from collections.abc import Mapping
 #: Node types that are known and not built.
 NOT_BUILT: Mapping[str, str] = {
     "RunFlowNode": "child executions",
-    "ForEachNode": "child executions",
 }
 
 

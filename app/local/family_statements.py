@@ -10,6 +10,7 @@ from psycopg2.errors import UniqueViolation
 
 from app.local.commanded_statements import write_resolving
 from app.local.rows import EventBatchRow, ExecutionRow
+from app.local.run_statements import checkpoints
 from app.local.turn import Handler, Rows, Turn
 from app.store import ending_statements
 from app.store import family_statements as sql
@@ -119,6 +120,40 @@ def children(turn: Turn, parent: str) -> Rows:
     ]
 
 
+def children_made(turn: Turn, parent: str, node: str) -> Rows:
+    """How many children a node has made."""
+    return [(sum(row.parent_node_id == node for row in children_of(turn, [parent])),)]
+
+
+def ended_children(turn: Turn, parent: str, node: str, first: int, limit: int) -> Rows:
+    """So many children of a node from a place on, in order."""
+    of_node = [row for row in children_of(turn, [parent]) if row.parent_node_id == node]
+    of_node.sort(key=lambda row: row.child_ordinal or 0)
+    return [
+        (
+            row.child_ordinal,
+            row.id,
+            row.status,
+            row.error_message,
+            row.started_at,
+            row.options,
+            row.inputs,
+            row.external_events,
+            row.grants,
+        )
+        for row in of_node[first : first + limit]
+    ]
+
+
+def ended_nodes(turn: Turn, executions: Sequence[str]) -> Rows:
+    """Their checkpoints and resolutions, each execution's in the order of writing."""
+    return [
+        (execution, node_id, status, attempt, outputs, error, seq)
+        for execution in executions
+        for node_id, seq, status, attempt, outputs, error, *_ in checkpoints(turn, execution)
+    ]
+
+
 def untold_parents(turn: Turn, limit: int) -> Rows:
     """Parents that sleep although a child of theirs has ended."""
     untold = {
@@ -147,6 +182,9 @@ def note_all_children(turn: Turn, parents: Sequence[str]) -> Rows:
 HANDLERS: Mapping[str, Handler] = {
     sql.FAMILY.name: write_family,
     sql.CHILDREN.name: children,
+    sql.MADE.name: children_made,
+    sql.ENDED.name: ended_children,
+    sql.ENDED_NODES.name: ended_nodes,
     sql.UNTOLD_PARENTS.name: untold_parents,
     ending_statements.NOTE_ALL.name: note_all_children,
 }

@@ -24,7 +24,7 @@ from app.engine import (
 )
 from app.engine.retries import retry_delay_ms
 from app.engine.state import SETTLED, as_node_failure
-from app.errors import NodeError, NodeTimeout
+from app.errors import NodeError, NodeTimeout, NonRetryableError
 from app.events.types import Event, EventType
 from app.events.wire import timestamp
 from app.executions.steps import RunFacts
@@ -32,6 +32,7 @@ from app.flows import overlay_inputs, prepare
 from app.flows.plan import Plan
 from app.local.steps import OWNER_ID, AttemptTime, facts_of, run_step
 from app.nodes.emission import Emission
+from app.nodes.fan_out import FanningOut
 from app.nodes.signal import PAYLOAD, TIMED_OUT, AwaitingSignal
 from app.nodes.spec import Catalogue
 from app.nodes.timer import Sleeping
@@ -170,6 +171,9 @@ class _LocalRun:
             case AwaitingSignal():
                 never = NodeError(f"waits for the signal '{failure.name}': nobody can send it here")
                 self._settle_failed(step.start, never, ended.execution_ms)
+            case FanningOut(flow_id=flow_id):
+                unknown = NonRetryableError(f"there is no flow '{flow_id}' here")
+                self._settle_failed(step.start, unknown, ended.execution_ms)
             case _:
                 self._settle_failed(step.start, failure, ended.execution_ms)
 

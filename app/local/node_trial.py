@@ -20,6 +20,7 @@ from app.local.database import MemoryDatabase
 from app.local.steps import OWNER_ID, AttemptTime, facts_of, run_step
 from app.local.trial import NodeFunction, catalogue_with, local_settings, naming_faults, spec_for
 from app.nodes.emission import Emission
+from app.nodes.fan_out import FanningOut
 from app.nodes.signal import PAYLOAD, TIMED_OUT, AwaitingSignal
 from app.nodes.spec import Catalogue
 from app.nodes.timer import Sleeping
@@ -139,6 +140,8 @@ def _outputs(
 ) -> Mapping[str, Value]:
     if isinstance(error, Sleeping):
         return {error.port: error.delay_ms}
+    if isinstance(error, FanningOut):
+        raise NodeError(f"there is no flow '{error.flow_id}' here")
     if isinstance(error, AwaitingSignal):
         if error.timeout_ms is None:
             raise NodeError(f"waits for the signal '{error.name}': nobody can send it here")

@@ -128,7 +128,9 @@ class LocalProcess:
             vault=OwnersVault(self.keyring, SecretStore(self.database)),
             herald=self._effects,
             limits=ChildLimits(
-                self._settings.max_execution_depth, self._settings.max_children_per_parent
+                self._settings.max_execution_depth,
+                self._settings.max_children_per_parent,
+                self._settings.max_items_per_foreach,
             ),
         )
 

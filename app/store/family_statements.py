@@ -66,6 +66,44 @@ CHILDREN = Statement(
     """,
 )
 
+#: (parent, node): how many children a node has made: they are numbered from 0.
+MADE = Statement(
+    "children_made",
+    "text, text",
+    """
+    SELECT coalesce(max(child_ordinal) + 1, 0) FROM chaingraph_executions
+    WHERE parent_execution_id = $1 AND parent_node_id = $2
+    """,
+)
+
+#: (parent, node, from, limit): so many children of a node from a place on, in order.
+ENDED = Statement(
+    "ended_children",
+    "text, text, int, int",
+    """
+    SELECT child_ordinal, id, status, error_message, started_at, options::text, inputs::text,
+        external_events::text, grants::text
+    FROM chaingraph_executions
+    WHERE parent_execution_id = $1 AND parent_node_id = $2
+        AND child_ordinal >= $3 AND child_ordinal < $3 + $4
+    ORDER BY child_ordinal
+    """,
+)
+
+#: (executions): their checkpoints and resolutions, each execution's in the order of writing.
+ENDED_NODES = Statement(
+    "ended_nodes",
+    "text[]",
+    """
+    SELECT execution_id, node_id, status, attempt, outputs::text, error::text, seq
+    FROM chaingraph_checkpoints WHERE execution_id = ANY ($1)
+    UNION ALL
+    SELECT execution_id, node_id, 'resolved', 0, outputs::text, NULL, seq
+    FROM chaingraph_resolutions WHERE execution_id = ANY ($1)
+    ORDER BY execution_id, seq
+    """,
+)
+
 #: (limit): parents that sleep although a child of theirs has ended.
 UNTOLD_PARENTS = Statement(
     "untold_parents",

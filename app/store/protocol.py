@@ -7,12 +7,15 @@ from datetime import datetime
 from typing import Protocol
 
 from app.caller import Caller
+from app.store.executions import FlowHead
 from app.store.records import (
     Boundary,
     ChildRow,
     Claimed,
     ClaimedStep,
     Effect,
+    EndedChild,
+    EndedNode,
     Fence,
     Parked,
     Recalled,
@@ -122,6 +125,20 @@ class RunStore(Protocol):
 
     def children(self, execution_id: str) -> list[ChildRow]:
         """The children that it waits for, or whose ends it has yet to note, in that order."""
+        ...
+
+    def flow_head(self, flow_id: str) -> FlowHead | None:
+        """Whose a flow is, and its newest version; None where there is none."""
+        ...
+
+    def children_made(self, execution_id: str, node_id: str) -> int:
+        """How many children a node has made for its items."""
+        ...
+
+    def ended_children(
+        self, execution_id: str, node_id: str, first: int, limit: int
+    ) -> Sequence[tuple[EndedChild, Sequence[EndedNode]]]:
+        """So many children of a node from a place on, in order, each with its checkpoints."""
         ...
 
     def take_signals(

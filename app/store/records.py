@@ -37,7 +37,8 @@ class NewChild:
     """A child to create with a boundary of its parent; JSON columns are texts.
 
     `node_id` made it ('' for an event that came with the start), as the `ordinal`-th of its own,
-    from 0. All else it has of its parent.
+    from 0. All else it has of its parent. `counts` says whether it is one of those of which
+    there may be no more than MAX_CHILDREN_PER_PARENT.
     """
 
     id: str
@@ -49,6 +50,33 @@ class NewChild:
     created_event: str
     inputs: str | None = None
     external_events: str | None = None
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EndedChild:
+    """A child as its results are read: what they are made of, and why there are none."""
+
+    ordinal: int
+    id: str
+    status: str
+    error_message: str | None
+    started_at: datetime | None
+    options: str
+    inputs: str | None
+    external_events: str | None
+    grants: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EndedNode:
+    """A checkpoint, or an output given early, of a child."""
+
+    node_id: str
+    status: str
+    attempt: int
+    outputs: str | None
+    error: str | None
 
 
 @dataclass(frozen=True, slots=True)

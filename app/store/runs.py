@@ -17,6 +17,7 @@ from app.store import signal_statements as signals
 from app.store import step_statements as steps
 from app.store import sweep_statements as sweeps
 from app.store.endings import end_descendants, give_up
+from app.store.executions import FLOW_HEAD, FlowHead
 from app.store.records import (
     Boundary,
     CheckpointRow,
@@ -24,6 +25,8 @@ from app.store.records import (
     Claimed,
     ClaimedStep,
     Effect,
+    EndedChild,
+    EndedNode,
     Ending,
     Family,
     Fence,
@@ -279,6 +282,25 @@ class PgRunStore:
     def children(self, execution_id: str) -> list[ChildRow]:
         """The children that it waits for, or whose ends it has yet to note."""
         return [ChildRow(*row) for row in self._run(family.CHILDREN, execution_id)]
+
+    def flow_head(self, flow_id: str) -> FlowHead | None:
+        """Whose a flow is, and its newest version; None where there is none."""
+        rows = self._run(FLOW_HEAD, flow_id)
+        return FlowHead(*rows[0]) if rows else None
+
+    def children_made(self, execution_id: str, node_id: str) -> int:
+        """How many children a node has made for its items."""
+        return int(self._run(family.MADE, execution_id, node_id)[0][0])
+
+    def ended_children(
+        self, execution_id: str, node_id: str, first: int, limit: int
+    ) -> list[tuple[EndedChild, list[EndedNode]]]:
+        """So many children of a node from a place on, in order, each with its checkpoints."""
+        rows = self._run(family.ENDED, execution_id, node_id, first, limit)
+        found: dict[str, list[EndedNode]] = {row[1]: [] for row in rows}
+        for id_, *columns, _seq in self._run(family.ENDED_NODES, list(found)):
+            found[id_].append(EndedNode(*columns))
+        return [(EndedChild(*row), found[row[1]]) for row in rows]
 
     def take_signals(
         self, fence: Fence, node_ids: Sequence[str], names: Sequence[str]

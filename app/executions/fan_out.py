@@ -1,0 +1,207 @@
+"""The nodes of a run that have a flow run for each of their items.
+
+An item's child is made by a guarded statement of its parent, which numbers it by the item's place;
+how many there are, and which have not ended, is read from their rows. So nothing is kept besides
+of how far a node has come, and each item is run once, whoever dies when. What came of them all is
+read once, at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.engine import Wiring
+from app.engine.state import as_node_failure
+from app.errors import NonRetryableError, ValidationFailed
+from app.events.wire import timestamp, to_json
+from app.executions.children import Children, Item
+from app.executions.inspection import Inspection
+from app.executions.ledger import Ledger
+from app.executions.surroundings import Surroundings
+from app.executions.timers import FanOutWait, Timers
+from app.executions.writer import insist
+from app.flows.plan import Plan
+from app.flows.storing import locate
+from app.nodes.fan_out import ERRORS, FAILED, ITEMS, RESULTS, FanningOut
+from app.store.records import Claimed
+from app.values.ports import Value
+
+#: The results of so many children are read at a time.
+BATCH = 200
+
+
+@dataclass(slots=True)
+class _Fan:
+    """A node that fans out: its plan, its items, and the place of the next that has no child."""
+
+    node: int
+    plan: FanOutWait
+    items: Sequence[Value]
+    next: int
+
+
+class FanOuts:
+    """Has children made as others end, and gathers what came of them. For the run's own thread."""
+
+    def __init__(
+        self,
+        claimed: Claimed,
+        around: Surroundings,
+        ledger: Ledger,
+        timers: Timers,
+        children: Children,
+    ) -> None:
+        self._claimed = claimed
+        self._around = around
+        self._ledger = ledger
+        self._children = children
+        self._fans = {
+            node: self._restored(node, plan) for node, plan in timers.fan_out_waits().items()
+        }
+
+    def begin(self, node: int, wanted: FanningOut, took_ms: int) -> None:
+        """A node wants children: it waits for them from now on, or fails."""
+        items = self._items(node)
+        try:
+            plan = self._plan(wanted, items)
+        except (NonRetryableError, ValidationFailed) as error:
+            self._ledger.fail(node, as_node_failure(error), took_ms)
+            return
+        self._ledger.suspend(node, plan.as_json(), took_ms, None)
+        self._fans[node] = _Fan(node, plan, items, 0)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Make children for those that have ended; complete the nodes that have all of theirs."""
+        request = self._ledger.writer.request
+        if request is not None and request.command == "pause":
+            return
+        for fan in list(self._fans.values()):
+            try:
+                self._spawn(fan)
+                if fan.next == len(fan.items) and not self._children.open_of(self._id(fan.node)):
+                    self._finish(fan)
+            except ValidationFailed as error:
+                # The flow can't run here any more: a node type is gone, say.
+                del self._fans[fan.node]
+                self._ledger.fail_wait(fan.node, as_node_failure(error), self._waited_ms(fan))
+
+    def _spawn(self, fan: _Fan) -> None:
+        node_id = self._id(fan.node)
+        free = fan.plan.concurrency - self._children.open_of(node_id)
+        first, fan.next = fan.next, min(len(fan.items), fan.next + max(0, free))
+        for place in range(first, fan.next):
+            item = Item(
+                node_id,
+                place,
+                fan.plan.flow_id,
+                fan.plan.version,
+                self._wiring(fan.plan),
+                _inputs(fan.plan, fan.items[place]),
+            )
+            self._children.bear_item(item)
+
+    # -- beginning
+
+    def _plan(self, wanted: FanningOut, items: Sequence[Value]) -> FanOutWait:
+        """Check what a node wants. Raises NonRetryableError, ValidationFailed."""
+        limits, depth = self._around.limits, self._claimed.depth + 1
+        if len(items) > limits.items:
+            raise NonRetryableError(
+                f"items has {len(items)} items; MAX_ITEMS_PER_FOREACH is {limits.items}"
+            )
+        if depth > limits.depth:
+            raise NonRetryableError(
+                f"its executions would be at depth {depth}; MAX_EXECUTION_DEPTH is {limits.depth}"
+            )
+        head = self._insist(lambda: self._around.store.flow_head(wanted.flow_id))
+        if head is None or head.is_hidden or head.owner_id != self._claimed.owner_id:
+            raise NonRetryableError(f"there is no flow '{wanted.flow_id}'")
+        since: datetime = self._insist(self._around.store.now)
+        plan = FanOutWait(wanted.flow_id, head.version, None, wanted.concurrency, timestamp(since))
+        if not wanted.target:
+            return plan
+        return plan._replace(target=_place(self._wiring(plan).plan, wanted.target))
+
+    def _restored(self, node: int, plan: FanOutWait) -> _Fan:
+        execution_id, node_id = self._claimed.fence.execution_id, self._id(node)
+        made: int = self._insist(lambda: self._around.store.children_made(execution_id, node_id))
+        return _Fan(node, plan, self._items(node), made)
+
+    def _items(self, node: int) -> Sequence[Value]:
+        items = self._ledger.engine.inputs(node).get(ITEMS)
+        return items if isinstance(items, list) else []
+
+    # -- ending
+
+    def _finish(self, fan: _Fan) -> None:
+        outputs = self._outputs(fan)
+        del self._fans[fan.node]
+        oversize, waited_ms = self._ledger.oversize(outputs), self._waited_ms(fan)
+        if oversize is None:
+            self._ledger.end_wait(fan.node, outputs, waited_ms)
+        else:
+            self._ledger.fail_wait(fan.node, as_node_failure(oversize), waited_ms)
+
+    def _waited_ms(self, fan: _Fan) -> int:
+        now: datetime = self._insist(self._around.store.now)
+        return round((now - datetime.fromisoformat(fan.plan.since)).total_seconds() * 1000)
+
+    def _outputs(self, fan: _Fan) -> dict[str, Value]:
+        results: list[Value] = [None] * len(fan.items)
+        errors: list[Value] = []
+        for first in range(0, len(fan.items), BATCH):
+            for row, stored in self._ended(fan, first):
+                if row.status == "completed":
+                    results[row.ordinal] = Inspection(self._wiring(fan.plan), row, stored).outputs()
+                else:
+                    message = row.error_message or row.status
+                    errors.append({"index": row.ordinal, "executionId": row.id, "message": message})
+        return {RESULTS: results, FAILED: len(errors), ERRORS: errors}
+
+    def _ended(self, fan: _Fan, first: int) -> Sequence[tuple[Any, Sequence[Any]]]:
+        """Children from a place on, in order, each with its checkpoints."""
+        execution_id, node_id = self._claimed.fence.execution_id, self._id(fan.node)
+        found: Sequence[tuple[Any, Sequence[Any]]] = self._insist(
+            lambda: self._around.store.ended_children(execution_id, node_id, first, BATCH)
+        )
+        return found
+
+    def _id(self, node: int) -> str:
+        return self._ledger.engine.plan.nodes[node].id
+
+    def _wiring(self, plan: FanOutWait) -> Wiring:
+        document = self._around.store.document
+        wiring: Wiring = self._insist(
+            lambda: self._around.plans.get(plan.flow_id, plan.version, document)
+        )
+        return wiring
+
+    def _insist(self, ask: Callable[[], Any]) -> Any:
+        return insist(ask, self._around.pause)
+
+
+def _inputs(plan: FanOutWait, item: Value) -> str | None:
+    if plan.target is None:
+        return None
+    node_id, port = plan.target
+    return to_json({node_id: {port: item}}).decode()
+
+
+def _place(plan: Plan, target: str) -> tuple[str, str]:
+    """Split `node.port` after the longest node id that fits. Raises NonRetryableError."""
+    cuts = (at for at, character in enumerate(target) if character == ".")
+    for cut in sorted(cuts, reverse=True):
+        node_id, port = target[:cut], target[cut + 1 :]
+        number = plan.index_of.get(node_id)
+        if number is None:
+            continue
+        ports = plan.nodes[number].ports
+        located = locate(ports, port)
+        if located is None or not ports[str(located[0][0])].takes_input:
+            raise NonRetryableError(f"itemTarget: node '{node_id}' has no input '{port}'")
+        return node_id, port
+    raise NonRetryableError(f"itemTarget: '{target}' names no node of the flow and its port")
