@@ -5,7 +5,9 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint bench clean
+SECONDS ?= 300
+
+.PHONY: help install run test lint bench chaos clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /make \1\t/' | expand -t 16
@@ -43,6 +45,9 @@ lint: install ## style, types, layers, and whether the migrations match the tabl
 
 bench: install ## how fast it is, on this machine
 	$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: install ## lose whatever can be lost under load: SECONDS=300 SEED=1 for the same again
+	$(BIN)/python -m tests.chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 clean: ## remove .venv and what the tools left; .data stays
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
