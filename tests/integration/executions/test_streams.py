@@ -286,6 +286,43 @@ def test_a_reader_ends_when_its_time_is_up(world: PgWorld, process: Process) -> 
     assert rows["r"].error == {"type": "NodeTimeout", "message": "not done within 100 ms"}
 
 
+def test_a_reader_does_not_outlive_the_time_of_its_source(world: PgWorld, process: Process) -> None:
+    """Whatever the source does: it hears nothing, and hands nothing in."""
+    given_up = Signal()
+
+    def send(_: NodeContext, stream: Any) -> None:
+        stream.send("a")
+        given_up.wait()
+
+    document = piped(sender_more={"timeoutMs": 100})
+    execution = execution_of(world, document, options=options(onNodeError="continue"))
+
+    assert process.run(execution, sender(send), reader(joined)) is RunEnd.FINISHED
+    given_up.give()
+
+    rows = checkpoints(world, execution)
+    message = "not done within 100 ms"
+    assert rows["s"].error == {"type": "NodeTimeout", "message": message}
+    assert rows["s"].outputs["out"]["buffer"] == ["a"]
+    assert rows["r"].error == {"type": "StreamFailed", "message": message}
+
+
+def test_a_long_stream_is_told_in_chunks_that_fit(world: PgWorld, process: Process) -> None:
+    words = [f"{number:05}" + "x" * 1000 for number in range(150)]
+    execution = execution_of(world, piped())
+
+    process.run(execution, sender(letters(*words)), reader(joined))
+
+    told_chunks = list(chunks(world, execution))
+    assert [word for chunk in told_chunks for word in chunk] == words
+    sizes = [
+        len(data) for _, type_, data in world.events(execution) if type_ == "node:stream-chunk"
+    ]
+    assert len(sizes) >= 3
+    assert max(sizes) <= 64 * 1024
+    assert process.published_types().count("node:stream-chunk") == len(sizes)
+
+
 def test_a_reader_ends_with_a_stop(world: PgWorld, process: Process) -> None:
     reading, ended = Signal(), Signal()
 

@@ -11,7 +11,7 @@ import pytest
 from tests.system.ledger import Ledger
 from tests.system.stack import Stack
 from tests.system.survival.conftest import MakeCrew
-from tests.system.traces import Trace
+from tests.system.traces import Trace, read_events
 from tests.waiting import wait_until
 
 #: From a kill to the node's next start, in seconds: what is promised on a machine that has
@@ -27,6 +27,31 @@ DEFAULTS = {
 }
 
 RECOVERED = "execution:recovered"
+CHUNK = "node:stream-chunk"
+
+
+WORDS = [f"w{number}" for number in range(30)]
+
+#: A stream that takes over two seconds, and a reader beside it.
+STREAM = {
+    "metadata": {"name": "Stream"},
+    "nodes": [
+        {
+            "id": "send",
+            "type": "TextStreamNode",
+            "values": {"text": " ".join(WORDS), "delayMs": 80},
+        },
+        {"id": "read", "type": "StreamBufferNode", "values": {"separator": " "}},
+    ],
+    "edges": [{"source": "send.outputStream", "target": "read.inputStream"}],
+}
+
+
+def await_chunk(site: Stack, execution_id: str) -> None:
+    wait_until(
+        lambda: any(each["type"] == CHUNK for each in read_events(site, execution_id)),
+        "something is sent",
+    )
 
 
 def await_effect(ledger: Ledger, execution_id: str, node_id: str, count: int = 1) -> None:
@@ -141,6 +166,8 @@ def test_a_worker_that_is_started_anew_resumes_what_all_others_died_with(
     execution_ids = [site.run(flow_id) for _ in range(3)]
     for execution_id in execution_ids:
         await_effect(ledger, execution_id, "n01")
+    streaming = site.run(site.store(STREAM))
+    await_chunk(site, streaming)
     crew.disband()
     crew.muster(1)
     for execution_id in execution_ids:
@@ -153,6 +180,12 @@ def test_a_worker_that_is_started_anew_resumes_what_all_others_died_with(
         assert trace.interruptions <= 1
         effects = ledger.counts(execution_id)
         assert sum(effects.values()) <= len(effects) + 1
+    site.await_status(streaming)
+    trace = Trace(site, streaming)
+    trace.assert_completed_once()
+    assert trace.attempts() == {"send": [1, 2], "read": [1, 2]}
+    assert trace.nodes["send"]["outputs"]["outputStream"]["buffer"] == WORDS
+    assert trace.execution["outputs"] == {"read": {"buffer": " ".join(WORDS)}}
 
 
 def test_a_worker_takes_nothing_along_that_it_does_not_run(
