@@ -101,6 +101,10 @@ class TooManyRequests(RequestError):
 
     code = "TOO_MANY_REQUESTS"
 
+    def __init__(self, message: str | None = None, retry_after_s: int = 1) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
+
 
 class SecretKeyMissing(RequestError):
     """Secrets can't be kept: SECRET_KEY is not set."""

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from flask import Request, request
 
 from app.caller import LOCAL, Caller
-from app.errors import StoreUnavailable, Unauthorized
+from app.errors import StoreUnavailable, TooManyRequests, Unauthorized
 from app.executions.verification import Verifier
+from app.streams.rates import Rates
+from web.callers import caller
 
 #: What anybody may ask: whether the process lives, and what the API is.
 OPEN_BLUEPRINTS = frozenset({"health", "documentation"})
@@ -25,11 +27,12 @@ class Access:
     """Who may call.
 
     Without `tokens` nobody is asked for one, and the API serves this machine alone. `origins`
-    are those of pages elsewhere that may use it.
+    are those of pages elsewhere that may use it; `rates` bound how often each caller calls.
     """
 
     tokens: Verifier | None = None
     origins: Collection[str] = field(default_factory=frozenset)
+    rates: Rates | None = None
 
     @property
     def is_closed(self) -> bool:
@@ -37,17 +40,25 @@ class Access:
         return self.tokens is not None
 
     def caller(self) -> Caller:
-        """Who makes this request. Raises Unauthorized, StoreUnavailable."""
-        if self.tokens is None:
-            return LOCAL
-        known = self.tokens.caller_of(token_of(request))
+        """Who makes this request. Raises Unauthorized, TooManyRequests, StoreUnavailable."""
+        known = LOCAL if self.tokens is None else self.tokens.caller_of(token_of(request))
+        self._count(known)
         if known is None:
             raise Unauthorized
         return known
 
+    def _count(self, known: Caller | None) -> None:
+        """Count the call as its token's, or as its address's where it has none."""
+        if self.rates is None:
+            return
+        token_id = known.token_id if known else None
+        wait_s = self.rates.refuse_for(token_id or f"address {request.remote_addr}")
+        if wait_s is not None:
+            raise TooManyRequests("You call more often than RATE_LIMIT allows.", wait_s)
+
     def ticket(self) -> Ticket:
-        """What this request, a handshake, comes in with. Raises as `caller` does."""
-        return Ticket(self.tokens, token_of(request), self.caller())
+        """What this request, a handshake, comes in with, once its caller is known."""
+        return Ticket(self.tokens, token_of(request), caller())
 
     def is_open(self) -> bool:
         """Whether this request is one that anybody may make."""

@@ -9,9 +9,11 @@ from flask import Flask
 from app.config import Settings
 from app.executions.verification import Verifier
 from app.store.tokens import TokenTable
+from app.streams.client import connect
+from app.streams.rates import Rates
 from web.access import Access
 from web.capacity import MAX_SOCKETS
-from web.factory import build_app
+from web.factory import ACCESS, build_app
 from web.parts import Parts, parts_of
 from web.programming import Interface, forget, provide
 from web.relay import Relay, register_relay
@@ -39,10 +41,13 @@ def compose(settings: Settings) -> Flask:
 
 
 def _access(parts: Parts, settings: Settings) -> Access:
+    rates = None
+    if settings.rate_limit is not None:
+        rates = Rates(connect(settings.redis_url, role="web"), settings.rate_limit)
     if not settings.auth_enabled:
-        return Access()
+        return Access(rates=rates)
     verifier = Verifier(TokenTable(parts.sessions), time.monotonic)
-    return Access(verifier, frozenset(settings.cors_origins))
+    return Access(verifier, frozenset(settings.cors_origins), rates)
 
 
 def relay_of(app: Flask) -> Relay:
@@ -54,5 +59,8 @@ def relay_of(app: Flask) -> Relay:
 def end(app: Flask) -> None:
     """End what `compose` started: threads, and in local mode all that runs."""
     parts: Parts = app.extensions[PARTS]
+    access: Access = app.extensions[ACCESS]
     forget()
+    if access.rates is not None:
+        access.rates.close()
     parts.end()

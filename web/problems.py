@@ -16,7 +16,7 @@ from gunicorn.http.errors import ParseException  # type: ignore[import-untyped] 
 from werkzeug.exceptions import HTTPException, InternalServerError
 from werkzeug.http import HTTP_STATUS_CODES
 
-from app.errors import Fault, RequestError, StoreUnavailable, ValidationFailed
+from app.errors import Fault, RequestError, StoreUnavailable, TooManyRequests, ValidationFailed
 from web.answers import encode
 
 MEDIA_TYPE = "application/problem+json"
@@ -60,6 +60,7 @@ def register_problems(app: Flask) -> None:
     """Make the app answer every exception with a problem."""
     app.register_error_handler(ValidationFailed, _from_faults)
     app.register_error_handler(RequestError, _from_request_error)
+    app.register_error_handler(TooManyRequests, _from_too_many)
     app.register_error_handler(StoreUnavailable, _from_lost_store)
     app.register_error_handler(HTTPException, _from_http)
     app.register_error_handler(ParseException, _from_broken_chunks)
@@ -98,6 +99,12 @@ def _from_faults(error: ValidationFailed) -> Response:
 
 def _from_request_error(error: RequestError) -> Response:
     return problem(error.code, error.message)
+
+
+def _from_too_many(error: TooManyRequests) -> Response:
+    response = problem(error.code, error.message)
+    response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
 
 
 def _from_lost_store(error: StoreUnavailable) -> Response:

@@ -12,7 +12,7 @@ from pathlib import Path
 from signal import SIGTERM
 
 from app.cli.programs import Programs
-from app.config import child_environ, load_settings
+from app.config import NOT_LOCAL, child_environ, load_settings
 from app.embedded.ports import LOOPBACK, free_port
 from app.errors import ChainGraphError
 from app.supervisor import Program
@@ -37,7 +37,7 @@ def local_server() -> Iterator[str]:
     """Serve the API in local mode on a port of its own; gives its URL. Raises NotStarted."""
     # For this command alone: it asks for no token, and takes calls of this machine only.
     given = {"EXECUTION_MODE": "local", "HOST": LOOPBACK, "PORT": str(free_port())}
-    given |= {"AUTH_ENABLED": "false", "CORS_ORIGINS": ""}
+    given |= NOT_LOCAL
     environ = child_environ(**given, LOG_LEVEL="warning")
     settings = load_settings(environ)
     web = Programs(settings, environ).web()

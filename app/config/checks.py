@@ -20,7 +20,6 @@ NOT_BUILT = frozenset(
         "EVENT_PUBLISH",
         "METRICS_INCLUDE_MEMORY",
         "METRICS_TOKEN",
-        "RATE_LIMIT",
         "WORKER_METRICS_PORT",
     }
 )
@@ -100,6 +99,14 @@ def _old_key_has_its_successor(settings: Settings) -> None:
         )
 
 
+def _rates_have_redis(settings: Settings) -> None:
+    if settings.rate_limit is not None and settings.execution_mode == "local":
+        raise SettingsError(
+            f"RATE_LIMIT={settings.rate_limit} is not allowed with EXECUTION_MODE=local:"
+            " calls are counted in Redis"
+        )
+
+
 def _open_api_stays_on_loopback(settings: Settings) -> None:
     if not settings.auth_enabled and not is_loopback(settings.host):
         raise SettingsError(
@@ -122,6 +129,7 @@ RULES: tuple[Callable[[Settings], None], ...] = (
     _auth_has_its_key,
     _auth_has_its_tokens,
     _pages_have_tokens,
+    _rates_have_redis,
     _old_key_has_its_successor,
     _open_api_stays_on_loopback,
     _open_flower_stays_on_loopback,

@@ -18,6 +18,10 @@ from app.errors import SettingsError
 #: In DATA_DIR while the embedded servers run: their addresses, by variable.
 ADDRESSES_FILE = "addresses.json"
 
+#: What a process in local mode of its own doesn't take from the environment: it serves whoever
+#: started it, and nobody else.
+NOT_LOCAL = {"AUTH_ENABLED": "false", "CORS_ORIGINS": "", "RATE_LIMIT": ""}
+
 _log = logging.getLogger(__name__)
 
 

@@ -21,6 +21,8 @@ BYTE_UNITS = {"": 1, "b": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _BYTES = re.compile(r"(\d+)\s*([A-Za-z]*)")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
+_ONE_RATE = r"\s*[1-9]\d*\s*(/|per)\s*([1-9]\d*)?\s*(second|minute|hour|day|month|year)s?\s*"
+_RATE = re.compile(rf"{_ONE_RATE}([,;|]{_ONE_RATE})*", re.IGNORECASE)
 _ORIGIN = re.compile(r"(?i:https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?")
 _WORKER_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,100}")
 
@@ -146,6 +148,11 @@ def origin() -> Kind:
         return raw.lower()
 
     return Kind("an origin such as https://example.org", read)
+
+
+def rate() -> Kind:
+    """How often something may happen: one limit, or several with semicolons between."""
+    return matching(_RATE, "limits such as 100/second or 10/second;1000 per 2 hours")
 
 
 def network_target() -> Kind:

@@ -116,7 +116,7 @@ class Settings:
     secret_key: str | None = _variable(parsing.secret_key(), secret=True)
     secret_key_old: str | None = _variable(parsing.secret_key(), secret=True)
     cors_origins: tuple[str, ...] = _variable(parsing.listed(parsing.origin()), ())
-    rate_limit: str | None = _variable(parsing.text("a limit such as 100/second"))
+    rate_limit: str | None = _variable(parsing.rate())
     http_node_allow: tuple[str, ...] = _variable(parsing.listed(parsing.network_target()), ())
     node_modules: tuple[str, ...] = _variable(parsing.listed(parsing.module_name()), ())
 

@@ -13,7 +13,7 @@ import orjson
 
 from app.caller import LOCAL
 from app.client.shapes import FINAL, Event, Execution, Node
-from app.config import Settings, child_environ, load_settings
+from app.config import NOT_LOCAL, Settings, child_environ, load_settings
 from app.errors import NodeDefinitionError, ValidationFailed
 from app.events.wire import FIRST_INDEX
 from app.executions.flows import FlowService
@@ -101,8 +101,7 @@ def run_flow(
 
 def local_settings() -> Settings:
     """The settings of the environment, in local mode."""
-    environ = child_environ(EXECUTION_MODE="local", AUTH_ENABLED="false", CORS_ORIGINS="")
-    return load_settings(environ)
+    return load_settings(child_environ(EXECUTION_MODE="local", **NOT_LOCAL))
 
 
 def catalogue_with(settings: Settings, nodes: Iterable[NodeFunction]) -> Catalogue:

@@ -19,6 +19,8 @@
     cg:work                 list    1 s               executions for worker processes that
                                                       linger after their last one: taking one
                                                       here saves a broker message
+    cg:rate/…               string  two windows       how often a caller called: one key for each
+                                    of a limit        caller, limit and window of it
     cg:wake:{relay}         stream  60 s              an API process's reader is to look again
                                                       at what it watches
 
@@ -42,6 +44,8 @@ COMMANDS_TTL_S = 60
 #: How long (s) it is told that a process has let go: nobody waits for so long.
 LET_GO_TTL_S = 5
 
+#: How the keys of RATE_LIMIT begin.
+RATES = "cg:rate"
 #: Where worker processes linger.
 WORK = "cg:work"
 #: How long (ms) an offer lies there at most; who made it takes it back at once.

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 
 import pytest
+from limits import parse_many
 
 from app.config import Settings, load_settings
 from app.config.loading import ADDRESSES_FILE
@@ -105,6 +106,8 @@ KEY = {"AUTH_ENABLED": "true", "SECRET_KEY": "k" * 32}
         ({**KEY, "SECRET_KEY": "short"}, "32 characters or more"),
         ({**KEY, "EXECUTION_MODE": "local"}, "EXECUTION_MODE=local"),
         ({"CORS_ORIGINS": "https://example.org"}, "AUTH_ENABLED=false"),
+        ({"RATE_LIMIT": "5/second", "EXECUTION_MODE": "local"}, "EXECUTION_MODE=local"),
+        *(({"RATE_LIMIT": rate}, "limits such as") for rate in ("5", "0/second", "5/s", "a/hour")),
         ({**KEY, "CORS_ORIGINS": "https://*.example.org"}, "an origin such as"),
         ({**KEY, "CORS_ORIGINS": "https://example.org/"}, "an origin such as"),
         ({**KEY, "CORS_ORIGINS": "*"}, "an origin such as"),
@@ -136,7 +139,6 @@ def test_flower_may_be_reached_from_elsewhere_with_a_password(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("RATE_LIMIT", "100/second"),
         ("EVENT_PUBLISH", "watched"),
         ("DATABASE_URL_EXECUTIONS", "postgres://elsewhere/db"),
     ],
@@ -277,3 +279,11 @@ def test_the_http_node_may_be_allowed_hosts_ranges_and_ports(tmp_path: Path) -> 
     allowed = "127.0.0.1:4029,10.0.0.0/8,fd00::/8,[::1]:80,intranet,db.local:5432"
     settings = load(tmp_path, HTTP_NODE_ALLOW=allowed)
     assert settings.http_node_allow == tuple(allowed.split(","))
+
+
+@pytest.mark.parametrize(
+    "rate", ["100/second", "10 per minute", "1 per 2 hours;5/day", "3/SECOND,10 / 5 minutes"]
+)
+def test_a_rate_is_one_that_the_library_reads(tmp_path: Path, rate: str) -> None:
+    assert load(tmp_path, RATE_LIMIT=rate).rate_limit == rate
+    assert parse_many(rate)
