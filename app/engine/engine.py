@@ -375,11 +375,8 @@ class Engine:
         self._tell.skipped(node, reason)
 
     def _skip_all(self, unfed: list[int]) -> None:
-        """Skip the nodes of ports that can't be fed, and so on downstream (rule 5)."""
-        position = 0
-        while position < len(unfed):
-            port = unfed[position]
-            position += 1
+        """Skip the nodes of ports that can't be fed; the list grows downstream (rule 5)."""
+        for port in unfed:
             node = self.wiring.port_node[port]
             if self.status[node] is NodeStatus.INITIALIZED:
                 path = format_path(self.wiring.ports[port].path)
@@ -391,18 +388,16 @@ class Engine:
             self._skip_the_unfed()
 
     def _skip_the_unfed(self) -> None:
-        """Skip the nodes of cycles that nothing set going: they can't be fed any more.
+        """Skip the nodes of cycles that nothing set going, until something is ready or all settled.
 
-        For when nothing runs or waits. It ends once something is ready: a group that only
-        waited for such a child.
+        For when nothing runs or waits. Ready may be a group that waited for such a child.
         """
         while (left := self._unsettled()) and self._queue.first() is None:
             stuck = [n for n, status in enumerate(self.status) if status is NodeStatus.INITIALIZED]
             self._skip_all(unfed_for_good(self.wiring, stuck, self._ports.chosen))
             self._count_the_left()
-            if self._unsettled() == left:
-                # Each turn skips somebody; else it would be the same turn for ever.
-                raise AssertionError(f"{left} nodes are unsettled, and none can be skipped")
+            # Each turn skips somebody; else it would be the same turn for ever.
+            assert self._unsettled() < left, f"{left} nodes are unsettled, and none can be skipped"
 
     def _unsettled(self) -> int:
         return self.participation.total - self.completed - self.failed - self.skipped

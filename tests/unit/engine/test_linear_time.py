@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 from math import inf
 from time import process_time
@@ -79,6 +80,12 @@ def behind_a_listener(size: int) -> dict[str, Any]:
         [listener("n0", EVENT), *names[1:], listener("o0", "another"), *others[1:]],
         [f"{a}.out > {b}.a" for row in (names, others) for a, b in pairwise(row)],
     )
+
+
+@cache
+def wired(shape: Callable[[int], dict[str, Any]], size: int) -> Wiring:
+    """A flow compiled, once for all that is done with it: that takes longer than most runs."""
+    return Wiring(plan_of(shape(size)))
 
 
 def settle_all(wiring: Wiring, settle: Callable[[Engine, int], None], event: str | None) -> None:
@@ -182,7 +189,7 @@ def test_a_checkpoint_costs_about_the_same_in_a_run_of_any_length() -> None:
 def assert_same_cost(
     shape: Callable[[int], dict[str, Any]], drive: Callable[[Wiring], None], factor: float
 ) -> None:
-    small_wiring, large_wiring = (Wiring(plan_of(shape(size))) for size in (SMALL, LARGE))
+    small_wiring, large_wiring = wired(shape, SMALL), wired(shape, LARGE)
     small = large = inf
     for _ in range(MOST_ROUNDS):
         small = min(small, time_per_node(small_wiring, drive, SMALL_RUNS))
@@ -193,7 +200,7 @@ def assert_same_cost(
 
 
 def test_skips_reach_the_end_of_a_chain_in_order() -> None:
-    engine = failed_first(Wiring(plan_of(chain(LARGE))))
+    engine = failed_first(wired(chain, LARGE))
     skipped = [e.data["nodeId"] for e in engine.take_events() if e.type == "node:skipped"]
 
     assert skipped == [f"n{number}" for number in range(1, LARGE)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 from typing import Annotated, Any, NamedTuple
@@ -103,6 +104,25 @@ def test_a_timer_and_a_retry_fire() -> None:
     assert run.status == "completed"
     assert tries == [1, 2]
     assert run.outputs["sleep"]["actualDuration"] >= 150
+
+
+def test_an_async_node_is_cancelled_where_it_waits_when_its_time_is_up() -> None:
+    ended: list[str] = []
+
+    @node("PatientNode", category="test", timeout_ms=100)
+    async def patient() -> None:
+        """Waits for an hour."""
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.append("cleaned up")
+
+    patients = [{"id": name, "type": "PatientNode"} for name in ("first", "second")]
+    run = run_flow({"metadata": {"name": "Patience"}, "nodes": patients, "edges": []})
+
+    assert run.status == "failed"
+    assert {run.nodes[name].error["type"] for name in ("first", "second")} == {"NodeTimeout"}
+    wait_until(lambda: ended == ["cleaned up"] * 2, "both have let go")
 
 
 @pytest.mark.parametrize(
