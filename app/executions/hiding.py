@@ -60,15 +60,15 @@ class Hidden:
         return masked
 
 
-def sealed_outputs(
-    ports: Mapping[str, PortConfig], outputs: Mapping[str, Value], seal: Seal
+def sealed_values(
+    ports: Mapping[str, PortConfig], values: Mapping[str, Value], seal: Seal
 ) -> dict[str, Value]:
-    """What a node hands out, with its secrets sealed: no plain one crosses an edge."""
+    """Values by root port, with their secrets sealed: no plain one crosses an edge."""
     return {
         port: sealed(ports[port], value, seal)
         if port in ports and holds_secrets(ports[port])
         else value
-        for port, value in outputs.items()
+        for port, value in values.items()
     }
 
 

@@ -31,7 +31,7 @@ from app.flows import overlay_inputs
 from app.store.records import RESOLVED
 from app.values.paths import get_path
 from app.values.ports import SYSTEM_PORTS, Missing, Value
-from app.values.secrets import MASK, masked
+from app.values.secrets import masked, masked_in
 
 #: A node that runs in no attempt.
 _NOT_BEGUN = frozenset({NodeStatus.IDLE, NodeStatus.INITIALIZED, NodeStatus.SKIPPED})
@@ -169,7 +169,7 @@ class Inspection:
     def _inputs(self, index: int) -> dict[str, Value]:
         ports = self._plan.nodes[index].ports
         return {
-            port: MASK if ports[port].sealed and value else masked(value)
+            port: masked_in(ports[port], value)
             for port, value in self._engine.inputs(index).items()
             if port not in SYSTEM_PORTS and port in ports and ports[port].takes_input
         }

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from app.errors import NonRetryableError, StoreUnavailable
-from app.executions.hiding import Hidden, sealed_outputs
+from app.executions.hiding import Hidden, sealed_values
 from app.executions.secrets import Vault
 from app.flows.plan import PlanNode
 from app.logs import hiding
@@ -28,6 +28,17 @@ class Secrecy:
         self._owner = owner
         self._node = node
         self._hidden: Hidden | None = None
+
+    def taken_in(self, inputs: Mapping[str, Value]) -> Mapping[str, Value]:
+        """What the node is given: also a secret that came in the clear is one that it has to open.
+
+        Who makes a child execution, say, may lay anything over its inputs.
+        """
+        if self._vault is None or not self._node.holds_secrets:
+            return inputs
+        # Of a sealed object parts may be in the clear: its node puts them together.
+        ports = {port: config for port, config in self._node.ports.items() if not config.sealed}
+        return sealed_values(ports, inputs, partial(self._vault.seal, self._owner))
 
     def open(self, secret: Value, cancelled: Cancellation, check: Callable[[], None]) -> Value:
         """Open a secret; while the store is away, wait until `check` raises.
@@ -67,7 +78,7 @@ class Secrecy:
         """What may leave the node: secrets sealed where they belong, masked anywhere else."""
         if self._vault is not None and self._node.holds_secrets:
             seal = partial(self._vault.seal, self._owner)
-            outputs = sealed_outputs(self._node.ports, outputs, seal)
+            outputs = sealed_values(self._node.ports, outputs, seal)
         if self._hidden is None:
             return outputs
         return {port: self._hidden.value(value) for port, value in outputs.items()}

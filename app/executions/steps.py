@@ -267,8 +267,9 @@ class Step:
         failure: BaseException | None = None
         try:
             with bound(executionId=self.execution_id, nodeId=self.node_id):
+                inputs = self.secrecy.taken_in(self.inputs)
                 returned = run_node_function(
-                    self.start.node.spec, self.inputs, self, self.start.node.ports
+                    self.start.node.spec, inputs, self, self.start.node.ports
                 )
             outputs = self._with_given(self.secrecy.handed_out(returned))
         except (Exception, SystemExit) as error:  # noqa: BLE001 — nodes are their users' code

@@ -84,6 +84,13 @@ def masked(value: Value) -> Value:
     return _masked(value) if any(is_sealed(part) for part in _parts(value)) else value
 
 
+def masked_in(config: PortConfig, value: Value) -> Value:
+    """The same for what stands in a port: nothing is seen of a plain secret there, either."""
+    if not holds_secrets(config):
+        return masked(value)
+    return masked(sealed(config, value, lambda _: ""))
+
+
 def _masked(value: Value) -> Value:
     if is_sealed(value):
         return MASK

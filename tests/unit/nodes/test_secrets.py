@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
 
 from app.errors import NodeError
+from app.executions.secrecy import Secrecy
+from app.executions.secrets import OwnersVault
+from app.local.database import MemoryDatabase
 from app.local.node_trial import run_node
 from app.local.trial import run_flow
-from app.nodes.sdk import NodeContext, Port, node
-from app.values.secrets import MASK, is_sealed
+from app.nodes.sdk import NodeContext, Port, node, spec_of
+from app.store.secrets import SecretStore
+from app.values.secrets import MASK, is_sealed, masked_in
+from app.vault import Keyring
 
 #: What the nodes of this file were given, beside the engine: their outputs would be masked.
 SEEN: list[Any] = []
@@ -93,6 +100,20 @@ def test_a_reference_replaces_another_and_does_not_merge_with_it() -> None:
     }
     assert run_flow(flow, nodes=[seeing], secrets={"mine": "sk-2"}).status == "completed"
     assert SEEN == ["sk-2"]
+
+
+def test_a_secret_that_came_in_the_clear_is_opened_and_shown_nowhere() -> None:
+    # As it does where another execution gave it: `inputs` of a caller are sealed before.
+    vault = OwnersVault(Keyring("k" * 32), SecretStore(MemoryDatabase(lambda: datetime.now(UTC))))
+    spec = spec_of(seeing)
+    assert spec is not None
+    plan = SimpleNamespace(holds_secrets=True, ports=spec.ports)
+    secrecy: Any = Secrecy(vault, "ada", plan)  # type: ignore[arg-type]
+    taken = secrecy.taken_in({"key": "sk-1234"})
+    assert is_sealed(taken["key"])
+    assert secrecy.open(taken["key"], None, None) == "sk-1234"
+    assert masked_in(spec.ports["key"], "sk-1234") == MASK
+    assert masked_in(spec.ports["key"], {"$secret": "mine"}) == {"$secret": "mine"}
 
 
 def test_what_is_not_there_is_an_error_that_names_it() -> None:
