@@ -22,6 +22,7 @@ from app.executions.secrecy import Secrecy
 from app.executions.secrets import Vault
 from app.logs import bound
 from app.nodes.emission import Emission, emission
+from app.nodes.fan_out import FanningOut
 from app.nodes.invoke import run_node_function
 from app.nodes.signal import AwaitingSignal
 from app.nodes.spec import LONGEST_SLEEP_MS
@@ -42,6 +43,10 @@ MOST_UNHEARD = 500
 UNHEARD_WAIT_S = 0.005
 #: The most bytes of JSON that an output may have, unless a setting says otherwise.
 MAX_VALUE_BYTES = 1024 * 1024
+
+
+#: What a node raises that goes on without its process: nobody would be left to send its streams.
+_WAITS = (Sleeping, AwaitingSignal, FanningOut)
 
 
 def begins_until(confirmed_at: float, lease_s: float) -> float:
@@ -274,7 +279,7 @@ class Step:
             outputs = self._with_given(self.secrecy.handed_out(returned))
         except (Exception, SystemExit) as error:  # noqa: BLE001 — nodes are their users' code
             failure = self.secrecy.hide_in_error(error)
-            if self.given and isinstance(error, Sleeping | AwaitingSignal):
+            if self.given and isinstance(error, _WAITS):
                 failure = NonRetryableError(
                     "a node that gave an output can't wait outside a worker"
                 )

@@ -13,6 +13,7 @@ from app.errors import NodeError
 from app.executions.run import RunEnd
 from app.nodes.sdk import NodeContext, Port, Stream
 from app.nodes.sdk import node as node_type
+from app.nodes.timer import Sleeping
 from tests.integration.executions.losing import recover
 from tests.integration.executions.nodes import node_that
 from tests.integration.executions.process import (
@@ -305,6 +306,22 @@ def test_a_reader_does_not_outlive_the_time_of_its_source(world: PgWorld, proces
     assert rows["s"].error == {"type": "NodeTimeout", "message": message}
     assert rows["s"].outputs["out"]["buffer"] == ["a"]
     assert rows["r"].error == {"type": "StreamFailed", "message": message}
+
+
+def test_who_has_opened_a_stream_can_not_leave_it_for_a_timer(
+    world: PgWorld, process: Process
+) -> None:
+    def send(_: NodeContext, stream: Any) -> None:
+        stream.send("a")
+        raise Sleeping(60_000, "out")
+
+    execution = execution_of(world, piped(), options=options(onNodeError="continue"))
+
+    assert process.run(execution, sender(send), reader(joined)) is RunEnd.FINISHED
+
+    message = "a node that gave an output can't wait outside a worker"
+    assert checkpoints(world, execution)["s"].error["message"] == message
+    assert checkpoints(world, execution)["r"].error["message"] == message
 
 
 def test_a_long_stream_is_told_in_chunks_that_fit(world: PgWorld, process: Process) -> None:
