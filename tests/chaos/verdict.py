@@ -74,7 +74,7 @@ def _of_effects(trace: Trace, ledger: Ledger) -> Iterator[str]:
         event["data"]["nodeId"]: event["data"]["nodeType"]
         for event in trace.of_type("node:started")
     }
-    effectful = {node for node in completed if types[node] == "HttpRequestNode"}
+    effectful = {node for node in completed if types.get(node) == "HttpRequestNode"}
     if missing := effectful - ledger.counts(trace.id).keys():
         yield f"7: {missing} completed without an effect"
 
