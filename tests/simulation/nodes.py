@@ -11,6 +11,7 @@ from app.errors import NodeError
 from app.executions.plans import PlanCache
 from app.nodes.registry import builtin_catalogue
 from app.nodes.sdk import NodeContext, Port, node, spec_of
+from tests.simulation.fanning import CONCURRENCY, FLOW, ITEMS, NODE
 from tests.simulation.signalling import NAME
 
 HandedOn = Annotated[str, Port(direction="passthrough")]
@@ -184,8 +185,28 @@ _ORPHANS = {
     "edges": [_after("a", "b"), _after("b", "c"), _after("ping", "d")],
 }
 
-#: How many events a node of a type emits.
-EMITTED = {"TwinsNode": 2, "EventEmitterNode": 1}
+#: One child for each item, with an effect.
+_EACH = {
+    "metadata": {"name": "simulated"},
+    "nodes": [
+        {"id": "a", "type": "EffectNode"},
+        {
+            "id": NODE,
+            "type": "ForEachNode",
+            "values": {
+                "flowId": "V2talk",
+                "items": [str(number) for number in range(ITEMS)],
+                "itemTarget": "a.text",
+                "concurrency": CONCURRENCY,
+            },
+        },
+        {"id": "c", "type": "EffectNode"},
+    ],
+    "edges": [_after("a", NODE), _after(NODE, "c")],
+}
+
+#: How many children a node of a type makes, once it has completed.
+EMITTED = {"TwinsNode": 2, "EventEmitterNode": 1, "ForEachNode": ITEMS}
 
 #: Of three nodes two wait for one name, one of them not for long; and the owner has other work.
 _SIGNALS = {
@@ -247,6 +268,7 @@ FLOWS: dict[str, dict[str, Any]] = {
     "V2stuck": _row("Stuck", "Effect"),
     "V2family": _FAMILY,
     "V2orphans": _ORPHANS,
+    FLOW: _EACH,
     "V2signal": _SIGNAL,
     "V2signals": _SIGNALS,
     "V2aside": _queued("c", "d"),

@@ -19,6 +19,7 @@ from tests.simulation import nodes
 from tests.simulation.api import SimApi
 from tests.simulation.broker import SimCelery
 from tests.simulation.database import Beside, SimDatabase
+from tests.simulation.fanning import check_fan
 from tests.simulation.faults import KINDS, Faults
 from tests.simulation.invariants import Invariants, Violation
 from tests.simulation.lines import StoreServer
@@ -292,6 +293,7 @@ class World:
                 self._go_on(0.0)
         self.invariants.at_end(self.promised, self._has_effects, self._emits)
         for execution_id, known in self.invariants.known.items():
+            check_fan(execution_id, known.events)
             self.signals.at_end(execution_id, known.waited, known.began, nodes.limit_s)
         if not self._has_been_watched():
             raise Violation("a watcher never gets its end")
