@@ -16,24 +16,27 @@ from app.store import run_statements as sql
 from app.store import signal_statements as signals
 from app.store import step_statements as steps
 from app.store import sweep_statements as sweeps
+from app.store.boundary_columns import (
+    boundary_args,
+    ending_args,
+    family_args,
+    outcome_args,
+    resolved,
+)
 from app.store.endings import end_descendants, give_up
 from app.store.executions import FLOW_HEAD, FlowHead
 from app.store.records import (
     Boundary,
-    CheckpointRow,
     ChildRow,
     Claimed,
     ClaimedStep,
     Effect,
     EndedChild,
     EndedNode,
-    Ending,
-    Family,
     Fence,
     Parked,
     Recalled,
     Request,
-    ResolutionRow,
     SentStep,
     SignalTaken,
     StoredCheckpoint,
@@ -147,20 +150,20 @@ class PgRunStore:
         return self._why_void(fence, writes, boundary.known)
 
     def _write(self, fence: Fence, writes: int, boundary: Boundary) -> list[tuple[Any, ...]]:
-        args = _boundary_args(fence, writes, boundary)
+        args = boundary_args(fence, writes, boundary)
         ending = boundary.ending
         is_retried = any(row.attempt > 1 or row.replaces for row in boundary.checkpoints)
-        outcome = (boundary.known, *_outcome_args(boundary))
+        outcome = (boundary.known, *outcome_args(boundary))
         if boundary.family:
-            more = (*_resolved(boundary.resolutions), *_family_args(boundary.family))
+            more = (*resolved(boundary.resolutions), *family_args(boundary.family))
             return self._run(family.FAMILY, *args, *outcome, *more)
         if boundary.resolutions:
-            return self._run(commanded.RESOLVING, *args, *outcome, *_resolved(boundary.resolutions))
+            return self._run(commanded.RESOLVING, *args, *outcome, *resolved(boundary.resolutions))
         if boundary.known or boundary.pausing:
             return self._run(commanded.COMMANDED, *args, *outcome)
         if ending is None:
             return self._run(sql.REWRITE if is_retried else sql.WRITE, *args)
-        return self._run(sql.REFINISH if is_retried else sql.FINISH, *args, *_ending_args(ending))
+        return self._run(sql.REFINISH if is_retried else sql.FINISH, *args, *ending_args(ending))
 
     def _why_void(self, fence: Fence, writes: int, known: str | None) -> Void | Recalled:
         for command, reason, count in self._run(sql.REQUESTED, fence.execution_id, fence.epoch):
@@ -344,75 +347,3 @@ def _claimed(row: tuple[Any, ...]) -> Claimed:
 
 def _request(command: str | None, reason: str | None) -> Request | None:
     return None if command is None else Request(command, reason)
-
-
-def _ending_args(ending: Ending) -> tuple[object, ...]:
-    return ending.status, _storable(ending.error_message), ending.error_node_id
-
-
-def _outcome_args(boundary: Boundary) -> tuple[object, ...]:
-    """How a boundary leaves the execution: running, ended, or paused."""
-    pausing = boundary.pausing
-    if pausing is not None:
-        return "paused", None, None, pausing.waits_for, pausing.breakpoint
-    return *_ending_args(boundary.ending or Ending("running")), None, None
-
-
-def _family_args(family: Family) -> tuple[object, ...]:
-    born = family.born
-    return (
-        [child.id for child in born],
-        [child.node_id for child in born],
-        [child.ordinal for child in born],
-        [child.flow_id for child in born],
-        [child.flow_version for child in born],
-        [child.inputs for child in born],
-        [child.external_events for child in born],
-        [child.nodes_total for child in born],
-        [child.created_event for child in born],
-        family.counted,
-        list(family.noted),
-    )
-
-
-def _storable(text: str | None) -> str | None:
-    """A text without what PostgreSQL's can't hold: NUL, half of a surrogate pair."""
-    return text and text.replace("\x00", "\ufffd").encode(errors="replace").decode()
-
-
-def _boundary_args(fence: Fence, writes: int, boundary: Boundary) -> tuple[object, ...]:
-    return (
-        fence.execution_id,
-        fence.epoch,
-        writes,
-        [type_ for type_, _ in boundary.events],
-        data_text(boundary.events),
-        boundary.grants,
-        boundary.progress.completed,
-        boundary.progress.failed,
-        boundary.progress.skipped,
-        *_columns(boundary.checkpoints),
-    )
-
-
-def _resolved(rows: Sequence[ResolutionRow]) -> tuple[list[object], ...]:
-    return (
-        [row.node_id for row in rows],
-        [row.seq for row in rows],
-        [row.outputs for row in rows],
-    )
-
-
-def _columns(rows: Sequence[CheckpointRow]) -> tuple[list[object], ...]:
-    return (
-        [row.node_id for row in rows],
-        [row.seq for row in rows],
-        [row.status for row in rows],
-        [row.attempt for row in rows],
-        [row.execution_ms for row in rows],
-        [row.outputs for row in rows],
-        [row.chosen for row in rows],
-        [row.error for row in rows],
-        [row.started_at for row in rows],
-        [row.retry_at for row in rows],
-    )
