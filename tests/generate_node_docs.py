@@ -25,8 +25,7 @@ _HEAD = """\
 Written by `python -m tests.generate_node_docs` from the catalogue: change a node's docstring or
 signature, not this page. `GET /api/v1/nodes` ([api.md](api.md#nodes)) says the same as JSON, with
 the node types that an operator added (`NODE_MODULES`). How a node is written is in
-[README.md](../README.md#a-node-of-your-own); which types are known and not built yet, in
-[how-it-works.md](how-it-works.md#what-isnt-built-yet-and-is-refused).
+[README.md](../README.md#a-node-of-your-own).
 
 **How to read a table.** A *passthrough* is input and output at once. No default means that the
 port is absent until something fills it. Null is refused in a *required* port. A document may say

@@ -44,7 +44,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A child that a node wants for one of its items: which, of what flow, with which inputs."""
+    """A child that a node wants for one of its items: which, of what flow, with which inputs.
+
+    `counts` says whether it is one of those of which there may be no more than
+    MAX_CHILDREN_PER_PARENT.
+    """
 
     node_id: str
     ordinal: int
@@ -52,6 +56,7 @@ class Item:
     flow_version: int
     wiring: Wiring
     inputs: str | None
+    counts: bool = False
 
 
 class Children:
@@ -97,19 +102,24 @@ class Children:
         """Why a node may not emit all this; None where it may."""
         if not emitted:
             return None
+        what = f"event '{emitted[-1].name}'"
+        return self.over_limits(what, len(emitted)) or self._oversize(emitted)
+
+    def over_limits(self, what: str, count: int) -> NodeError | None:
+        """Why a node may not have so many children made, for `what`; None where it may."""
         depth, limits = self._claimed.depth + 1, self._around.limits
         if depth > limits.depth:
             return NonRetryableError(
-                f"event '{emitted[0].name}' would make an execution at depth {depth};"
+                f"{what} would make an execution at depth {depth};"
                 f" MAX_EXECUTION_DEPTH is {limits.depth}"
             )
-        made = self._made - len(self._further) + len(emitted)
+        made = self._made - len(self._further) + count
         if made > limits.children:
             return NonRetryableError(
-                f"event '{emitted[-1].name}' would make child number {made};"
+                f"{what} would make child number {made};"
                 f" MAX_CHILDREN_PER_PARENT is {limits.children}"
             )
-        return self._oversize(emitted)
+        return None
 
     def _oversize(self, emitted: Sequence[Emission]) -> NodeError | None:
         limit = self._around.max_value_bytes
@@ -168,9 +178,10 @@ class Children:
         told: dict[str, Value] = {"childExecutionId": child.id, "eventName": name}
         self._ledger.engine.tell(Event(EventType.CHILD_SPAWNED, told))
 
-    def bear_item(self, item: Item) -> None:
-        """Have the child of an item made. It counts towards no limit of children."""
+    def bear_item(self, item: Item) -> str:
+        """Have the child of an item made; gives its id."""
         id_, plan = self._around.fresh_id(EXECUTION_PREFIX), item.wiring.plan
+        self._made += item.counts
         created = created_event(
             id_, item.flow_id, item.flow_version, plan.metadata, self._lineage()
         )
@@ -183,9 +194,10 @@ class Children:
             nodes_total=item.wiring.participation(None).total,
             created_event=created,
             inputs=item.inputs,
-            counts=False,
+            counts=item.counts,
         )
         self._bear_one(child, None)
+        return id_
 
     def _lineage(self) -> Lineage:
         claimed = self._claimed

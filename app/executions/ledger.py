@@ -55,10 +55,25 @@ class Ledger:
         outputs = self._own(node) if self.engine.own_outputs(node) else None
         self._checkpoint(node, NodeStatus.ERROR, execution_ms, failure=failure, outputs=outputs)
 
-    def defer(self, node: int, failure: NodeFailure, execution_ms: int, retry_at: datetime) -> None:
-        """A node failed and is tried again at `retry_at`."""
+    def defer(
+        self,
+        node: int,
+        failure: NodeFailure,
+        execution_ms: int,
+        retry_at: datetime,
+        *,
+        replaces: bool = False,
+    ) -> None:
+        """A node failed and is tried again at `retry_at`; `replaces`: it had waited."""
         self.engine.defer(node, failure, execution_ms, timestamp(retry_at))
-        self._checkpoint(node, NodeStatus.WAITING, execution_ms, failure=failure, retry_at=retry_at)
+        self._checkpoint(
+            node,
+            NodeStatus.WAITING,
+            execution_ms,
+            failure=failure,
+            retry_at=retry_at,
+            replaces=replaces,
+        )
         # Another attempt may have effects of its own: count this one first.
         self.is_urgent = True
 

@@ -24,6 +24,7 @@ from app.executions.arrivals import (
     Told,
 )
 from app.executions.attempts import Attempts
+from app.executions.calls import Calls
 from app.executions.children import Children
 from app.executions.commands import Commands
 from app.executions.fan_out import FanOuts
@@ -120,8 +121,15 @@ class Run:
         self._signals = SignalWaits(self.fence, ledger, self._timers, around)
         self._children = Children(self._claimed, around, ledger)
         self._fan_outs = FanOuts(self._claimed, around, ledger, self._timers, self._children)
+        self._calls = Calls(self._claimed, around, ledger, self._timers, self._children)
         self._settlement = Settlement(
-            ledger, self._timers, self._signals, self._children, self._fan_outs, around
+            ledger,
+            self._timers,
+            self._signals,
+            self._children,
+            self._fan_outs,
+            self._calls,
+            around,
         )
         self._attempts = Attempts(
             facts_of(self._claimed),
@@ -136,6 +144,7 @@ class Run:
         self._results = Results(ledger, self._sent, self._settlement, self._commands, around)
         self._children.begin()
         self._fan_outs.go_on()
+        self._calls.go_on()
         self._results.take()
         self._lose_unless(self._signals.look())
 
@@ -342,6 +351,7 @@ class Run:
         if self._children.are_open:
             self._children.look()
             self._fan_outs.go_on()
+            self._calls.go_on()
 
     def _lose_unless(self, is_ours: bool) -> None:
         """Where the run is not ours any more, it ends here at once."""

@@ -19,6 +19,7 @@ from app.executions.opening import facts_of, limit_ms, new_engine, restore
 from app.executions.steps import Step, begins_until
 from app.executions.surroundings import Surroundings
 from app.executions.writer import insist
+from app.nodes.calling import CallingFlow
 from app.nodes.fan_out import FanningOut
 from app.nodes.signal import AwaitingSignal
 from app.nodes.timer import Sleeping
@@ -194,6 +195,8 @@ def _outcome(ended: Ended, step: Step) -> dict[str, Value]:
             return {"outputs": outputs, "emitted": emitted, "executionMs": took_ms}
         case Sleeping(delay_ms=delay_ms, port=port):
             return {"sleep": [delay_ms, port], "executionMs": took_ms}
+        case CallingFlow(flow_id=flow_id, inputs=inputs, waits=waits):
+            return {"call": [flow_id, dict(inputs), waits], "executionMs": took_ms}
         case FanningOut(flow_id=flow_id, target=target, concurrency=concurrency):
             return {"fanOut": [flow_id, target, concurrency], "executionMs": took_ms}
         case AwaitingSignal(name=name, timeout_ms=timeout_ms):

@@ -10,6 +10,7 @@ from typing import Any
 from app.engine import NodeFailure, Start
 from app.engine.retries import retry_delay_ms
 from app.engine.state import NO_OUTPUTS, Outputs, as_node_failure
+from app.executions.calls import Calls
 from app.executions.children import Children
 from app.executions.fan_out import FanOuts
 from app.executions.ledger import Ledger
@@ -18,6 +19,7 @@ from app.executions.signals import SignalWaits
 from app.executions.surroundings import Surroundings
 from app.executions.timers import SignalWait, Sleep, Timers, Wait
 from app.executions.writer import insist
+from app.nodes.calling import CallingFlow
 from app.nodes.emission import Emission
 from app.nodes.fan_out import FanningOut
 from app.nodes.signal import AwaitingSignal
@@ -35,10 +37,12 @@ class Settlement:
         signals: SignalWaits,
         children: Children,
         fan_outs: FanOuts,
+        calls: Calls,
         around: Surroundings,
     ) -> None:
         self._ledger = ledger
         self._fan_outs = fan_outs
+        self._calls = calls
         self._children = children
         self._timers = timers
         self._signals = signals
@@ -78,6 +82,8 @@ class Settlement:
                 self._await_signal(node.index, error.name, error.timeout_ms, took_ms)
             case FanningOut():
                 self._fan_outs.begin(node.index, error, took_ms)
+            case CallingFlow():
+                self._call(start, error, took_ms)
             case _:
                 delay_ms = retry_delay_ms(node, start.attempt, error)
                 self._failed(node.index, as_node_failure(error), delay_ms, took_ms, streamed)
@@ -93,6 +99,10 @@ class Settlement:
             self._await_signal(node, name, timeout_ms, took_ms)
         elif "fanOut" in result:
             self._fan_outs.begin(node, FanningOut(*result["fanOut"]), took_ms)
+        elif "call" in result:
+            engine, (flow_id, inputs, waits) = self._ledger.engine, result["call"]
+            start = Start(engine.plan.nodes[node], engine.attempts[node])
+            self._call(start, CallingFlow(flow_id, inputs, waits=waits), took_ms)
         elif error is None:
             emitted = [Emission(*each) for each in result.get("emitted", ())]
             self.completed(node, result["outputs"], took_ms, emitted)
@@ -108,6 +118,11 @@ class Settlement:
         late_ms = max(0, round((self._around.clock() - wait.due) * 1000))
         slept_ms = wait.plan.ms + late_ms
         self._ledger.end_wait(wait.node, {wait.plan.port: slept_ms}, slept_ms)
+
+    def _call(self, start: Start, wanted: CallingFlow, took_ms: int) -> None:
+        refusal = self._calls.begin(start, wanted, took_ms)
+        if refusal is not None:
+            self.raised(start, refusal, took_ms)
 
     def _asleep(self, node: int, sleep: Sleep, took_ms: int) -> None:
         wait, at = self._wait(node, sleep.ms, sleep)

@@ -27,7 +27,7 @@ class Sleep(NamedTuple):
 #: The statements of signals read both (app.store.signal_statements).
 _SIGNAL, _PLACE = "$signal", "$place"
 #: Marks a checkpoint whose node waits for children.
-_EACH = "$each"
+_EACH, _CALL = "$each", "$call"
 
 
 class SignalWait(NamedTuple):
@@ -60,8 +60,24 @@ class FanOutWait(NamedTuple):
         return {_EACH: [self.flow_id, self.version, target, self.concurrency, self.since]}
 
 
+class CallWait(NamedTuple):
+    """A wait for a flow's version to have run, in the node's child of that ordinal.
+
+    `since` is when it began (ISO 8601).
+    """
+
+    flow_id: str
+    version: int
+    ordinal: int
+    since: str
+
+    def as_json(self) -> dict[str, Value]:
+        """What the checkpoint of the node says in place of outputs."""
+        return {_CALL: [self.flow_id, self.version, self.ordinal, self.since]}
+
+
 #: What a waiting node waits for, other than its next attempt.
-Plan = Sleep | SignalWait | FanOutWait
+Plan = Sleep | SignalWait | FanOutWait | CallWait
 
 
 def read_plan(stored: Mapping[str, Value] | None) -> Plan | None:
@@ -74,6 +90,8 @@ def read_plan(stored: Mapping[str, Value] | None) -> Plan | None:
         case {"$each": [str(flow_id), int(version), target, int(concurrency), str(since)]}:
             place_of = None if target is None else (str(target[0]), str(target[1]))
             return FanOutWait(flow_id, version, place_of, concurrency, since)
+        case {"$call": [str(flow_id), int(version), int(ordinal), str(since)]}:
+            return CallWait(flow_id, version, ordinal, since)
         case _:
             [(port, ms)] = stored.items()
             assert isinstance(ms, int)
@@ -115,7 +133,11 @@ class Timers:
 
     def soonest_wait(self) -> Wait | None:
         """The wait that ends first, of those that don't wait for children."""
-        waits = (each for each in self._waits.values() if not isinstance(each.plan, FanOutWait))
+        waits = (
+            each
+            for each in self._waits.values()
+            if not isinstance(each.plan, FanOutWait | CallWait)
+        )
         return min(waits, default=None)
 
     def fan_out_waits(self) -> dict[int, FanOutWait]:
@@ -124,6 +146,12 @@ class Timers:
             node: wait.plan
             for node, wait in self._waits.items()
             if isinstance(wait.plan, FanOutWait)
+        }
+
+    def call_waits(self) -> dict[int, CallWait]:
+        """The waits for another flow's run of nodes that were restored, by node."""
+        return {
+            node: wait.plan for node, wait in self._waits.items() if isinstance(wait.plan, CallWait)
         }
 
     def signal_waits(self) -> dict[int, SignalWait]:

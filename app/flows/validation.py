@@ -18,7 +18,6 @@ from app.flows.reach import (
 )
 from app.flows.shaping import Shaper
 from app.flows.storing import Storing, locate
-from app.flows.unbuilt import unknown_type
 from app.flows.wiring import EdgeDraft, NodeDraft, Place, Wiring
 from app.nodes.queues import QUEUE_RULE, names_a_queue
 from app.nodes.spec import Catalogue, NodeSpec
@@ -87,7 +86,7 @@ def _draft_nodes(
         if spec is None:
             # Without a type there is a fault already.
             if entry.type:
-                faults.add(below(entry.pointer, "type"), unknown_type(entry.type))
+                faults.add(below(entry.pointer, "type"), f"unknown node type '{entry.type}'")
             drafts.append(NodeDraft(entry, None, {}, {}))
             continue
         if spec.deprecated:

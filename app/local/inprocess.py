@@ -31,6 +31,7 @@ from app.executions.steps import RunFacts
 from app.flows import overlay_inputs, prepare
 from app.flows.plan import Plan
 from app.local.steps import OWNER_ID, AttemptTime, facts_of, run_step
+from app.nodes.calling import CallingFlow
 from app.nodes.emission import Emission
 from app.nodes.fan_out import FanningOut
 from app.nodes.signal import PAYLOAD, TIMED_OUT, AwaitingSignal
@@ -171,7 +172,7 @@ class _LocalRun:
             case AwaitingSignal():
                 never = NodeError(f"waits for the signal '{failure.name}': nobody can send it here")
                 self._settle_failed(step.start, never, ended.execution_ms)
-            case FanningOut(flow_id=flow_id):
+            case FanningOut(flow_id=flow_id) | CallingFlow(flow_id=flow_id):
                 unknown = NonRetryableError(f"there is no flow '{flow_id}' here")
                 self._settle_failed(step.start, unknown, ended.execution_ms)
             case _:

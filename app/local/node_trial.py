@@ -19,6 +19,7 @@ from app.ids import EXECUTION_PREFIX, FLOW_PREFIX, id_source
 from app.local.database import MemoryDatabase
 from app.local.steps import OWNER_ID, AttemptTime, facts_of, run_step
 from app.local.trial import NodeFunction, catalogue_with, local_settings, naming_faults, spec_for
+from app.nodes.calling import CallingFlow
 from app.nodes.emission import Emission
 from app.nodes.fan_out import FanningOut
 from app.nodes.signal import PAYLOAD, TIMED_OUT, AwaitingSignal
@@ -140,7 +141,7 @@ def _outputs(
 ) -> Mapping[str, Value]:
     if isinstance(error, Sleeping):
         return {error.port: error.delay_ms}
-    if isinstance(error, FanningOut):
+    if isinstance(error, FanningOut | CallingFlow):
         raise NodeError(f"there is no flow '{error.flow_id}' here")
     if isinstance(error, AwaitingSignal):
         if error.timeout_ms is None:

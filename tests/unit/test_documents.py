@@ -19,7 +19,6 @@ from app.config.checks import NOT_BUILT
 from app.engine import NodeStatus
 from app.events.types import EventType
 from app.executions.views import created_row, execution_json
-from app.flows import unbuilt
 from app.flows.compile import prepare
 from app.nodes.registry import builtin_catalogue
 from app.store.records import NewExecution
@@ -182,10 +181,6 @@ def how_it_works() -> str:
 
 def test_settings_that_are_not_built_are_told(how_it_works: str) -> None:
     assert words(between(how_it_works, "settings")) == NOT_BUILT
-
-
-def test_node_types_that_are_not_built_are_told(how_it_works: str) -> None:
-    assert words(between(how_it_works, "node types")) == set(unbuilt.NOT_BUILT)
 
 
 def test_calls_are_told_as_they_are(how_it_works: str) -> None:

@@ -18,7 +18,6 @@ from app.executions.executor import Executor
 from app.executions.inspection import Inspection
 from app.executions.plans import PlanCache
 from app.executions.surroundings import Surroundings
-from app.flows.unbuilt import NOT_BUILT
 from app.nodes.registry import builtin_catalogue
 from app.store.flows import FlowStore
 from tests.corpus_cases import Case, all_cases
@@ -27,7 +26,7 @@ from tests.memory_world import MemoryWorld
 from tests.world import OPTIONS
 
 LEASE_MS = 10_000
-CASES = [case for case in all_cases() if not case.node_types & NOT_BUILT.keys()]
+CASES = all_cases()
 PLANS = PlanCache(builtin_catalogue())
 CONTINUE = json.dumps({**OPTIONS, "execution": {**OPTIONS["execution"], "onNodeError": "continue"}})
 

@@ -9,7 +9,6 @@ import pytest
 from app.errors import ValidationFailed
 from app.flows.compile import prepare
 from app.flows.document import parse_document
-from app.flows.unbuilt import NOT_BUILT
 from tests.unit.flows.catalogue import CATALOGUE, exported, flow, node
 
 
@@ -58,12 +57,6 @@ def test_what_is_missing_is_named() -> None:
         "/nodes/0/id": "is missing",
         "/nodes/0/type": "is missing",
     }
-
-
-@pytest.mark.parametrize("node_type", NOT_BUILT)
-def test_a_node_type_that_is_not_built_is_refused_by_name(node_type: str) -> None:
-    message = faults(flow(node("a", node_type)))["/nodes/0/type"]
-    assert f"'{node_type}' is not built yet" in message
 
 
 def test_a_group_inside_itself_is_refused() -> None:

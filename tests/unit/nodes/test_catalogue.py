@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from app.flows.shaping import is_open
-from app.flows.unbuilt import NOT_BUILT
 from app.nodes.registry import builtin_catalogue
 from app.nodes.spec import NodeSpec
 from app.values.checks import check_value
@@ -86,9 +85,8 @@ def is_shaped_by_document(config: PortConfig, attribute: str) -> bool:
     return config.mutable and attribute == "default"
 
 
-def test_every_type_of_the_library_is_there_unless_it_is_known_not_to_be_built() -> None:
-    assert set(LIBRARY) - set(NOT_BUILT) == set(builtin_catalogue())
-    assert set(NOT_BUILT) <= set(LIBRARY)
+def test_every_type_of_the_library_is_there() -> None:
+    assert set(LIBRARY) == set(builtin_catalogue())
 
 
 @pytest.mark.parametrize("name", builtin_catalogue())
