@@ -76,9 +76,11 @@ def place() -> Iterator[Place]:
         valkey.start()
         to_postgres, database_url = proxy_to_postgres(postgres.url)
         ending.callback(to_postgres.close)
-        to_redis = Proxy((LOOPBACK, urlsplit(valkey.url).port or 6379))
+        port = urlsplit(valkey.url).port
+        assert port is not None
+        to_redis = Proxy((LOOPBACK, port))
         ending.callback(to_redis.close)
-        redis_url = f"redis://{LOOPBACK}:{to_redis.port}/0"
+        redis_url = valkey.url.replace(f":{port}/", f":{to_redis.port}/")
         ledger = ending.enter_context(run_ledger())
         ledger.effect_s = EFFECT_S
         stack = ending.enter_context(
