@@ -27,13 +27,14 @@ $(STAMP): requirements.txt requirements-dev.txt pyproject.toml
 run: install ## everything in one terminal: servers, API, two workers, Flower, samples
 	@exec $(BIN)/chaingraph dev
 
-# What is timed or killed has the machine to itself; the rest shares it.
+# What judges times has the machine to itself; the rest shares it.
 test: install ## all tests, on real servers of their own (ARGS="-k relay" for some)
 ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
 	$(BIN)/pytest -n auto -m "not system and not chaos"
-	$(BIN)/pytest -m "system or chaos"
+	$(BIN)/pytest -n 2 --dist loadfile -m "(system or chaos) and not alone"
+	$(BIN)/pytest -m alone
 endif
 
 lint: install ## style, types, layers, and whether the migrations match the tables

@@ -72,6 +72,8 @@ def chaingraph(
 ) -> CommandLine:
     monkeypatch.setenv("CHAINGRAPH_URL", api.url)
     monkeypatch.setenv("CHAINGRAPH_TOKEN", "")
+    # Wide enough to break no sentence.
+    monkeypatch.setenv("COLUMNS", "200")
     return CommandLine(monkeypatch, capsys)
 
 
@@ -416,7 +418,7 @@ def test_a_key_is_not_rotated_without_both_keys(chaingraph: CommandLine) -> None
         (("executions", "events", "EXnone", "--follow"), 1, "Not Found: "),
         (("flows", "show", "V2none"), 1, "Not Found: "),
         (("nodes", "NoNode"), 1, "Not Found: "),
-        (("executions", "show", ".."), 2, "is no id"),
+        (("executions", "show", ".."), 2, "names nothing"),
         (("executions", "list", "--status", "odd"), 2, "'odd' is not one of"),
         (("executions", "events", "EXnone", "--types", "odd"), 2, "  /eventTypes: names no event"),
         (("flows", "push", "none.json"), 2, "none.json: can't be read: No such file"),

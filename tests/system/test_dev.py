@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -96,8 +97,8 @@ class Dev:
         self.errors.unlink()
 
 
-@pytest.fixture
-def home() -> Iterator[Home]:
+@contextmanager
+def new_home() -> Iterator[Home]:
     root = Path(tempfile.mkdtemp(prefix="chaingraph-dev-"))
     root.chmod(0o711)
     yield Home(root / "data")
@@ -106,10 +107,19 @@ def home() -> Iterator[Home]:
 
 
 @pytest.fixture
-def dev(home: Home) -> Iterator[Dev]:
-    dev = Dev(home, "--no-flower")
-    yield dev
-    dev.clean_up()
+def home() -> Iterator[Home]:
+    with new_home() as home:
+        yield home
+
+
+@pytest.fixture(scope="module")
+def dev() -> Iterator[Dev]:
+    """One for the module, at work; a test leaves it at work, whatever it lost."""
+    with new_home() as home:
+        dev = Dev(home, "--no-flower")
+        dev.places()
+        yield dev
+        dev.clean_up()
 
 
 def are_gone(processes: list[psutil.Process]) -> bool:
@@ -154,7 +164,6 @@ def test_everything_runs_from_an_empty_directory_and_ctrl_c_ends_it(home: Home) 
 
 
 def test_a_second_one_on_the_same_directory_is_told_of_the_first(dev: Dev) -> None:
-    dev.places()
     second = dev.home.run("dev", "--no-flower")
     assert second.returncode == 1
     assert f"process {dev.process.pid}" in second.stderr
@@ -210,7 +219,6 @@ def test_when_it_is_killed_nothing_goes_on_and_the_next_start_finds_the_data(hom
 
 
 def test_a_worker_that_dies_is_started_again(dev: Dev) -> None:
-    dev.places()
     workers = [each for each in dev.descendants() if "worker1@%h" in each.cmdline()]
     main = min(workers, key=lambda each: each.create_time())
     main.kill()
@@ -227,7 +235,6 @@ def test_a_worker_that_dies_is_started_again(dev: Dev) -> None:
 
 
 def test_a_postgres_that_dies_is_started_again_and_the_api_goes_on(dev: Dev) -> None:
-    dev.places()
     (postmaster,) = [
         each
         for each in psutil.Process(dev.process.pid).children()
@@ -252,7 +259,6 @@ def test_a_database_out_of_reach_is_one_line_and_status_3(home: Home) -> None:
 
 
 def test_settings_of_a_running_one_are_found_by_other_commands(dev: Dev) -> None:
-    dev.places()
     settings = load_settings(dev.home.environ)
     assert settings.embeds_postgres
     assert settings.database_url.startswith("postgresql://")

@@ -77,6 +77,7 @@ def assert_nothing_doubled_but_by_kills(trace: Trace, ledger: Ledger, kills: int
     assert effects == starts
 
 
+@pytest.mark.alone
 def test_twenty_effects_in_a_row_outlive_five_kills(
     site: Stack, ledger: Ledger, make_crew: MakeCrew, record_property: pytest.RecordProperty
 ) -> None:
@@ -143,6 +144,7 @@ def test_a_death_is_told_and_counted(
     assert trace.execution["lastFailureReason"] == "worker_died"
 
 
+@pytest.mark.alone
 def test_children_die_with_their_parent(site: Stack, ledger: Ledger, make_crew: MakeCrew) -> None:
     crew = make_crew()
     crew.muster(2)

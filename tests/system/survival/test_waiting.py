@@ -17,6 +17,7 @@ MANY = 1000
 AT_ONCE_S = 3.0
 
 
+@pytest.mark.alone
 def test_a_thousand_that_wait_for_their_start_hold_up_nobody(
     site: Stack, ledger: Ledger, make_crew: MakeCrew, record_property: pytest.RecordProperty
 ) -> None:
