@@ -114,7 +114,9 @@ class Channel(OutputStream):
 
     def wake(self) -> None:
         """Have all readers look again."""
-        news, self._news = self._news, self._flag()
+        with self._lock:
+            # Of two at once one would leave a flag that a reader waits on and nobody sets.
+            news, self._news = self._news, self._flag()
         news.set()
 
     # -- telling
