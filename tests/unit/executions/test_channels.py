@@ -22,14 +22,19 @@ TEXTS = PortConfig(PortType.STREAM, item=PortConfig(PortType.STRING))
 class Sender:
     """A channel, and whether its node should end."""
 
-    def __init__(self, max_bytes: int = 1_000_000, clock: Callable[[], float] = float) -> None:
+    def __init__(
+        self,
+        max_bytes: int = 1_000_000,
+        clock: Callable[[], float] = float,
+        flag: Callable[[], threading.Event] = threading.Event,
+    ) -> None:
         self.news = 0
         self.is_cancelled = False
         self.channel = Channel(
             "out",
             TEXTS,
             max_bytes,
-            flag=threading.Event,
+            flag=flag,
             clock=clock,
             check=self.check,
             hide=lambda value: value,
@@ -94,6 +99,27 @@ def test_items_of_several_threads_are_all_there_once() -> None:
 
     assert sorted(read) == sorted(f"{name}{number}" for name in names for number in range(200))
     assert [each for each in read if each[0] == "a"] == [f"a{number}" for number in range(200)]
+
+
+def test_of_two_that_wake_at_once_none_leaves_a_flag_that_nobody_sets() -> None:
+    waking: list[threading.Thread] = []
+    awaited: list[threading.Event] = []
+
+    def flag() -> threading.Event:
+        if waking and not awaited:
+            waking[0].start()
+            # Long enough for it to leave its flag, if nothing holds it back.
+            waking[0].join(0.2)
+            awaited.append(sender.channel._news)
+        return threading.Event()
+
+    sender = Sender(flag=flag)
+    waking.append(threading.Thread(target=sender.channel.wake))
+    sender.channel.wake()
+    waking[0].join(10)
+    sender.channel.wake()
+
+    assert [each.is_set() for each in awaited] == [True]
 
 
 @pytest.mark.parametrize(
