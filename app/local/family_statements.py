@@ -127,7 +127,12 @@ def children_made(turn: Turn, parent: str, node: str) -> Rows:
 
 def ended_children(turn: Turn, parent: str, node: str, first: int, limit: int) -> Rows:
     """So many children of a node from a place on, in order."""
-    of_node = [row for row in children_of(turn, [parent]) if row.parent_node_id == node]
+    places = range(first, first + limit)
+    of_node = [
+        row
+        for row in children_of(turn, [parent])
+        if row.parent_node_id == node and row.child_ordinal in places
+    ]
     of_node.sort(key=lambda row: row.child_ordinal or 0)
     return [
         (
@@ -141,7 +146,7 @@ def ended_children(turn: Turn, parent: str, node: str, first: int, limit: int) -
             row.external_events,
             row.grants,
         )
-        for row in of_node[first : first + limit]
+        for row in of_node
     ]
 
 

@@ -256,8 +256,8 @@ class Invariants:
         checkpoints = self._books.checkpoints(execution_id)
         completed = [node for node, (status, _) in checkpoints.items() if status == "completed"]
         wanted = sum(emits(execution_id, node) for node in completed)
-        # One that makes a child for each item had not come to its end.
-        fanning = [node for node, (status, _) in checkpoints.items() if status == "waiting"]
+        # One that waits for its children had not come to its end, or they were its failure.
+        fanning = [node for node, (status, _) in checkpoints.items() if status != "completed"]
         most = wanted + sum(emits(execution_id, node) for node in fanning)
         children = self._children_of(execution_id)
         if not wanted <= len(children) <= most or set(children) != set(known.children):

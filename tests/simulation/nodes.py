@@ -205,8 +205,19 @@ _EACH = {
     "edges": [_after("a", NODE), _after(NODE, "c")],
 }
 
+#: One that has another flow run.
+_CALLS = {
+    "metadata": {"name": "simulated"},
+    "nodes": [
+        {"id": "a", "type": "EffectNode"},
+        {"id": "b", "type": "RunFlowNode", "values": {"flowId": "V2row"}},
+        {"id": "c", "type": "EffectNode"},
+    ],
+    "edges": [_after("a", "b"), _after("b", "c")],
+}
+
 #: How many children a node of a type makes, once it has completed.
-EMITTED = {"TwinsNode": 2, "EventEmitterNode": 1, "ForEachNode": ITEMS}
+EMITTED = {"TwinsNode": 2, "EventEmitterNode": 1, "ForEachNode": ITEMS, "RunFlowNode": 1}
 
 #: Of three nodes two wait for one name, one of them not for long; and the owner has other work.
 _SIGNALS = {
@@ -268,6 +279,7 @@ FLOWS: dict[str, dict[str, Any]] = {
     "V2stuck": _row("Stuck", "Effect"),
     "V2family": _FAMILY,
     "V2orphans": _ORPHANS,
+    "V2calls": _CALLS,
     FLOW: _EACH,
     "V2signal": _SIGNAL,
     "V2signals": _SIGNALS,
@@ -295,6 +307,7 @@ DRAWN = (
         "V2family",
         "V2family",
         "V2orphans",
+        "V2calls",
     )
 )
 #: Those with nodes of a queue of their own.
