@@ -189,6 +189,8 @@ class Run:
         ledger = self._ledger
         if ledger.is_due(self._clock()):
             self._attempts.tell()
+        # What a pause held back that was withdrawn, or never took effect.
+        self._fan_outs.go_on()
         ledger.gather()
         mark = self._writer.mark
         starts = self._take_starts()
@@ -360,11 +362,14 @@ class Run:
             self._attempts.cancel_all()
 
     def _fire_timers(self) -> None:
-        engine = self._ledger.engine
-        for node, attempt in self._timers.fire(self._clock()):
+        engine, now = self._ledger.engine, self._clock()
+        for node, attempt in self._timers.fire(now):
             if self._attempts.is_current(node, attempt):
                 self._attempts.time_out(node)
-            elif engine.attempts[node] == attempt and (wait := self._timers.find_wait(node)):
+                continue
+            wait = self._timers.find_wait(node) if engine.attempts[node] == attempt else None
+            # What is due may be the limit of the attempt before the wait.
+            if wait is not None and wait.due <= now:
                 self._end_wait(wait)
 
     def _end_wait(self, wait: Wait) -> None:

@@ -11,6 +11,7 @@ from app.executions.run import RunEnd
 from app.executions.surroundings import ChildLimits
 from app.nodes.sdk import NodeContext
 from app.store.records import Void
+from tests.integration.executions.losing import Gate
 from tests.integration.executions.nodes import fail, node_that, node_that_gives
 from tests.integration.executions.process import (
     Process,
@@ -24,6 +25,7 @@ from tests.integration.executions.process import (
 from tests.integration.executions.sending import Sent
 from tests.integration.executions.test_children import children
 from tests.integration.executions.test_sleeps import outputs
+from tests.waiting import wait_until
 from tests.world import PgWorld
 
 DOUBLE = "V2double"
@@ -326,6 +328,49 @@ def test_while_paused_no_child_is_made(world: PgWorld, process: Process, doublin
     world.commands().resume(execution)
 
     assert finish(world, process, execution) == [1]
+    assert outputs(world, execution, "each") == result(2, 4, 6)
+
+
+@pytest.mark.parametrize("begins_before", [True, False])
+def test_what_a_pause_held_back_goes_on_when_it_is_withdrawn(
+    world: PgWorld, process: Process, doubling: str, begins_before: bool
+) -> None:
+    """Although nothing but the withdrawal tells the run, which waits for another node."""
+    first, held = Gate(), Gate()
+    slow, busy = node_that(first, "SlowNode"), node_that(held, "BusyNode")
+    after = [{"source": "slow.__success", "target": "each.__execute"}]
+    document = flow(
+        node("slow", "SlowNode"),
+        each(1, 2, 3, concurrency=1),
+        node("busy", "BusyNode"),
+        edges=after,
+    )
+    execution = execution_of(world, document)
+    run = process.start(process.claim(process.around(VALUES, slow, busy), execution))
+    wait_until(lambda: first.reached and held.reached, "both begin")
+    if begins_before:
+        first.open()
+        wait_until(lambda: children(world, execution), "the first item is given")
+    world.commands().pause(execution, "why")
+    run.run.alert()
+    wait_until(lambda: run.run._writer.request, "the run knows of the pause")
+    if begins_before:
+        run_children(world, process, execution)
+        run.run.alert()
+        wait_until(lambda: not run.run._children.are_open, "the run knows of the child's end")
+    first.open()
+
+    world.commands().resume(execution)
+    run.run.alert()
+    wait_until(
+        lambda: [row for row in children(world, execution) if row.completed_at is None],
+        "the next item is given",
+    )
+    held.open()
+
+    assert run.end() is RunEnd.PARKED
+    while run_children(world, process, execution):
+        process.run(execution, VALUES, slow, busy)
     assert outputs(world, execution, "each") == result(2, 4, 6)
 
 

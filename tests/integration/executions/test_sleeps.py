@@ -129,6 +129,30 @@ def test_the_shortest_sleeps_end(world: PgWorld, process: Process, duration: flo
     assert world.row(execution).status == "completed"
 
 
+@pytest.mark.parametrize("effects", [True, False])
+def test_the_limit_of_an_attempt_ends_no_wait(
+    world: PgWorld, process: Process, effects: bool
+) -> None:
+    """Nor a sleep nor a back-off, while another branch keeps the run in its process."""
+    limit_ms = 50
+    again = {"maxAttempts": 2, "backoffMs": LONG_MS}
+    execution = execution_of(
+        world,
+        flow(
+            {**sleeper(), "timeoutMs": limit_ms},
+            node("fails", "FailNode", retry=again, timeoutMs=limit_ms),
+            node("busy", "BusyNode"),
+        ),
+    )
+    busy = node_that(lambda ctx: ctx.cancelled.wait(0.3), "BusyNode", effects=effects)
+
+    assert process.run(execution, node_that(fail, "FailNode"), busy) is RunEnd.PARKED
+
+    waiting = checkpoints(world, execution)
+    assert (waiting["nap"].status, waiting["fails"].status) == ("waiting", "waiting")
+    assert (waiting["fails"].attempt, waiting["busy"].status) == (1, "completed")
+
+
 def test_a_sleep_without_end_is_refused(world: PgWorld, process: Process) -> None:
     execution = execution_of(world, flow(sleeper(duration=1e15)))
 
