@@ -54,7 +54,7 @@ def execution_json(
         "errorMessage": row.error_message,
         "errorNodeId": row.error_node_id,
         "options": loaded(row.options),
-        "integration": masked(loaded(row.integration)),
+        "integration": None if row.integration is None else masked(loaded(row.integration)),
         "externalEvents": loaded(row.external_events) or [],
         "failureCount": row.failure_count,
         "lastFailureReason": row.last_failure_reason,
@@ -164,4 +164,4 @@ def masked(value: Value) -> Value:
         return {key: masked(item) for key, item in value.items()}
     if isinstance(value, list):
         return [masked(item) for item in value]
-    return None if value is None else MASK
+    return MASK

@@ -43,6 +43,20 @@ def test_what_is_runnable_waits_for_a_worker_or_for_a_slot(
     }
 
 
+def test_every_leaf_of_an_integration_is_masked() -> None:
+    integration = '{"user":{"name":"Ada","team":null},"keys":[1,null,true]}'
+    row = created_row(new_execution(1, integration=integration), AT)
+
+    assert execution_json(row)["integration"] == {
+        "user": {"name": "********", "team": "********"},
+        "keys": ["********"] * 3,
+    }
+
+
+def test_without_an_integration_none_is_shown() -> None:
+    assert execution_json(created_row(new_execution(1), AT))["integration"] is None
+
+
 def test_who_runs_or_is_over_does_not_wait() -> None:
     assert waiting(limit=3, runnable_at=None) is None
     assert waiting(limit=3, status="failed") is None
