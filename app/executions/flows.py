@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -19,6 +19,9 @@ from app.nodes.spec import Catalogue
 from app.store.flows import FlowRow, FlowStore
 from app.values.secrets import SEALED, masked
 from app.vault import NO_KEY, Keyring
+
+#: Gives the newest document (JSON text) of a flow; None where there is none.
+_Newest = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class FlowService:
     def validate(self, raw: Mapping[str, Any], caller: Caller) -> Checked:
         """Check a document without storing it."""
         try:
-            prepared = self._prepare(self._unmasked(raw, raw.get("id"), caller))
+            prepared = self._prepare(_unmasked(raw, raw.get("id"), self._either(caller)))
         except ValidationFailed as error:
             return Checked(error.faults, ())
         return Checked((), prepared.warnings)
@@ -81,7 +84,7 @@ class FlowService:
         has there. Raises ValidationFailed, SecretKeyMissing, and Conflict if the id is another
         owner's.
         """
-        prepared = self._prepare(self._unmasked(raw, raw.get("id"), caller))
+        prepared = self._prepare(_unmasked(raw, raw.get("id"), self._own(caller)))
         document = self._sealed(prepared, caller)
         flow_id = prepared.plan.flow_id
         row = self._store.store(flow_id, caller, prepared.document.name, _text_of(document))
@@ -105,7 +108,8 @@ class FlowService:
             return changed
         if raw.get("id") not in (None, flow_id):
             raise ValidationFailed([Fault("/id", f"must be {flow_id}, as the path says")])
-        prepared = self._prepare(_with_id(self._unmasked(raw, flow_id, caller), flow_id))
+        unmasked = _unmasked(raw, flow_id, self._seen_by(caller))
+        prepared = self._prepare(_with_id(unmasked, flow_id))
         document = self._sealed(prepared, caller)
         row = self._store.replace(
             flow_id, caller, prepared.document.name, _text_of(document), expected
@@ -154,14 +158,23 @@ class FlowService:
             Changed(row.version) if expected is not None and row.version not in expected else None
         )
 
-    def _unmasked(self, raw: Mapping[str, Any], flow_id: Any, caller: Caller) -> Mapping[str, Any]:
-        """The document with the secrets that the newest version has in the places of masks."""
-        if not isinstance(flow_id, str) or not holds_mask(raw):
-            return raw
-        row = self._store.read_version(flow_id, caller.scope, None)
-        if row is None or row.document is None:
-            return raw
-        return restore_masks(raw, orjson.loads(row.document))
+    def _either(self, caller: Caller) -> _Newest:
+        """Reads what `store` or `replace` would: which of them the check is for isn't known."""
+        own, seen = self._own(caller), self._seen_by(caller)
+        return lambda flow_id: own(flow_id) or seen(flow_id)
+
+    def _own(self, caller: Caller) -> _Newest:
+        """Reads the caller's own flows: a hidden one is stored under its id again."""
+        return lambda flow_id: self._store.newest_document(flow_id, caller.owner_id)
+
+    def _seen_by(self, caller: Caller) -> _Newest:
+        """Reads the flows that the caller may replace: an admin everybody's."""
+
+        def newest(flow_id: str) -> str | None:
+            row = self._store.read_version(flow_id, caller.scope, None)
+            return row.document if row else None
+
+        return newest
 
     def _sealed(self, prepared: Prepared, caller: Caller) -> Mapping[str, Any]:
         """The document as it is stored: with secrets that only the flow's owner can use."""
@@ -180,6 +193,14 @@ class FlowService:
             raw if raw.get("id") is not None else _with_id(raw, self._fresh_id(FLOW_PREFIX))
         )
         return prepare(identified, self._catalogue)
+
+
+def _unmasked(raw: Mapping[str, Any], flow_id: Any, newest: _Newest) -> Mapping[str, Any]:
+    """The document with the secrets that the newest version has in the places of masks."""
+    if not isinstance(flow_id, str) or not holds_mask(raw):
+        return raw
+    document = newest(flow_id)
+    return raw if document is None else restore_masks(raw, orjson.loads(document))
 
 
 def _with_id(raw: Mapping[str, Any], flow_id: str) -> dict[str, Any]:

@@ -230,6 +230,14 @@ def read_flow_version(turn: Turn, flow: str, owner: str | None, version: int | N
     return [(*head, found.created_at, found.document)]
 
 
+def read_newest_document(turn: Turn, flow: str, owner: str) -> Rows:
+    """The newest document of the owner's flow, whether it is hidden or not."""
+    row = turn.tables.flows.get(flow)
+    if row is None or row.owner_id != owner:
+        return []
+    return [(turn.tables.flow_versions[flow, row.version].document,)]
+
+
 def list_flows(turn: Turn, owner: str | None, created_at: datetime, flow: str, limit: int) -> Rows:
     """Those before the place, newest first."""
     rows = [
@@ -267,6 +275,7 @@ HANDLERS: Mapping[str, Handler] = {
     flows.REPLACE.name: replace_flow,
     flows.READ.name: read_flow,
     flows.READ_VERSION.name: read_flow_version,
+    flows.READ_NEWEST.name: read_newest_document,
     flows.LIST.name: list_flows,
     flows.HIDE.name: hide_flow,
 }

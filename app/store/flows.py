@@ -88,6 +88,18 @@ READ_VERSION = Statement(
     """,
 )
 
+#: (id, owner): the newest document of the owner's flow, whether it is hidden or not.
+READ_NEWEST = Statement(
+    "read_newest_document",
+    "text, text",
+    """
+    SELECT v.document::text
+    FROM chaingraph_flows AS f
+    JOIN chaingraph_flow_versions AS v ON v.flow_id = f.id AND v.version = f.version
+    WHERE f.id = $1 AND f.owner_id = $2
+    """,
+)
+
 #: (owner or null for all, created at, id, limit): those before the place, newest first.
 LIST = Statement(
     "list_flows",
@@ -160,6 +172,12 @@ class FlowStore:
     def read_version(self, flow_id: str, scope: str | None, version: int | None) -> FlowRow | None:
         """A flow with the document of a version, the newest by default; None if there is none."""
         return self._one(READ_VERSION, flow_id, scope, version)
+
+    def newest_document(self, flow_id: str, owner_id: str) -> str | None:
+        """The newest document (JSON text) of an owner's flow, a hidden one's too."""
+        with self._database.session() as session:
+            rows = session.execute(READ_NEWEST, flow_id, owner_id)
+        return rows[0][0] if rows else None
 
     def page(
         self, scope: str | None, limit: int, before: tuple[datetime, str] | None

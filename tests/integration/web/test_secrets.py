@@ -36,6 +36,7 @@ from app.vault import Keyring
 from tests.integration.web.conftest import flow_of, text
 from tests.openapi import CheckedClient
 from tests.waiting import wait_until
+from tests.world import World
 from web import create_app
 from web.composition import PARTS, end
 
@@ -153,6 +154,29 @@ def test_a_flow_shows_masks_and_takes_them_back(client: FlaskClient) -> None:
     assert (posted.status_code, posted.get_json()["version"]) == (201, 3)
     valid = client.post("/api/v1/flows/validate", json=shown).get_json()
     assert (valid["valid"], valid["errors"]) == (True, [])
+
+
+def test_a_hidden_flow_takes_its_masks_back(client: FlaskClient) -> None:
+    shown = client.post("/api/v1/flows", json=secret_flow()).get_json()["document"]
+    client.delete(f"/api/v1/flows/{shown['id']}")
+
+    assert client.post("/api/v1/flows/validate", json=shown).get_json()["valid"]
+    again = client.post("/api/v1/flows", json=shown)
+
+    assert (again.status_code, again.get_json()["version"]) == (201, 2)
+    assert again.get_json()["document"] == shown
+
+
+def test_what_a_hidden_flow_keeps_is_the_same_secret(client: FlaskClient, beside: World) -> None:
+    shown = client.post("/api/v1/flows", json=secret_flow()).get_json()["document"]
+    client.delete(f"/api/v1/flows/{shown['id']}")
+    client.post("/api/v1/flows", json=shown)
+
+    first, second = (
+        next(each for each in row.document["nodes"] if each["id"] == "own")["values"]
+        for row in beside.rows("chaingraph_flow_versions", flow_id=shown["id"])
+    )
+    assert second["unencryptedData"] == first["unencryptedData"] != MASK
 
 
 def test_a_mask_without_anything_behind_it_is_refused(client: FlaskClient) -> None:
