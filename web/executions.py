@@ -147,7 +147,10 @@ def signal(execution_id: str, name: str, body: Payload) -> Response:
 @takes()
 @gives(shapes.Execution)
 def show(execution_id: str) -> Response:
-    """Show an execution with its outputs."""
+    """Show an execution with its outputs.
+
+    They are null until it is completed, and where its flow can't be compiled any more.
+    """
     return answer(services().executions.get(execution_id, caller()))
 
 
@@ -155,7 +158,10 @@ def show(execution_id: str) -> Response:
 @takes(query=ExecutionNodesQuery)
 @gives(shapes.NodePage)
 def list_nodes(execution_id: str, query: ExecutionNodesQuery) -> Response:
-    """List an execution's nodes in document order."""
+    """List an execution's nodes in document order.
+
+    409 where its flow can't be compiled any more: a node type is gone, say.
+    """
     position = read_position(query.cursor)
     nodes = services().executions.nodes(
         execution_id, caller(), limit=query.limit + 1, offset=position
@@ -167,7 +173,10 @@ def list_nodes(execution_id: str, query: ExecutionNodesQuery) -> Response:
 @takes()
 @gives(shapes.Node)
 def show_node(execution_id: str, node_id: str) -> Response:
-    """Show one node of an execution, values in full."""
+    """Show one node of an execution, values in full.
+
+    409 where its flow can't be compiled any more: a node type is gone, say.
+    """
     return answer(services().executions.node(execution_id, caller(), node_id))
 
 

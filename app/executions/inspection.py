@@ -23,6 +23,7 @@ from app.engine import (
     Wiring,
 )
 from app.engine.state import SETTLED
+from app.errors import ValidationFailed
 from app.events.wire import timestamp
 from app.executions.opening import driving_event
 from app.executions.timers import SignalWait, read_plan
@@ -52,7 +53,7 @@ class Inspection:
         self._engine = Engine(
             wiring,
             RunOptions(fail_on_error=options["execution"]["onNodeError"] == "fail"),
-            overlay_inputs(wiring.plan, loaded(row.inputs) or {}),
+            _overlaid(wiring, loaded(row.inputs) or {}),
             driving_event(loaded(row.external_events)),
         )
         if row.started_at is not None:
@@ -173,6 +174,14 @@ class Inspection:
             for port, value in self._engine.inputs(index).items()
             if port not in SYSTEM_PORTS and port in ports and ports[port].takes_input
         }
+
+
+def _overlaid(wiring: Wiring, inputs: Value) -> dict[int, dict[str, Value]]:
+    """The values that the inputs change; none where they don't fit: it failed for that, or will."""
+    try:
+        return overlay_inputs(wiring.plan, inputs)
+    except ValidationFailed:
+        return {}
 
 
 def _from_checkpoint(row: Row[Any]) -> dict[str, Value]:

@@ -78,6 +78,15 @@ class Dispatcher(Protocol):
         ...
 
 
+class _Uncompilable(Conflict):
+    """The flow of the execution can't be compiled here any more."""
+
+    def __init__(self, error: ValidationFailed) -> None:
+        # In words: a list of faults would point into a body that nobody sent.
+        found = "; ".join(f"{fault.pointer}: {fault.message}" for fault in error.faults)
+        super().__init__(f"The flow of the execution can't be compiled here any more: {found}")
+
+
 class ExecutionService:
     """The use cases of executions. Every method may raise StoreUnavailable."""
 
@@ -172,9 +181,12 @@ class ExecutionService:
         return execution_json(row, limit=self._table.limit_reached([row]))
 
     def get(self, execution_id: str, caller: Caller) -> dict[str, Value]:
-        """Show an execution, with its outputs once it is completed. Raises NotFound."""
+        """Show an execution, with its outputs once it is completed. Raises NotFound.
+
+        Where its flow can't be compiled here any more, its outputs are null.
+        """
         row = self._own(execution_id, caller)
-        outputs = masked(self._inspect(row).outputs()) if row.status == "completed" else None
+        outputs = self._outputs(row) if row.status == "completed" else None
         return execution_json(row, outputs, limit=self._table.limit_reached([row]))
 
     def check(self, execution_id: str, caller: Caller) -> None:
@@ -186,7 +198,11 @@ class ExecutionService:
         return self._table.signals(execution_id)
 
     def inspect(self, execution_id: str, caller: Caller) -> Inspection:
-        """Look into an execution. Raises NotFound."""
+        """Look into an execution. Raises NotFound.
+
+        This and all that shows nodes raise Conflict where its flow can't be compiled here any
+        more: a node type is gone, say.
+        """
         return self._inspect(self._own(execution_id, caller))
 
     def many(self, execution_ids: Sequence[str], caller: Caller) -> list[dict[str, Value]]:
@@ -287,8 +303,17 @@ class ExecutionService:
         return row
 
     def _inspect(self, row: Row[Any]) -> Inspection:
-        wiring = self._plans.get(row.flow_id, row.flow_version, self._document)
+        try:
+            wiring = self._plans.get(row.flow_id, row.flow_version, self._document)
+        except ValidationFailed as error:
+            raise _Uncompilable(error) from error
         return Inspection(wiring, row, self._table.checkpoints(row.id))
+
+    def _outputs(self, row: Row[Any]) -> Value:
+        try:
+            return masked(self._inspect(row).outputs())
+        except _Uncompilable:
+            return None
 
     def _started_at(self, inspection: Inspection, execution_id: str) -> Mapping[str, datetime]:
         return self._table.started_at(execution_id) if inspection.has_running_nodes else {}
