@@ -95,9 +95,9 @@ def resume(execution_id: str, body: Command) -> Response:  # noqa: ARG001 — no
 def step(execution_id: str, body: Command) -> Response:  # noqa: ARG001 — nothing tells the reason
     """Have a paused execution run one node, then pause again.
 
-    The node is the first ready one in document order; after the last one the execution
-    completes. A node that fails and is to be tried again has had its step. 409 unless it is
-    paused and a node is ready.
+    The node is the first ready one in document order; after the last one, and the end of all
+    children, the execution completes. A node that fails and is to be tried again has had its
+    step. 409 unless it is paused and a node is ready or all are done.
     """
     return answer(services().control.step(execution_id, caller()), 202)
 

@@ -63,7 +63,10 @@ class Control:
         return shown
 
     def step(self, execution_id: str, caller: Caller) -> dict[str, Value]:
-        """Run one node and pause again. Raises Conflict where it isn't paused, or none is ready."""
+        """Run one node and pause again, or complete it where all is done.
+
+        Raises Conflict where it isn't paused, or no node is ready.
+        """
         shown = self._answer("step", execution_id, caller, self._request_step(execution_id, caller))
         self._effects.hint([execution_id])
         return shown
@@ -97,10 +100,11 @@ class Control:
             self._effects.wake(parent, owner)
 
     def _request_step(self, execution_id: str, caller: Caller) -> Effect | None:
-        """Look whether a node is ready, and request the step if nothing was written since."""
+        """Look whether it could go on, and request the step if nothing was written since."""
         while (inspection := self._executions.inspect(execution_id, caller)).row.status == "paused":
             signals = partial(self._executions.signals, execution_id)
-            if not inspection.has_ready(self._commands.now, signals):
+            children = partial(self._executions.children, execution_id)
+            if not inspection.has_ready(self._commands.now, signals, children):
                 raise Conflict("Cannot step execution: no node is ready")
             effect = self._commands.step(execution_id, inspection.row.writes, caller)
             if effect is not None:

@@ -14,6 +14,7 @@ from sqlalchemy import Row
 
 from app.engine import (
     Checkpoint,
+    Completion,
     Engine,
     NodeFailure,
     NodeStatus,
@@ -26,7 +27,7 @@ from app.engine.state import SETTLED
 from app.errors import ValidationFailed
 from app.events.wire import timestamp
 from app.executions.opening import driving_event
-from app.executions.timers import SignalWait, read_plan
+from app.executions.timers import CallWait, FanOutWait, Plan, SignalWait, read_plan
 from app.executions.views import FINAL, loaded, optional_time
 from app.flows import overlay_inputs
 from app.store.records import RESOLVED
@@ -36,6 +37,9 @@ from app.values.secrets import masked, masked_in
 
 #: A node that runs in no attempt.
 _NOT_BEGUN = frozenset({NodeStatus.IDLE, NodeStatus.INITIALIZED, NodeStatus.SKIPPED})
+
+#: What waits for children.
+_FAMILY = FanOutWait | CallWait
 
 #: A node that the end of its execution doesn't change.
 _AT_REST = SETTLED | {NodeStatus.IDLE}
@@ -67,22 +71,43 @@ class Inspection:
         return bool(self._granted) and self.row.status not in {"paused", *FINAL}
 
     def has_ready(
-        self, now: Callable[[], datetime], signals: Callable[[], Sequence[tuple[str | None, str]]]
+        self,
+        now: Callable[[], datetime],
+        signals: Callable[[], Sequence[tuple[str | None, str]]],
+        children: Callable[[], Sequence[tuple[str, str]]],
     ) -> bool:
-        """Whether a node could go on: it is ready, or what it waits for has come.
+        """Whether it could go on: a node is ready, or what it waits for has come, or all is done.
 
-        `signals` gives node and name of each signal, None for a node where it is kept.
+        `signals` gives node and name of each signal, None for a node where it is kept;
+        `children` the nodes that have children whose ends are not told yet, each with the
+        `child_state` of such a child.
         """
         engine = self._engine
         if engine.next_start() is not None or engine.unhandled:
             return engine.unhandled is None
         waiting = [self._checkpoints[self._plan.nodes[node].id] for node in engine.waiting]
         due = [checkpoint.retry_at for checkpoint in waiting if checkpoint.retry_at]
-        return (bool(due) and min(due) <= now()) or self._is_signalled(signals)
+        is_due = bool(due) and min(due) <= now()
+        return is_due or self._is_signalled(signals) or self._has_what_children_give(children)
+
+    def _has_what_children_give(self, children: Callable[[], Sequence[tuple[str, str]]]) -> bool:
+        """Whether it could complete, or a node go on, for what its children have come to."""
+        is_done = isinstance(self._engine.verdict(), Completion)
+        parents = {node_id for node_id, plan in self._plans() if isinstance(plan, _FAMILY)}
+        if not (is_done or parents):
+            return False
+        family = children()
+        unfinished = {node_id for node_id, state in family if state == "open"}
+        if is_done:
+            return not unfinished
+        # One that has none left was told of them by a pause: it makes more of them, or ends.
+        return bool(parents - unfinished) or any(
+            node_id in parents and state == "untold" for node_id, state in family
+        )
 
     def _is_signalled(self, signals: Callable[[], Sequence[tuple[str | None, str]]]) -> bool:
         """Whether a signal has come that a node waits for."""
-        names = dict(self._awaited_signals())
+        names = {id_: plan.name for id_, plan in self._plans() if isinstance(plan, SignalWait)}
         if not names:
             return False
         return any(
@@ -90,13 +115,11 @@ class Inspection:
             for node_id, name in signals()
         )
 
-    def _awaited_signals(self) -> Iterator[tuple[str, str]]:
-        """Id and name of each node that waits for a signal of this name."""
+    def _plans(self) -> Iterator[tuple[str, Plan | None]]:
+        """Each node that waits, and what it waits for; None for its next attempt."""
         for node in self._engine.waiting:
             checkpoint = self._checkpoints[self._plan.nodes[node].id]
-            plan = read_plan(loaded(checkpoint.outputs))
-            if isinstance(plan, SignalWait):
-                yield checkpoint.node_id, plan.name
+            yield checkpoint.node_id, read_plan(loaded(checkpoint.outputs))
 
     def node(self, index: int, started_at: Mapping[str, datetime]) -> dict[str, Value]:
         """Show a node. `started_at` gives when those began that still run."""

@@ -197,6 +197,10 @@ class ExecutionService:
         """Node and name of each of its signals; None for a node where it is kept."""
         return self._table.signals(execution_id)
 
+    def children(self, execution_id: str) -> list[tuple[str, str]]:
+        """The nodes with children whose ends are not told yet, with each state of such a child."""
+        return self._table.children(execution_id)
+
     def inspect(self, execution_id: str, caller: Caller) -> Inspection:
         """Look into an execution. Raises NotFound.
 

@@ -120,6 +120,16 @@ def children(turn: Turn, parent: str) -> Rows:
     ]
 
 
+def children_standing(turn: Turn, parent: str) -> Rows:
+    """The nodes of those children, with each of their states."""
+    standing = {
+        (row.parent_node_id, row.child_state)
+        for row in children_of(turn, [parent])
+        if row.child_state != "told"
+    }
+    return list(standing)
+
+
 def children_made(turn: Turn, parent: str, node: str) -> Rows:
     """How many children a node has made."""
     return [(sum(row.parent_node_id == node for row in children_of(turn, [parent])),)]
@@ -187,6 +197,7 @@ def note_all_children(turn: Turn, parents: Sequence[str]) -> Rows:
 HANDLERS: Mapping[str, Handler] = {
     sql.FAMILY.name: write_family,
     sql.CHILDREN.name: children,
+    sql.STANDING.name: children_standing,
     sql.MADE.name: children_made,
     sql.ENDED.name: ended_children,
     sql.ENDED_NODES.name: ended_nodes,

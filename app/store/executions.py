@@ -12,6 +12,7 @@ from sqlalchemy import Row, cast, literal, null, select
 from app.caller import Caller
 from app.store.audit import BY_TYPES, by, noted
 from app.store.database import Database
+from app.store.family_statements import STANDING as CHILDREN_STANDING
 from app.store.records import NewExecution
 from app.store.run_statements import DOCUMENT
 from app.store.session import Statement
@@ -200,6 +201,12 @@ class ExecutionTable:
         with self._sessions.session() as session:
             rows = session.execute(STANDING, execution_id)
         return [(node_id, name) for node_id, name in rows]
+
+    def children(self, execution_id: str) -> list[tuple[str, str]]:
+        """The nodes that have children whose ends are not noted, with each state of such a child."""
+        with self._sessions.session() as session:
+            rows = session.execute(CHILDREN_STANDING, execution_id)
+        return [(node_id, state) for node_id, state in rows]
 
     def one(self, execution_id: str) -> Row[Any] | None:
         """The row with this id."""

@@ -66,6 +66,16 @@ CHILDREN = Statement(
     """,
 )
 
+#: (parent): the nodes ('' for the start) of those children, with each of their states.
+STANDING = Statement(
+    "children_standing",
+    "text",
+    """
+    SELECT DISTINCT parent_node_id, child_state FROM chaingraph_executions
+    WHERE parent_execution_id = $1 AND child_state <> 'told'
+    """,
+)
+
 #: (parent, node): how many children a node has made: they are numbered from 0.
 MADE = Statement(
     "children_made",

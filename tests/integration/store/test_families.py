@@ -77,6 +77,23 @@ def finish(world: World, number: int, ending: Ending | None = None) -> Fence:
     return claimed.fence
 
 
+def standing(world: World, parent: Claimed) -> set[tuple[str, str]]:
+    return set(world.table.children(parent.fence.execution_id))
+
+
+def test_it_is_known_which_nodes_have_children_that_run_or_have_ended(
+    store: RunStore, world: World, parent: Claimed
+) -> None:
+    assert standing(world, parent) == {("emit", "open")}
+
+    finish(world, 0)
+    assert standing(world, parent) == {("emit", "open"), ("emit", "untold")}
+
+    write(store, parent, 2, note(0))
+    assert standing(world, parent) == {("emit", "open")}
+    assert world.table.children("EXchild0") == []
+
+
 def state(world: World, number: int) -> str | None:
     known: str | None = world.row(f"EXchild{number}").child_state
     return known
