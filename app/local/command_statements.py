@@ -5,7 +5,6 @@ Who gives a command is noted nowhere: nothing is kept.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from app.local.commanded_statements import hold_deadline, waiting_from
 from app.local.family_statements import children_of
 from app.local.rows import ExecutionRow
 from app.local.run_statements import leave_untold
+from app.local.step_statements import granted
 from app.local.turn import Handler, Rows, Turn, built, whole_ms
 from app.store import audit
 from app.store import command_statements as sql
@@ -21,8 +21,8 @@ from app.store import ending_statements as endings
 
 def _is_free(turn: Turn, row: ExecutionRow) -> bool:
     """Nobody writes for the execution, and no node of it runs."""
-    granted = json.loads(row.grants or "{}")
-    has_steps = any(node in granted for node in turn.tables.claims.get(row.id, {}))
+    grants = granted(row)
+    has_steps = any(node in grants for node in turn.tables.claims.get(row.id, {}))
     return row.processing_worker_id is None and not has_steps
 
 

@@ -73,7 +73,7 @@ class Guards:
         """The execution waits for a time that has come."""
         if row.wake_at is None or row.start_requested_at is None:
             return False
-        return row.wake_at <= at
+        return row.completed_at is None and row.wake_at <= at
 
     def is_overdue(self, row: ExecutionRow, at: datetime) -> bool:
         """The flow should have been over by then."""

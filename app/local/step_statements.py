@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from app.local.rows import ClaimRow, RecoveryRow
+import orjson
+
+from app.local.rows import ClaimRow, ExecutionRow, RecoveryRow
 from app.local.turn import Handler, Rows, Turn, built
 from app.store import step_statements as sql
 
@@ -209,11 +211,17 @@ def untold_executions(turn: Turn, limit: int) -> Rows:
         if not step.node_id or (step.result is None and step.status != "expired"):
             continue
         row = turn.row(step.execution_id)
-        if row is None or row.status != "running":
+        if row is None or row.status != "running" or step.node_id not in granted(row):
             continue
         if row.runnable_at is None and row.processing_worker_id is None:
             untold[row.id] = None
     return [(execution,) for execution in list(untold)[:limit]]
+
+
+def granted(row: ExecutionRow) -> dict[str, int]:
+    """The nodes that an execution has under way, each with its attempt."""
+    grants: dict[str, int] = orjson.loads(row.grants or "{}")
+    return grants
 
 
 HANDLERS: Mapping[str, Handler] = {

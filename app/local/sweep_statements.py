@@ -179,7 +179,8 @@ def give_up(
         return []
     _take(turn, row, reason, by, previous)
     row.status, row.runnable_at = "failed", None
-    row.requested = row.requested_reason = None
+    row.requested = row.requested_reason = row.waiting = row.wake_at = None
+    turn.drop_steps(row.id)
     row.started_at = row.started_at or turn.at_ms
     row.completed_at = turn.at_ms
     leave_untold(row)
@@ -211,7 +212,7 @@ def fire_timers(turn: Turn, limit: int) -> Rows:
     """Make runnable what waits for a time that has come."""
     due = [row for row in turn.tables.executions.values() if turn.guards.is_due(row, turn.at)]
     due.sort(key=lambda row: row.wake_at or turn.at)
-    fired = [row for row in due[:limit] if row.completed_at is None]
+    fired = due[:limit]
     for row in fired:
         row.wake_at, row.waiting = row.deadline_at, None
         row.runnable_at = row.runnable_at or turn.at
@@ -222,8 +223,8 @@ def fire_timers(turn: Turn, limit: int) -> Rows:
 def next_timer(turn: Turn, within_ms: int) -> Rows:
     """How soon the next timer is due, if before the next beat."""
     until = turn.after(within_ms)
-    times = [row.wake_at for row in turn.tables.executions.values() if row.wake_at is not None]
-    soon = [at for at in times if at <= until]
+    waiting = [row for row in turn.tables.executions.values() if row.completed_at is None]
+    soon = [row.wake_at for row in waiting if row.wake_at is not None and row.wake_at <= until]
     return [(ms_left(min(soon), turn.at) if soon else None,)]
 
 

@@ -200,7 +200,8 @@ RESEND_STEPS = Statement(
     """,
 )
 
-#: (limit): executions that were not told of a step's end, or of its loss.
+#: (limit): executions that were not told of a step's end, or of its loss. A row without a grant is
+#: left over: its result is a checkpoint, and whoever is woken for it would find nothing to do.
 UNTOLD = Statement(
     "untold_executions",
     "int",
@@ -209,6 +210,7 @@ UNTOLD = Statement(
     FROM chaingraph_execution_claims AS c JOIN chaingraph_executions AS e ON e.id = c.execution_id
     WHERE c.node_id <> '' AND (c.result IS NOT NULL OR c.status = 'expired')
         AND e.status = 'running' AND e.runnable_at IS NULL AND e.processing_worker_id IS NULL
+        AND e.grants ->> c.node_id IS NOT NULL
     LIMIT $1
     """,
 )

@@ -181,7 +181,7 @@ GIVE_UP = Statement(
     WITH guard AS (
         UPDATE chaingraph_executions
         SET {_TAKEN}, status = 'failed', runnable_at = NULL, requested = NULL,
-            requested_reason = NULL, {CHILD_ENDED},
+            requested_reason = NULL, waiting = NULL, wake_at = NULL, {CHILD_ENDED},
             started_at = coalesce(started_at, date_trunc('milliseconds', clock_timestamp())),
             completed_at = date_trunc('milliseconds', clock_timestamp()),
             error_message = format(
@@ -191,7 +191,10 @@ GIVE_UP = Statement(
             AND crashes + {_COUNTS} >= $6
         RETURNING id, last_event_index, updated_at, error_message,
             greatest(0, 1000 * extract(epoch FROM updated_at - started_at))::bigint AS ms
-    ), {_AUDIT}, told AS (
+    ), {_AUDIT}, steps AS (
+        DELETE FROM chaingraph_execution_claims AS c
+        USING guard WHERE c.execution_id = guard.id AND c.node_id <> ''
+    ), told AS (
         INSERT INTO chaingraph_event_batches (execution_id, first_index, written_at, types, data)
         SELECT id, last_event_index - 1, updated_at, ARRAY['flow:failed', 'execution:failed'],
             json_build_array(
@@ -214,6 +217,7 @@ FIRE_TIMERS = Statement(
     WITH due AS MATERIALIZED (
         SELECT id FROM chaingraph_executions
         WHERE wake_at <= clock_timestamp() AND start_requested_at IS NOT NULL
+            AND completed_at IS NULL
         ORDER BY wake_at LIMIT $1 FOR UPDATE SKIP LOCKED
     )
     UPDATE chaingraph_executions AS e
@@ -232,7 +236,7 @@ NEXT_TIMER = Statement(
     SELECT CASE WHEN min(wake_at) IS NOT NULL
         THEN greatest(0, 1000 * extract(epoch FROM min(wake_at) - clock_timestamp()))::int END
     FROM chaingraph_executions
-    WHERE wake_at <= clock_timestamp() + $1 * interval '1 ms'
+    WHERE wake_at <= clock_timestamp() + $1 * interval '1 ms' AND completed_at IS NULL
     """,
 )
 

@@ -242,6 +242,22 @@ def test_a_step_that_crashes_too_often_fails_its_execution(
     assert not isinstance(recovered, bool)
     assert recovered.ended
     assert world.row(execution).status == "failed"
+    assert store.sent_steps(execution) == []
+
+
+def test_a_parked_execution_whose_step_crashes_too_often_waits_for_nothing(
+    store: RunStore, world: World, sweeps: PgSweepStore, claimed: Claimed
+) -> None:
+    execution = sent(store, claimed)
+    step = take(store, execution)
+    overdue = world.now() - timedelta(seconds=1)
+    store.park(claimed.fence, 1, 0, '{"for":"node"}', overdue)
+
+    assert sweeps.recover_step(lost(step), "worker_died", 1)
+
+    row = world.row(execution)
+    assert (row.status, row.wake_at, row.waiting) == ("failed", None, None)
+    assert sweeps.next_timer_ms(1000) is None
 
 
 def test_a_step_of_what_is_over_is_lost_without_a_trace(
@@ -296,8 +312,9 @@ def test_an_execution_that_was_not_told_of_a_steps_end_is_told(
     store: RunStore, world: World, sweeps: PgSweepStore, claimed: Claimed
 ) -> None:
     execution = sent(store, claimed)
+    write(store, claimed, 1, boundary("node:started", grants='{"a":1}'))
     step = take(store, execution)
-    store.park(claimed.fence, 1, 0, "{}", None)
+    store.park(claimed.fence, 2, 0, "{}", None)
     assert sweeps.tell_untold(10) == []
     store.hand_in(step.fence, "{}")
 
@@ -305,3 +322,19 @@ def test_an_execution_that_was_not_told_of_a_steps_end_is_told(
     assert sweeps.tell_untold(10) == []
     assert world.row(execution).wake == 1
     assert claim(store, execution).begun
+
+
+def test_an_execution_that_was_told_of_a_steps_end_is_not_told_of_the_row_that_is_left(
+    store: RunStore, sweeps: PgSweepStore, claimed: Claimed
+) -> None:
+    """Its owner died between the step's checkpoint, which takes the grant, and dropping the row."""
+    execution = sent(store, claimed, a=1, b=1)
+    write(store, claimed, 1, boundary("node:started", grants='{"a":1,"b":1}'))
+    store.hand_in(take(store, execution).fence, "{}")
+    write(store, claimed, 2, boundary("node:completed", grants='{"b":1}'))
+    store.park(claimed.fence, 3, 0, "{}", None)
+
+    assert sweeps.tell_untold(10) == []
+
+    store.hand_in(take(store, execution, "b").fence, "{}")
+    assert sweeps.tell_untold(10) == [execution]

@@ -265,6 +265,17 @@ def test_timers_fire_in_bounded_batches_the_oldest_first(
     assert sweeps.fire_timers(3) == parked[:1]
 
 
+def test_a_time_of_what_is_over_takes_no_timers_place(
+    world: World, store: RunStore, sweeps: PgSweepStore
+) -> None:
+    over, late = park(world, store, -20_000), park(world, store, -10_000)
+    times = {"completed_at": world.now(), "status": "failed"}
+    world.change("chaingraph_executions", {"id": over}, **times)
+
+    assert sweeps.fire_timers(1) == [late]
+    assert sweeps.next_timer_ms(1000) is None
+
+
 def test_a_timer_that_another_holds_is_passed_by(pg: PgWorld) -> None:
     store, sweeps = pg.open(), pg.sweeps("sweeper")
     held, free = park(pg, store, -20_000), park(pg, store, -10_000)
