@@ -20,6 +20,8 @@ class MemoryListingTable(ListingTable):
     def page(self, wanted: ExecutionFilter, limit: int) -> Sequence[Any]:
         """The newest rows that pass the filter, at most `limit`."""
         with self._memory.reading() as tables:
+            if wanted.root_execution_id not in {None, *tables.executions}:
+                return []
             rows = [row for row in tables.executions.values() if _passes(row, wanted)]
             return _newest(rows, wanted.before, limit)
 

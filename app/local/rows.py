@@ -229,6 +229,7 @@ class DeletionRow:
 
     execution_id: str
     deleted_at: datetime
+    has_descendants: bool = False
 
 
 @dataclass(slots=True, kw_only=True)

@@ -11,6 +11,8 @@ from app.store.records import Deleted, Place
 MOST_S = 0.1
 #: Executions that one statement looks at, or purges.
 EXECUTIONS = 100
+#: Descendants of deleted roots that one statement deletes.
+DESCENDANTS = 500
 #: Rows of each table that one statement purges.
 ROWS = 2000
 #: What belongs to a deleted execution stays for so long (ms): for who read its row just before.
@@ -22,8 +24,12 @@ REST_S = 30.0
 class RetentionStore(Protocol):
     """What retention does to the store. Every method may raise StoreUnavailable."""
 
-    def delete_trees(self, days: int, after: Place | None, limit: int) -> Deleted:
-        """Delete whole trees that ended so many days ago, of the next executions by age."""
+    def delete_roots(self, days: int, after: Place | None, limit: int) -> Deleted:
+        """Delete roots whose trees ended so many days ago, of the next executions by age."""
+        ...
+
+    def delete_descendants(self, roots: int, limit: int) -> int:
+        """Delete so many descendants of deleted roots; gives of how many."""
         ...
 
     def purge(self, older_than_ms: int, executions: int, rows: int) -> int:
@@ -42,23 +48,29 @@ class Retention:
         self._days = days
         self._clock = clock
         self._after: Place | None = None
+        self._is_round_over = False
         self._next_at = 0.0
 
     def turn(self) -> None:
         """Delete a little, if there is anything to delete. Raises StoreUnavailable."""
         until = self._clock() + MOST_S
         while self._next_at <= self._clock() < until:
-            if not (self._purge() or self._delete()):
+            if not (self._purge() or self._delete_descendants() or self._delete_roots()):
                 self._next_at = self._clock() + REST_S
 
     def _purge(self) -> bool:
         return self._store.purge(READERS_MS, EXECUTIONS, ROWS) > 0
 
-    def _delete(self) -> bool:
+    def _delete_descendants(self) -> bool:
+        return self._store.delete_descendants(EXECUTIONS, DESCENDANTS) > 0
+
+    def _delete_roots(self) -> bool:
         """Delete of the next executions; False at the end of the round."""
-        if not self._days:
+        if not self._days or self._is_round_over:
+            self._is_round_over = False
             return False
-        deleted = self._store.delete_trees(self._days, self._after, EXECUTIONS)
-        is_over = deleted.looked < EXECUTIONS
-        self._after = None if is_over else deleted.last
-        return not is_over
+        deleted = self._store.delete_roots(self._days, self._after, EXECUTIONS)
+        self._after = deleted.last
+        # The descendants of those that went last don't wait for the next round.
+        self._is_round_over = deleted.last is None and deleted.gone > 0
+        return deleted.last is not None or self._is_round_over

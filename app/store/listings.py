@@ -132,7 +132,11 @@ def _older_than(seen: Moment) -> ColumnElement[bool]:
 
 
 def _is_in_tree_of(root_execution_id: str) -> ColumnElement[bool]:
-    """In the terms of the indexes: the root by its id, the others as descendants."""
+    """In the terms of the indexes: the root by its id, the others as descendants.
+
+    Retention deletes the root before them: where it is gone, so are all.
+    """
+    root = executions.alias()
     descends = and_(
         executions.c.root_execution_id == root_execution_id,
         executions.c.parent_execution_id.is_not(None),
@@ -140,4 +144,5 @@ def _is_in_tree_of(root_execution_id: str) -> ColumnElement[bool]:
     is_root = and_(
         executions.c.id == root_execution_id, executions.c.root_execution_id == root_execution_id
     )
-    return or_(is_root, descends)
+    is_there = select(root.c.id).where(root.c.id == root_execution_id).exists()
+    return and_(is_there, or_(is_root, descends))

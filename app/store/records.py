@@ -404,8 +404,10 @@ Place = tuple[datetime, str]
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What retention did: how many executions are gone, of how many looked at, up to which."""
+    """What retention did: how many roots are gone, and the last execution that it looked at.
+
+    None once it has looked at all.
+    """
 
     gone: int
-    looked: int
     last: Place | None

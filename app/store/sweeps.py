@@ -185,12 +185,18 @@ class PgSweepStore:
         """Forget idempotency keys whose time is over."""
         self._run(keys.FORGET_KEYS, limit)
 
-    def delete_trees(self, days: int, after: Place | None, limit: int) -> Deleted:
-        """Delete whole trees that ended so many days ago, of the next executions by age."""
-        gone, looked, at, id_ = self._run(
-            retention.DELETE_TREES, *(after or (None, "")), days, limit
-        )[0]
-        return Deleted(gone, looked, None if at is None else (at, id_))
+    def delete_roots(self, days: int, after: Place | None, limit: int) -> Deleted:
+        """Delete roots whose trees ended so many days ago, of the next executions by age."""
+        place = after or (None, "")
+        gone, at, id_ = self._run(retention.DELETE_ROOTS, *place, days, limit)[0]
+        return Deleted(gone, None if at is None else (at, id_))
+
+    def delete_descendants(self, roots: int, limit: int) -> int:
+        """Delete so many descendants of deleted roots.
+
+        Gives of how many roots; 0 once nothing is left.
+        """
+        return int(self._run(retention.DELETE_DESCENDANTS, roots, limit)[0][0])
 
     def purge(self, older_than_ms: int, executions: int, rows: int) -> int:
         """Delete what belonged to deleted executions, of each table so many rows at most.

@@ -360,14 +360,21 @@ audit = Table(
 )
 Index("ix_chaingraph_audit_subject", audit.c.subject_id, audit.c.id)
 
-#: Executions whose rows retention has deleted, and what belonged to them not yet.
+#: Executions whose rows retention has deleted, and what belonged to them not yet: their events,
+#: and of a root its descendants.
 deletions = Table(
     "chaingraph_deletions",
     metadata,
     Column("execution_id", Text, primary_key=True),
     Column("deleted_at", _at, nullable=False),
+    Column("has_descendants", Boolean, nullable=False, server_default=text("false")),
 )
 Index("ix_chaingraph_deletions_age", deletions.c.deleted_at)
+Index(
+    "ix_chaingraph_deletions_roots",
+    deletions.c.execution_id,
+    postgresql_where=deletions.c.has_descendants,
+)
 
 #: What was created under an Idempotency-Key: the hash of the body, and the ids.
 idempotency_keys = Table(

@@ -376,10 +376,18 @@ def upgrade() -> None:
         "chaingraph_deletions",
         sa.Column("execution_id", sa.Text(), nullable=False),
         sa.Column("deleted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("has_descendants", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.PrimaryKeyConstraint("execution_id", name=op.f("pk_chaingraph_deletions")),
     )
     op.create_index(
         "ix_chaingraph_deletions_age", "chaingraph_deletions", ["deleted_at"], unique=False
+    )
+    op.create_index(
+        "ix_chaingraph_deletions_roots",
+        "chaingraph_deletions",
+        ["execution_id"],
+        unique=False,
+        postgresql_where=sa.text("has_descendants"),
     )
     op.create_table(
         "chaingraph_idempotency_keys",
@@ -514,6 +522,11 @@ def downgrade() -> None:
         postgresql_where=sa.text("node_id IS NOT NULL"),
     )
     op.drop_table("chaingraph_signals")
+    op.drop_index(
+        "ix_chaingraph_deletions_roots",
+        table_name="chaingraph_deletions",
+        postgresql_where=sa.text("has_descendants"),
+    )
     op.drop_index("ix_chaingraph_deletions_age", table_name="chaingraph_deletions")
     op.drop_table("chaingraph_deletions")
     op.drop_index("ix_chaingraph_idempotency_keys_age", table_name="chaingraph_idempotency_keys")

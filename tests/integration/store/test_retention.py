@@ -10,8 +10,10 @@ from typing import Any
 import psycopg2
 import pytest
 
+from app.local.listings import MemoryListingTable
 from app.store import retention_statements as retention
 from app.store.events import EventLog
+from app.store.listings import ExecutionFilter, ListingTable, RootFilter
 from app.store.protocol import RunStore
 from app.store.records import Place
 from app.store.sweeps import PgSweepStore
@@ -43,6 +45,13 @@ def sweeps(world: EitherWorld) -> PgSweepStore:
 
 
 @pytest.fixture
+def listings(world: EitherWorld) -> ListingTable:
+    if isinstance(world, PgWorld):
+        return ListingTable(world.database)
+    return MemoryListingTable(world.database)
+
+
+@pytest.fixture
 def ended(world: EitherWorld, store: RunStore) -> Ended:
     """Makes an execution that was created and ended so many days ago, or is alive still."""
 
@@ -64,7 +73,7 @@ def ended(world: EitherWorld, store: RunStore) -> Ended:
 
 
 def delete(sweeps: PgSweepStore, limit: int = 100, after: Place | None = None) -> int:
-    return sweeps.delete_trees(7, after, limit).gone
+    return sweeps.delete_roots(7, after, limit).gone
 
 
 def is_there(world: EitherWorld, execution_id: str) -> bool:
@@ -90,10 +99,91 @@ def test_a_tree_goes_in_whole_or_not_at_all(
     kept = [waiting, ended(29, child_of=waiting), ended(29, child_of=waiting, alive=True)]
     kept += [late, ended(29, child_of=late), ended(1, child_of=late)]
 
-    assert delete(sweeps) == 3
+    assert delete(sweeps) == 1
+    while sweeps.delete_descendants(10, 100):
+        pass
 
     assert not any(is_there(world, each) for each in tree)
     assert all(is_there(world, each) for each in kept)
+    assert sweeps.purge(-1, 10, 100) == 3
+
+
+def test_of_a_large_tree_a_bounded_number_goes_at_a_time_each_after_its_parent(
+    world: EitherWorld, sweeps: PgSweepStore, ended: Ended
+) -> None:
+    root = ended(30)
+    children = [ended(29, child_of=root) for _ in range(3)]
+    below = [ended(28, child_of=child) for child in children]
+
+    counts = [delete(sweeps)]
+    assert not is_there(world, root)
+    left = [*children, *below]
+    while sweeps.delete_descendants(10, 2):
+        rows = world.rows("chaingraph_executions")
+        ids = {row.id for row in rows}
+        counts.append(len(left) - len(ids))
+        left = [row.id for row in rows]
+        # Whoever lost one that descends from it is gone itself.
+        assert all(
+            child in ids for parent, child in zip(children, below, strict=True) if parent in ids
+        )
+
+    assert (counts, left) == ([1, 2, 2, 2, 0], [])
+
+
+def test_a_deleted_root_is_noted_until_its_descendants_are_gone(
+    world: EitherWorld, sweeps: PgSweepStore, ended: Ended
+) -> None:
+    root = ended(30)
+    child = ended(29, child_of=root)
+    delete(sweeps)
+
+    assert sweeps.purge(-1, 10, 100) == 0
+    assert is_there(world, child)
+    assert [sweeps.delete_descendants(10, 100) for _ in range(3)] == [1, 1, 0]
+    assert sweeps.purge(-1, 10, 100) == 2
+    assert world.rows("chaingraph_deletions") == []
+
+
+def test_descendants_of_several_roots_go_together(
+    world: EitherWorld, sweeps: PgSweepStore, ended: Ended
+) -> None:
+    roots = [ended(30) for _ in range(3)]
+    children = [ended(29, child_of=root) for root in roots]
+    assert delete(sweeps) == 3
+
+    assert sweeps.delete_descendants(2, 100) == 2
+    assert sum(is_there(world, each) for each in children) == 1
+
+
+def test_whoever_asks_for_a_tree_finds_none_once_its_root_is_gone(
+    world: EitherWorld, sweeps: PgSweepStore, ended: Ended, listings: ListingTable
+) -> None:
+    root = ended(30)
+    child = ended(29, child_of=root)
+    of_the_tree = ExecutionFilter(root_execution_id=root)
+    assert {row.id for row in listings.page(of_the_tree, 10)} == {root, child}
+    delete(sweeps)
+
+    assert list(listings.page(of_the_tree, 10)) == []
+    assert list(listings.roots(RootFilter("V2flow", None), 10)) == []
+    assert is_there(world, child)
+
+
+def test_a_statement_looks_at_no_more_than_one_large_tree(
+    world: EitherWorld, sweeps: PgSweepStore, ended: Ended
+) -> None:
+    large = [ended(100 - n) for n in range(2)]
+    for root in large:
+        for _ in range(3):
+            ended(50, child_of=root)
+
+    first = sweeps.delete_roots(7, None, 3)
+    assert [is_there(world, root) for root in large] == [False, True]
+    second = sweeps.delete_roots(7, first.last, 3)
+
+    assert (first.gone, second.gone) == (1, 1)
+    assert not is_there(world, large[1])
 
 
 def test_who_read_the_row_a_moment_ago_still_finds_what_belongs_to_it(
@@ -121,10 +211,10 @@ def test_batches_are_bounded_and_go_on_where_the_last_one_ended(
     alive = [ended(500 - n, alive=True) for n in range(2)]
     old = [ended(100 - n) for n in range(3)]
 
-    first = sweeps.delete_trees(7, None, 3)
-    second = sweeps.delete_trees(7, first.last, 3)
+    first = sweeps.delete_roots(7, None, 3)
+    second = sweeps.delete_roots(7, first.last, 3)
 
-    assert (first.gone, first.looked, second.gone, second.looked) == (1, 3, 2, 2)
+    assert (first.gone, second.gone, second.last) == (1, 2, None)
     assert all(is_there(world, each) for each in alive)
     assert not any(is_there(world, each) for each in old)
     assert [sweeps.purge(-1, 2, 100) for _ in range(3)] == [2, 1, 0]

@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from app.recovery.retention import EXECUTIONS, MOST_S, READERS_MS, REST_S, Retention
+from app.recovery.retention import DESCENDANTS, EXECUTIONS, MOST_S, READERS_MS, REST_S, Retention
 from app.store.records import Deleted, Place
 
 BEGIN = datetime(2026, 1, 2, tzinfo=UTC)
@@ -11,22 +11,33 @@ BEGIN = datetime(2026, 1, 2, tzinfo=UTC)
 
 @dataclass
 class Store:
-    """So many executions, all of them old; each call takes a fifth of what a sweep may take."""
+    """So many executions, all of them old; each deletion takes a fifth of what a sweep may take."""
 
     executions: int
     purgeable: int = 0
+    descendants: int = 0
+    descendants_each: int = 0
     now: float = 0.0
     purges: int = 0
     places: list[Place | None] = field(default_factory=list)
 
-    def delete_trees(self, days: int, after: Place | None, limit: int) -> Deleted:
+    def delete_roots(self, days: int, after: Place | None, limit: int) -> Deleted:
         assert (days, limit) == (7, EXECUTIONS)
         self.now += MOST_S / 5
         self.places.append(after)
         first = 0 if after is None else int(after[1]) + 1
-        looked = min(limit, self.executions - first)
-        last = first + looked - 1
-        return Deleted(looked, looked, (BEGIN + timedelta(seconds=last), str(last)))
+        gone = min(limit, self.executions - first)
+        last = first + gone - 1
+        self.descendants += gone * self.descendants_each
+        is_over = gone < limit
+        return Deleted(gone, None if is_over else (BEGIN + timedelta(seconds=last), str(last)))
+
+    def delete_descendants(self, roots: int, limit: int) -> int:
+        assert (roots, limit) == (EXECUTIONS, DESCENDANTS)
+        self.now += MOST_S / 5
+        taken = min(self.descendants, limit)
+        self.descendants -= taken
+        return int(taken > 0)
 
     def purge(self, older_than_ms: int, executions: int, rows: int) -> int:
         assert older_than_ms == READERS_MS
@@ -57,8 +68,9 @@ def test_a_sweep_deletes_a_little_and_the_next_one_goes_on_there() -> None:
     first = len(store.places)
     kept.turn()
 
-    assert first == 5
-    assert store.places[5] == (BEGIN + timedelta(seconds=500 - 1), "499")
+    assert first > 1
+    last = first * EXECUTIONS - 1
+    assert store.places[first] == (BEGIN + timedelta(seconds=last), str(last))
 
 
 def test_after_a_round_nothing_is_asked_for_a_while() -> None:
@@ -88,3 +100,24 @@ def test_zero_days_keep_everything_but_what_was_deleted_before() -> None:
     retention(store, days=0).turn()
 
     assert (store.purgeable, store.places) == (0, [])
+
+
+def test_descendants_of_the_deleted_go_before_further_roots_a_little_at_each_sweep() -> None:
+    store = Store(executions=0, descendants=9 * DESCENDANTS)
+    kept = retention(store)
+
+    kept.turn()
+    assert store.descendants > 0
+    assert store.places == []
+    kept.turn()
+    kept.turn()
+
+    assert (store.descendants, store.places) == (0, [None])
+
+
+def test_the_descendants_of_a_rounds_last_roots_do_not_wait_for_the_next_round() -> None:
+    store = Store(executions=3, descendants_each=1)
+
+    retention(store).turn()
+
+    assert (store.descendants, len(store.places)) == (0, 1)

@@ -111,8 +111,11 @@ class Store:
     def forget_keys(self, limit: int) -> None:
         self.limits.add(limit)
 
-    def delete_trees(self, days: int, after: Place | None, limit: int) -> Deleted:
+    def delete_roots(self, days: int, after: Place | None, limit: int) -> Deleted:
         raise AssertionError("nothing is to be deleted")
+
+    def delete_descendants(self, roots: int, limit: int) -> int:
+        return 0
 
     def purge(self, older_than_ms: int, executions: int, rows: int) -> int:
         return 0
