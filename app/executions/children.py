@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import orjson
-
 from app.engine import Wiring
 from app.errors import NodeError, NonRetryableError
 from app.events.types import Event, EventType
@@ -93,7 +91,9 @@ class Children:
     def begin(self) -> None:
         """Make those that come with the start, or see what became of those that there are."""
         if self._claimed.begun:
-            if self._made or self._ledger.engine.waiting:
+            engine = self._ledger.engine
+            # What a fan-out made isn't counted, and one that failed left those that were open.
+            if self._made or engine.waiting or engine.failed:
                 self.look()
             return
         self._bear([Wanted("", at, event) for at, event in enumerate(self._further)])
@@ -151,14 +151,14 @@ class Children:
             if row.status in _ENDS:
                 self._note(row)
             else:
-                self._open.setdefault(row.id, _event_name(row))
+                self._open.setdefault(row.id, row.event_name)
                 self._makers[row.id] = row.node_id
 
     def _note(self, row: ChildRow) -> None:
         self._open.pop(row.id, None)
         self._makers.pop(row.id, None)
         self._noted.add(row.id)
-        data: dict[str, Value] = {"childExecutionId": row.id, "eventName": _event_name(row)}
+        data: dict[str, Value] = {"childExecutionId": row.id, "eventName": row.event_name}
         if row.status == "failed":
             data["error"] = {"type": "ChildFailed", "message": row.error_message or ""}
         self._ledger.engine.tell(Event(_ENDS[row.status], data))
@@ -221,10 +221,6 @@ class Children:
             created_event=created_event(
                 id_, flow_id, version, wiring.plan.metadata, self._lineage()
             ),
-            external_events=to_json([dict(wanted.event)]).decode(),
+            # The name comes first: only so far is it read when the children are looked at.
+            external_events=to_json([{"eventName": name, **wanted.event}]).decode(),
         )
-
-
-def _event_name(row: ChildRow) -> str | None:
-    events = orjson.loads(row.external_events) if row.external_events else []
-    return str(events[0]["eventName"]) if events else None

@@ -29,8 +29,8 @@ from app.nodes.fan_out import ERRORS, FAILED, ITEMS, RESULTS, FanningOut
 from app.store.records import Claimed
 from app.values.ports import Value
 
-#: The results of so many children are read at a time.
-BATCH = 200
+#: The checkpoints of so many children are read at a time, with all that their nodes gave.
+BATCH = 20
 
 
 @dataclass(slots=True)
@@ -41,6 +41,26 @@ class _Fan:
     plan: FanOutWait
     items: Sequence[Value]
     next: int
+
+
+class _Array:
+    """An output that is read item by item, and refused as soon as it is too large."""
+
+    def __init__(self, port: str, most_bytes: int) -> None:
+        self.items: list[Value] = []
+        self._port = port
+        self._most_bytes = most_bytes
+        self._bytes = len("[")
+
+    def add(self, item: Value) -> None:
+        """Add an item. Raises NonRetryableError."""
+        self._bytes += len(to_json(item)) + len(",")
+        if self._bytes > self._most_bytes:
+            raise NonRetryableError(
+                f"output '{self._port}' has more than the {self._most_bytes} bytes of JSON"
+                " that are allowed"
+            )
+        self.items.append(item)
 
 
 class FanOuts:
@@ -84,8 +104,8 @@ class FanOuts:
                 self._spawn(fan)
                 if fan.next == len(fan.items) and not self._children.open_of(self._id(fan.node)):
                     self._finish(fan)
-            except ValidationFailed as error:
-                # The flow can't run here any more: a node type is gone, say.
+            except (NonRetryableError, ValidationFailed) as error:
+                # Too much came of it; or the flow can't run here any more: a node type is gone.
                 del self._fans[fan.node]
                 self._ledger.fail_wait(fan.node, as_node_failure(error), self._waited_ms(fan))
 
@@ -140,27 +160,25 @@ class FanOuts:
     def _finish(self, fan: _Fan) -> None:
         outputs = self._outputs(fan)
         del self._fans[fan.node]
-        oversize, waited_ms = self._ledger.oversize(outputs), self._waited_ms(fan)
-        if oversize is None:
-            self._ledger.end_wait(fan.node, outputs, waited_ms)
-        else:
-            self._ledger.fail_wait(fan.node, as_node_failure(oversize), waited_ms)
+        self._ledger.end_wait(fan.node, outputs, self._waited_ms(fan))
 
     def _waited_ms(self, fan: _Fan) -> int:
         now: datetime = self._insist(self._around.store.now)
         return round((now - datetime.fromisoformat(fan.plan.since)).total_seconds() * 1000)
 
     def _outputs(self, fan: _Fan) -> dict[str, Value]:
-        results: list[Value] = [None] * len(fan.items)
-        errors: list[Value] = []
+        """What the node gives. Raises NonRetryableError, ValidationFailed."""
+        results = _Array(RESULTS, self._around.max_value_bytes)
+        errors = _Array(ERRORS, self._around.max_value_bytes)
         for first in range(0, len(fan.items), BATCH):
             for row, stored in self._ended(fan, first):
                 if row.status == "completed":
-                    results[row.ordinal] = Inspection(self._wiring(fan.plan), row, stored).outputs()
+                    results.add(Inspection(self._wiring(fan.plan), row, stored).outputs())
                 else:
+                    results.add(None)
                     message = row.error_message or row.status
-                    errors.append({"index": row.ordinal, "executionId": row.id, "message": message})
-        return {RESULTS: results, FAILED: len(errors), ERRORS: errors}
+                    errors.add({"index": row.ordinal, "executionId": row.id, "message": message})
+        return {RESULTS: results.items, FAILED: len(errors.items), ERRORS: errors.items}
 
     def _ended(self, fan: _Fan, first: int) -> Sequence[tuple[Any, Sequence[Any]]]:
         """Children from a place on, in order, each with its checkpoints."""
@@ -193,6 +211,9 @@ def _inputs(plan: FanOutWait, item: Value) -> str | None:
 
 def _place(plan: Plan, target: str) -> tuple[str, str]:
     """Split `node.port` after the longest node id that fits. Raises NonRetryableError."""
+    if "\0" in target:
+        # It will stand in the checkpoint, where PostgreSQL's operators look into plans.
+        raise NonRetryableError("itemTarget must not hold the character NUL")
     cuts = (at for at, character in enumerate(target) if character == ".")
     for cut in sorted(cuts, reverse=True):
         node_id, port = target[:cut], target[cut + 1 :]

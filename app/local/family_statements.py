@@ -114,7 +114,7 @@ def children(turn: Turn, parent: str) -> Rows:
             row.parent_node_id,
             row.child_ordinal,
             row.error_message,
-            row.external_events,
+            row.external_events and row.external_events[: sql.EVENT_HEAD],
         )
         for row in rows
     ]

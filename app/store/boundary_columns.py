@@ -13,11 +13,13 @@ from app.store.records import (
     Fence,
     ResolutionRow,
 )
+from app.store.texts import storable
 
 
 def ending_args(ending: Ending) -> tuple[object, ...]:
     """How a boundary ends the execution."""
-    return ending.status, _storable(ending.error_message), ending.error_node_id
+    message = ending.error_message
+    return ending.status, message and storable(message), ending.error_node_id
 
 
 def outcome_args(boundary: Boundary) -> tuple[object, ...]:
@@ -44,11 +46,6 @@ def family_args(family: Family) -> tuple[object, ...]:
         family.counted,
         list(family.noted),
     )
-
-
-def _storable(text: str | None) -> str | None:
-    """A text without what PostgreSQL's can't hold: NUL, half of a surrogate pair."""
-    return text and text.replace("\x00", "\ufffd").encode(errors="replace").decode()
 
 
 def boundary_args(fence: Fence, writes: int, boundary: Boundary) -> tuple[object, ...]:

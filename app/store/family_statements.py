@@ -8,6 +8,9 @@ has locked the parent's row; a child's end never locks it.
 
 from __future__ import annotations
 
+import json
+
+from app.nodes.emission import LONGEST_NAME
 from app.store.commanded_statements import RESOLVED, RESOLVING_TYPES, commanded
 from app.store.session import Statement
 
@@ -53,13 +56,20 @@ FAMILY = commanded(
     )""",
 )
 
+#: What a child's event begins with, and how much of it holds its name, however that is escaped.
+#: The payload after it may be as large as any value, and every look at the children would read it;
+#: `->` would read it too, and fails at a NUL anywhere in it.
+EVENT_START = '[{"eventName":'
+EVENT_HEAD = len(EVENT_START) + 6 * LONGEST_NAME + 2
+
 #: (parent): the children that it waits for, or whose end it has yet to note, in the order of
-#: their ends.
+#: their ends, each with the beginning of its event.
 CHILDREN = Statement(
     "children",
     "text",
-    """
-    SELECT id, status, parent_node_id, child_ordinal, error_message, external_events::text
+    f"""
+    SELECT id, status, parent_node_id, child_ordinal, error_message,
+        left(external_events::text, {EVENT_HEAD})
     FROM chaingraph_executions
     WHERE parent_execution_id = $1 AND child_state <> 'told'
     ORDER BY completed_at, id
@@ -126,3 +136,12 @@ UNTOLD_PARENTS = Statement(
     LIMIT $1
     """,
 )
+
+
+def event_name(head: str | None) -> str | None:
+    """The name of a child's event, of whose JSON text `head` is the beginning; None for none."""
+    if head is None:
+        return None
+    assert head.startswith(EVENT_START), head
+    name, _ = json.JSONDecoder().raw_decode(head, len(EVENT_START))
+    return str(name)

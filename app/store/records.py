@@ -88,7 +88,7 @@ class ChildRow:
     node_id: str
     ordinal: int
     error_message: str | None
-    external_events: str | None
+    event_name: str | None
 
 
 @dataclass(frozen=True, slots=True)

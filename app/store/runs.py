@@ -48,6 +48,7 @@ from app.store.session import Statement
 from app.store.sessions import Sessions, StatementSession
 from app.store.signals import give_kept
 from app.store.slot_statements import ADD_SLOTS
+from app.store.texts import is_storable
 
 T = TypeVar("T")
 
@@ -284,11 +285,11 @@ class PgRunStore:
 
     def children(self, execution_id: str) -> list[ChildRow]:
         """The children that it waits for, or whose ends it has yet to note."""
-        return [ChildRow(*row) for row in self._run(family.CHILDREN, execution_id)]
+        return [_child(row) for row in self._run(family.CHILDREN, execution_id)]
 
     def flow_head(self, flow_id: str) -> FlowHead | None:
         """Whose a flow is, and its newest version; None where there is none."""
-        rows = self._run(FLOW_HEAD, flow_id)
+        rows = self._run(FLOW_HEAD, flow_id) if is_storable(flow_id) else []
         return FlowHead(*rows[0]) if rows else None
 
     def children_made(self, execution_id: str, node_id: str) -> int:
@@ -343,6 +344,11 @@ class PgRunStore:
 def _claimed(row: tuple[Any, ...]) -> Claimed:
     execution_id, epoch, *rest = row
     return Claimed(Fence(execution_id, epoch), *rest)
+
+
+def _child(row: tuple[Any, ...]) -> ChildRow:
+    *columns, events = row
+    return ChildRow(*columns, family.event_name(events))
 
 
 def _request(command: str | None, reason: str | None) -> Request | None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from app.store.executions import DuplicateId
 from app.store.session import Statement
 from app.store.sessions import Sessions
+from app.store.texts import is_storable
 
 #: Before every secret there is: where a list that is newest first begins.
 _NEWEST = (datetime.max.replace(tzinfo=UTC), "")
@@ -136,6 +137,8 @@ class SecretStore:
 
     def find(self, owner: str, name: str) -> str | None:
         """What the secret with this id or name holds, sealed; None if the owner has none."""
+        if not is_storable(name):
+            return None
         with self._database.session() as session:
             rows = session.execute(FIND, owner, name)
         return rows[0][0] if rows else None

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from app.events.wire import to_json
+from app.executions import fan_out
 from app.executions.run import RunEnd
 from app.executions.surroundings import ChildLimits
 from app.nodes.sdk import NodeContext
@@ -14,6 +16,7 @@ from app.store.records import Void
 from tests.integration.executions.losing import Gate
 from tests.integration.executions.nodes import fail, node_that, node_that_gives
 from tests.integration.executions.process import (
+    MAX_VALUE_BYTES,
     Process,
     checkpoints,
     execution_of,
@@ -29,6 +32,7 @@ from tests.waiting import wait_until
 from tests.world import PgWorld
 
 DOUBLE = "V2double"
+LONG_MS = 60_000
 
 
 def double(ctx: NodeContext, given: Any) -> Any:
@@ -197,10 +201,12 @@ def test_without_a_target_nothing_is_given(world: PgWorld, process: Process) -> 
     ("more", "said"),
     [
         ({"flowId": "V2none"}, "there is no flow 'V2none'"),
+        ({"flowId": "V2\0"}, "there is no flow 'V2\ufffd'"),
         ({"itemTarget": "work"}, "itemTarget: 'work' names no node of the flow and its port"),
         ({"itemTarget": "x.y"}, "itemTarget: 'x.y' names no node of the flow and its port"),
         ({"itemTarget": "work.value"}, "itemTarget: node 'work' has no input 'value'"),
         ({"itemTarget": "work.other"}, "itemTarget: node 'work' has no input 'other'"),
+        ({"itemTarget": "work.given.\0"}, "itemTarget must not hold the character NUL"),
     ],
 )
 def test_what_can_not_run_is_an_error_of_the_node(
@@ -252,7 +258,35 @@ def test_results_that_are_too_large_are_an_error(
 
     row = world.row(execution)
     assert (row.status, row.error_node_id) == ("failed", "each")
-    assert row.error_message.startswith("output 'results' has 12000")
+    assert row.error_message == (
+        f"output 'results' has more than the {MAX_VALUE_BYTES} bytes of JSON that are allowed"
+    )
+
+
+def test_results_that_are_too_large_are_not_all_read(
+    world: PgWorld, process: Process, doubling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fan_out, "BATCH", 1)
+    items = ["x" * 300_000, "y" * 300_000, "z", "bad"]
+    execution = execution_of(world, flow(each(*items, concurrency=4)))
+
+    finish(world, process, execution)
+
+    assert process.store.calls.count("ended_children") == 2
+
+
+@pytest.mark.parametrize(("room", "status"), [(0, "completed"), (-1, "failed")])
+def test_results_may_be_as_large_as_any_value(
+    world: PgWorld, process: Process, doubling: str, room: int, status: str
+) -> None:
+    """They are measured as they are read, to the byte."""
+    execution = execution_of(world, flow(each("é" * 200, "bad", 3, concurrency=3)))
+    process.run(execution, VALUES)
+    run_children(world, process, execution)
+    size = len(to_json(result("é" * 400, None, 6)["results"]))
+
+    assert process.run(execution, VALUES, max_value_bytes=size + room) is RunEnd.FINISHED
+    assert world.row(execution).status == status
 
 
 # -- losses
@@ -316,6 +350,47 @@ def test_a_failure_beside_it_stops_the_children(
 
     assert world.row(execution).status == "failed"
     assert {row.status for row in children(world, execution)} == {"stopped"}
+
+
+def broken_fan_out(world: PgWorld, process: Process, document: Any, **execution: Any) -> str:
+    """A run whose fan-out fails as a node type is gone, while a child of it is open."""
+    id_ = execution_of(world, document, options=options(**execution))
+    process.run(id_, VALUES)
+    first, _ = children(world, id_)
+    process.run(first.id, VALUES)
+    assert process.run(id_) is RunEnd.PARKED
+    assert checkpoints(world, id_)["each"].status == "error"
+    return id_
+
+
+def test_a_fan_out_that_fails_leaves_no_child_behind(
+    world: PgWorld, process: Process, other: Process, doubling: str
+) -> None:
+    """The run waits for those that there are, whoever goes on with it."""
+    execution = broken_fan_out(world, process, flow(each(1, 2, 3)), onNodeError="continue")
+
+    world.wake(execution, runnable=True)
+    assert other.run(execution) is RunEnd.PARKED
+    assert run_children(world, process, execution) == 1
+    assert other.run(execution) is RunEnd.FINISHED
+
+    assert world.row(execution).status == "completed"
+    assert {row.child_state for row in children(world, execution)} == {"told"}
+    assert told(world, execution).count("child:completed") == 2
+
+
+def test_a_run_that_fails_after_its_fan_out_has_stops_the_children(
+    world: PgWorld, process: Process, other: Process, doubling: str
+) -> None:
+    limits = {"onNodeError": "continue", "flowTimeoutMs": LONG_MS}
+    execution = broken_fan_out(world, process, flow(each(1, 2, 3)), **limits)
+    world.change("chaingraph_executions", {"id": execution}, deadline_at=world.now())
+    world.wake(execution, runnable=True)
+
+    assert other.run(execution) is RunEnd.FINISHED
+
+    assert world.row(execution).status == "failed"
+    assert [row.status for row in children(world, execution)] == ["completed", "stopped"]
 
 
 def test_while_paused_no_child_is_made(world: PgWorld, process: Process, doubling: str) -> None:

@@ -158,6 +158,7 @@ def test_a_retry_runs_the_flow_anew(world: PgWorld, process: Process) -> None:
     ("values", "said"),
     [
         ({"flowId": "V2none"}, "there is no flow 'V2none'"),
+        ({"flowId": "V2\0"}, "there is no flow 'V2\ufffd'"),
         ({"inputs": {"nobody": {"x": 1}}}, "/inputs/nobody: there is no node 'nobody'"),
         ({"inputs": {"work": {"value": 1}}}, "'value' is an output"),
     ],

@@ -10,6 +10,8 @@ import pytest
 from psycopg.errors import UniqueViolation as LineUniqueViolation
 from psycopg2.errors import UniqueViolation
 
+from app.events.wire import to_json
+from app.nodes.emission import LONGEST_NAME
 from app.store.protocol import RunStore
 from app.store.records import (
     Claimed,
@@ -195,12 +197,25 @@ def test_a_child_that_ends_is_untold_until_its_parent_notes_it(
         1,
     )
     assert ended.error_message == (ending and "boom")
-    assert json.loads(ended.external_events or "") == json.loads(EVENTS)
+    assert ended.event_name == "order"
     assert (still.id, still.status) == ("EXchild0", "created")
 
     write(store, parent, 2, note(1))
     assert state(world, 1) == "told"
     assert [each.id for each in store.children(parent.fence.execution_id)] == ["EXchild0"]
+
+
+@pytest.mark.parametrize("name", ["\x00" * LONGEST_NAME, 'the "order"\\', "é€😀"])
+def test_a_childs_event_is_named_whatever_its_payload_holds(
+    store: RunStore, world: World, parent: Claimed, name: str
+) -> None:
+    event = {"eventName": name, "payload": {"text": "\x00" + "x" * 5000}}
+    events = to_json([event]).decode()
+    born = [child(5, external_events=events), child(6, external_events=None)]
+    write(store, parent, 2, boundary("child:spawned", family=Family(born)))
+
+    names = {each.id: each.event_name for each in store.children(parent.fence.execution_id)}
+    assert (names["EXchild5"], names["EXchild6"]) == (name, None)
 
 
 def test_a_parent_notes_its_last_child_and_ends_at_once(

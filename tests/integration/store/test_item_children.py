@@ -67,6 +67,11 @@ def test_children_are_read_in_order_with_their_checkpoints(
     ]
 
 
+@pytest.mark.parametrize("flow_id", ["V2none", "V2\x00", "V2\ud800"])
+def test_a_flow_that_no_text_of_the_store_can_name_is_none(store: RunStore, flow_id: str) -> None:
+    assert store.flow_head(flow_id) is None
+
+
 def test_they_are_read_in_parts(store: RunStore, parent: Claimed) -> None:
     assert [row.ordinal for row, _ in ended(store, parent, 1, 1)] == [1]
     assert [row.ordinal for row, _ in ended(store, parent, 2, 5)] == [2]
