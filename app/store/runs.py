@@ -347,8 +347,8 @@ def _claimed(row: tuple[Any, ...]) -> Claimed:
 
 
 def _child(row: tuple[Any, ...]) -> ChildRow:
-    *columns, events = row
-    return ChildRow(*columns, family.event_name(events))
+    id_, status, node_id, ordinal, error_message, event = row
+    return ChildRow(id_, status, node_id, ordinal, error_message, family.event_name(event))
 
 
 def _request(command: str | None, reason: str | None) -> Request | None:
