@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache, partial
+
 from app.engine.participation import NO_GROUP, Participation, groups_of, participation
 from app.flows.plan import InPort, Plan
 from app.values.ports import ERROR, ERROR_MESSAGE, EXECUTE, SYSTEM_PORTS, PortType
+
+#: Nodes in all that the participations kept for one plan may speak of; each takes some 40 bytes.
+KEPT_NODES = 200_000
 
 _ERROR_PORTS = frozenset({ERROR, ERROR_MESSAGE})
 
@@ -47,13 +52,21 @@ class Wiring:
             self.passthroughs.append(tuple(port for port, config in own if config.is_passthrough))
         self.group_of = groups_of(plan)
         self._without_event = participation(plan, self.group_of, None)
+        self._listened = frozenset(node.event for node in plan.nodes if node.event is not None)
+        # Sorted behind all that are listened for, it is none of them.
+        self._unheard = f"{max(self._listened, default='')}-"
+        # A cache with a lock of its own: the runs of several threads share it.
+        self._for_event = lru_cache(max(1, KEPT_NODES // max(1, len(plan.nodes))))(
+            partial(participation, plan, self.group_of)
+        )
         self.has_cycle = self._finds_cycle()
 
     def participation(self, event: str | None) -> Participation:
         """Who takes part in a run for this event; None: for none."""
         if event is None:
             return self._without_event
-        return participation(self.plan, self.group_of, event)
+        # All that nobody listens for have one and the same.
+        return self._for_event(event if event in self._listened else self._unheard)
 
     def edges_out(self, node: int) -> tuple[int, ...]:
         """All edges that leave a node, in whatever order."""
