@@ -28,6 +28,7 @@ from app.store import records
 from app.store.events import EventLog
 from app.store.executions import ExecutionTable, FlowHead
 from app.streams.protocol import Batch, Publisher, SignalBox
+from app.values.bounds import Bounds, PatternTime
 from app.values.ports import Value
 from app.values.secrets import masked
 from app.vault import NO_KEY, Keyring
@@ -131,13 +132,15 @@ class ExecutionService:
         # Ids of one call are in the order of the call: of the same age, they are claimed so.
         ids = sorted(self._fresh_id(EXECUTION_PREFIX) for _ in requests)
         flows: dict[str, FlowHead] = {}
+        # A thousand executions must not each take the time that the patterns of one may.
+        bounds = Bounds(PatternTime())
         faults: list[Fault] = []
         rows = []
         for place, (execution_id, wanted) in enumerate(zip(ids, requests, strict=True)):
             flow = self._flow(wanted.flow_id, caller, flows)
             version = wanted.flow_version or flow.version
             wiring = self._wiring(wanted, version, flow)
-            found = _faults(wanted, wiring)
+            found = _faults(wanted, wiring, bounds)
             faults += [Fault(pointer(place) + fault.pointer, fault.message) for fault in found]
             # Its nodes run with the rights of the flow's owner, whoever has them run.
             owner = flow.owner_id
@@ -327,10 +330,10 @@ def _no_execution(execution_id: str) -> NotFound:
     return NotFound(f"There is no execution '{execution_id}'")
 
 
-def _faults(wanted: NewExecution, wiring: Wiring) -> list[Fault]:
+def _faults(wanted: NewExecution, wiring: Wiring, bounds: Bounds) -> list[Fault]:
     faults = []
     try:
-        overlay_inputs(wiring.plan, wanted.inputs or {})
+        overlay_inputs(wiring.plan, wanted.inputs or {}, bounds)
     except ValidationFailed as error:
         faults += error.faults
     faults += [

@@ -12,14 +12,13 @@ from enum import Enum
 
 from app.errors import ValidationFailed
 from app.flows.faults import FaultLog, below
-from app.flows.reading import Fields
+from app.flows.reading import MAX_ID, Fields
 from app.flows.v1 import is_v1, migrate
 from app.values.checks import FaultKind, value_faults
 from app.values.jsonable import kind_of
 from app.values.ports import MISSING, Missing, PortConfig, PortType, Value
 
-#: Characters of an id and of a flow's name; an id is part of keys in the database.
-MAX_ID = 255
+#: Characters of a flow's name.
 MAX_NAME = 1_000
 
 #: Bounds of docs/flows.md, rules 7 and 8.

@@ -7,22 +7,25 @@ from collections.abc import Mapping
 from app.errors import ValidationFailed
 from app.flows.faults import FaultLog, below
 from app.flows.plan import Plan, PlanNode
-from app.flows.storing import locate, put_nested
-from app.values.bounds import PatternTime
+from app.flows.storing import Gaps, locate, put_nested
+from app.values.bounds import Bounds, PatternTime
 from app.values.checks import FaultKind, value_faults
 from app.values.jsonable import kind_of
 from app.values.paths import Path
 from app.values.ports import Value
 
 
-def overlay_inputs(plan: Plan, inputs: Value) -> dict[int, dict[str, Value]]:
+def overlay_inputs(
+    plan: Plan, inputs: Value, bounds: Bounds | None = None
+) -> dict[int, dict[str, Value]]:
     """Read `{nodeId: {portIdOrPath: value}}`; give the root values that change, by node number.
 
-    A port's value replaces what is stored; a path changes that place alone, in a copy. Raises
+    A port's value replaces what is stored; a path changes that place alone, in a copy. The inputs
+    of several runs may share `bounds`, and with them the time that patterns may take. Raises
     ValidationFailed, with pointers such as `/inputs/node/port`, for an unknown node or port, an
     output, or a value that the port doesn't allow.
     """
-    overlay = _Overlay(plan)
+    overlay = _Overlay(plan, bounds or Bounds(PatternTime()))
     overlaid = overlay.read(inputs)
     if overlay.faults:
         raise ValidationFailed(overlay.faults.listed())
@@ -32,10 +35,11 @@ def overlay_inputs(plan: Plan, inputs: Value) -> dict[int, dict[str, Value]]:
 class _Overlay:
     """Reads the inputs for one plan; keeps every fault that it meets."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, bounds: Bounds) -> None:
         self.faults = FaultLog()
         self._plan = plan
-        self._pattern_time = PatternTime()
+        self._bounds = bounds
+        self._gaps = Gaps()
 
     def read(self, inputs: Value) -> dict[int, dict[str, Value]]:
         """The root values that change, by node number."""
@@ -68,7 +72,7 @@ class _Overlay:
             else:
                 nested.append((path, value))
         changed = {**node.values, **roots}
-        put_nested(changed, nested, pointer, self.faults)
+        put_nested(changed, nested, pointer, self.faults, self._gaps)
         return {root: changed[root] for root in [*roots, *(str(path[0]) for path, _ in nested)]}
 
     def _checked_path(self, node: PlanNode, name: str, value: Value, pointer: str) -> Path | None:
@@ -80,7 +84,7 @@ class _Overlay:
         if not node.ports[str(path[0])].takes_input:
             self.faults.add(pointer, f"'{name}' is an output")
             return None
-        for fault in value_faults(config, value, self._pattern_time):
+        for fault in value_faults(config, value, self._bounds):
             # What is missing inside an object may come over an edge.
             if fault.kind is not FaultKind.MISSING:
                 self.faults.add(below(pointer, *fault.path), fault.message)

@@ -10,6 +10,9 @@ from app.flows.faults import FaultLog, below
 from app.values.jsonable import kind_of
 from app.values.ports import Value
 
+#: Characters of an id; it is part of keys in the database.
+MAX_ID = 255
+
 _EMPTY: Mapping[str, Value] = {}
 
 

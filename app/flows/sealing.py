@@ -5,8 +5,10 @@ Where they stand is what the ports say; encrypting itself is the caller's (`Seal
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import zip_longest
 
 from app.flows.compile import Prepared
 from app.flows.document import Form
@@ -131,12 +133,13 @@ def restore_masks(raw: Mapping[str, Value], former: Mapping[str, Value]) -> dict
     """The document with each mask replaced by the sealed text that stood in its place before.
 
     The place is the same one of the node with the same id; a mask without such a text stays.
+    What stood there is looked at once: of nodes with one id the first takes it.
     """
     nodes = raw.get("nodes")
     if not isinstance(nodes, list):
         return dict(raw)
     stood = {node["id"]: node for node in former["nodes"]}
-    return {**raw, "nodes": [_restored(node, stood.get(_id_of(node))) for node in nodes]}
+    return {**raw, "nodes": [_restored(node, stood.pop(_id_of(node), None)) for node in nodes]}
 
 
 def _id_of(node: Value) -> str | None:
@@ -150,15 +153,23 @@ def _restored(new: Value, old: Value) -> Value:
     if isinstance(new, dict) and isinstance(old, dict):
         return {key: _restored(part, old.get(key)) for key, part in new.items()}
     if isinstance(new, list) and isinstance(old, list):
-        named = {name: part for part in old if (name := _port_of(part)) is not None}
-        places = dict(enumerate(old))
-        return [
-            _restored(
-                part, places.get(place) if (name := _port_of(part)) is None else named.get(name)
-            )
-            for place, part in enumerate(new)
-        ]
+        return _restored_items(new, old)
     return new
+
+
+def _restored_items(new: list[Value], old: list[Value]) -> list[Value]:
+    """Items that describe ports find theirs by name, the others by their places."""
+    named: dict[str, deque[Value]] = defaultdict(deque)
+    for part in old:
+        if (name := _port_of(part)) is not None:
+            named[name].append(part)
+    restored: list[Value] = []
+    for part, same_place in zip_longest(new, old[: len(new)]):
+        stood = same_place
+        if (name := _port_of(part)) is not None:
+            stood = named[name].popleft() if named.get(name) else None
+        restored.append(_restored(part, stood))
+    return restored
 
 
 def _port_of(part: Value) -> str | None:

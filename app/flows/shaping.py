@@ -10,7 +10,7 @@ from app.errors import ValidationFailed
 from app.flows.document import Form, NodeEntry, PortEntry
 from app.flows.faults import FaultLog, below
 from app.nodes.spec import NodeSpec
-from app.values.bounds import PatternTime
+from app.values.bounds import Bounds, PatternTime
 from app.values.checks import FaultKind, ValueFault, value_faults
 from app.values.codec import port_from_json
 from app.values.copying import copy_value
@@ -32,6 +32,7 @@ class Shaper:
     ) -> None:
         self._form = form
         self._pattern_time = pattern_time
+        self._bounds = Bounds(pattern_time)
         self._faults = faults
         self._warnings = warnings
         # By identity, and what is meant is kept along: two nodes of one type may differ in their
@@ -148,7 +149,7 @@ class Shaper:
     def _default_fault(self, config: PortConfig, default: Value) -> ValueFault | None:
         """What is wrong with a default; null is a fine one, also where an edge may bring none."""
         loose = replace(config, required=False)
-        return next(value_faults(loose, default, self._pattern_time), None)
+        return next(value_faults(loose, default, self._bounds), None)
 
     def _with_default(self, port: PortEntry, standing: PortConfig) -> PortConfig | None:
         """The type's own config with an export's default and requiredness."""

@@ -7,25 +7,41 @@ from collections.abc import Sequence
 from app.flows.document import Form, NodeEntry, PortEntry
 from app.flows.faults import FaultLog, below
 from app.flows.shaping import Ports
-from app.values.bounds import PatternTime
+from app.values.bounds import Bounds
 from app.values.checks import FaultKind, check_json, value_faults
 from app.values.compatibility import config_at
 from app.values.copying import copy_value
-from app.values.merging import set_path
+from app.values.merging import empty_positions, set_path
 from app.values.paths import Path, format_path, parse_path
 from app.values.ports import EXECUTE, SYSTEM_PORTS, Missing, PortConfig, Value
+
+#: Positions of arrays that the paths of one document may leave empty, all of them together.
+MAX_EMPTY = 10_000
+
+
+class Gaps:
+    """Counts what paths leave empty: four characters of one make a hundred positions."""
+
+    def __init__(self) -> None:
+        self._left = MAX_EMPTY
+
+    def take(self, value: Value, steps: Path) -> None:
+        """Count what a path leaves empty in a value; raises ValueError where it is too much."""
+        empty = empty_positions(value, steps)
+        if empty > self._left:
+            raise ValueError(f"more than {MAX_EMPTY} positions of arrays would be left empty")
+        self._left -= empty
 
 
 class Storing:
     """Reads stored values; what a port doesn't allow is a fault, or a warning in an export."""
 
-    def __init__(
-        self, form: Form, faults: FaultLog, warnings: FaultLog, pattern_time: PatternTime
-    ) -> None:
+    def __init__(self, form: Form, faults: FaultLog, warnings: FaultLog, bounds: Bounds) -> None:
         self._form = form
         self._faults = faults
         self._warnings = warnings
-        self._pattern_time = pattern_time
+        self._bounds = bounds
+        self._gaps = Gaps()
 
     def values(self, node: NodeEntry, ports: Ports) -> dict[str, Value]:
         """The stored value, or else the default, of each root port that has either."""
@@ -52,7 +68,7 @@ class Storing:
 
     def _is_fresh(self, config: PortConfig, value: Value, pointer: str, *steps: str) -> bool:
         """Whether an output holds what it may hold: it is of an earlier run, so no fault."""
-        for fault in value_faults(config, value, self._pattern_time):
+        for fault in value_faults(config, value, self._bounds):
             if fault.kind is FaultKind.TYPE:
                 place = below(pointer, *steps, *fault.path)
                 self._warnings.add(place, f"is ignored: {fault.message}")
@@ -74,11 +90,11 @@ class Storing:
                 values[name] = value
             else:
                 nested.append((path, value))
-        put_nested(values, nested, below(node.pointer, "values"), self._faults)
+        put_nested(values, nested, below(node.pointer, "values"), self._faults, self._gaps)
 
     def _allowed(self, config: PortConfig, value: Value, pointer: str, *steps: str) -> bool:
         allowed = True
-        for fault in value_faults(config, value, self._pattern_time):
+        for fault in value_faults(config, value, self._bounds):
             place = below(pointer, *steps, *fault.path)
             if fault.kind is FaultKind.MISSING:
                 # An edge may bring it; if none does, the node says so when it runs.
@@ -99,13 +115,20 @@ def locate(ports: Ports, name: str) -> tuple[Path, PortConfig] | None:
         path = parse_path(name)
     except ValueError:
         return None
-    root = ports.get(str(path[0]))
+    if not isinstance(path[0], str):
+        # `[0]` is a position, and no port, even where a port is called 0.
+        return None
+    root = ports.get(path[0])
     config = None if root is None else config_at(root, path)
     return None if config is None else (path, config)
 
 
 def put_nested(
-    values: dict[str, Value], nested: Sequence[tuple[Path, Value]], pointer: str, faults: FaultLog
+    values: dict[str, Value],
+    nested: Sequence[tuple[Path, Value]],
+    pointer: str,
+    faults: FaultLog,
+    gaps: Gaps,
 ) -> None:
     """Put values at paths inside root values; the roots are copied first, once each.
 
@@ -118,6 +141,7 @@ def put_nested(
             owned[root] = None
             values[root] = copy_value(values.get(root))
         try:
+            gaps.take(values[root], path[1:])
             # A copy: a later path may lead into this very value, which is the document's.
             values[root] = set_path(values[root], path[1:], copy_value(value))
         except ValueError as error:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.flows.reading import MAX_ID
 from app.values.ports import Value
 
 #: The keys of the system ports, which v2 keeps apart.
@@ -79,10 +80,32 @@ class _Port:
     rest: dict[str, Any]
     parent: str | None
     depth: int = 0
+    #: Copies of what the document says, made once: a port may have a hundred thousand children.
+    properties: dict[str, Any] | None = None
+    fields: dict[str, Value] | None = None
 
     @property
     def is_array(self) -> bool:
         return self.config.get("type") == "array"
+
+    def own_properties(self) -> dict[str, Any]:
+        """The properties in its config, to be added to."""
+        if self.properties is None:
+            schema = self.config.get("schema")
+            schema = schema if isinstance(schema, dict) else {}
+            properties = schema.get("properties")
+            self.properties = dict(properties) if isinstance(properties, dict) else {}
+            self.config["schema"] = {**schema, "properties": self.properties}
+        return self.properties
+
+    def own_fields(self) -> dict[str, Value] | None:
+        """Its value, to be added to; None where that is no object."""
+        if self.fields is None:
+            value = self.rest.get("value")
+            if value is not None and not isinstance(value, dict):
+                return None
+            self.fields = self.rest["value"] = dict(value or {})
+        return self.fields
 
 
 class _Ports:
@@ -137,11 +160,20 @@ class _Ports:
                 self.ids[each] = f"__{port.key}" if _is_system(port) else port.key
             elif port.parent in self.ids and parent.depth < MAX_NESTING:
                 port.depth = parent.depth + 1
-                step = f"[{port.key}]" if parent.is_array else f".{port.key}"
-                self.ids[each] = self.ids[port.parent] + step
+                self.ids[each] = self._below(port.parent, port, parent.is_array) or each
             else:
                 # Inside itself, or too deep.
                 self.ids[each] = each
+
+    def _below(self, parent: str, port: _Port, is_item: bool) -> str | None:
+        """The id of a port inside another one; None where it is longer than any edge names.
+
+        One long key must not stand in the ids of a hundred thousand children.
+        """
+        outer = self.ids[parent]
+        if len(outer) + len(port.key) > 2 * MAX_ID:
+            return None
+        return f"{outer}[{port.key}]" if is_item else f"{outer}.{port.key}"
 
 
 def _read(old: str, raw: Mapping[str, Value]) -> _Port:
@@ -166,12 +198,6 @@ def _fold(child: _Port, parent: _Port) -> None:
         return
     if parent.config.get("type") not in ("object", "any"):
         return
-    schema = parent.config.get("schema")
-    schema = dict(schema) if isinstance(schema, dict) else {}
-    properties = schema.get("properties")
-    properties = dict(properties) if isinstance(properties, dict) else {}
-    properties.setdefault(child.key, child.config)
-    parent.config["schema"] = {**schema, "properties": properties}
-    value = parent.rest.get("value")
-    if "value" in child.rest and (value is None or isinstance(value, dict)):
-        parent.rest["value"] = {child.key: child.rest["value"], **(value or {})}
+    parent.own_properties().setdefault(child.key, child.config)
+    if "value" in child.rest and (fields := parent.own_fields()) is not None:
+        fields.setdefault(child.key, child.rest["value"])

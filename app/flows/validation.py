@@ -21,7 +21,7 @@ from app.flows.storing import Storing, locate
 from app.flows.wiring import EdgeDraft, NodeDraft, Place, Wiring
 from app.nodes.queues import QUEUE_RULE, names_a_queue
 from app.nodes.spec import Catalogue, NodeSpec
-from app.values.bounds import PatternTime
+from app.values.bounds import Bounds, PatternTime
 from app.values.ports import ERROR, ERROR_MESSAGE, SYSTEM_PORTS
 
 #: Seconds that all the patterns in one document may take together.
@@ -74,7 +74,7 @@ def _draft_nodes(
 ) -> list[NodeDraft]:
     pattern_time = PatternTime(PATTERN_TIME_S)
     shaper = Shaper(document.form, faults, warnings, pattern_time)
-    storing = Storing(document.form, faults, warnings, pattern_time)
+    storing = Storing(document.form, faults, warnings, Bounds(pattern_time))
     drafts: list[NodeDraft] = []
     seen: dict[str, int] = {}
     for entry in document.nodes:
@@ -109,7 +109,7 @@ def _configured(spec: NodeSpec, entry: NodeEntry, form: Form, faults: FaultLog) 
     known = {name: value for name, value in entry.values.items() if locate(ports, name)}
     # All values are looked at once all ports are known.
     found = FaultLog()
-    storing = Storing(form, found, FaultLog(), PatternTime())
+    storing = Storing(form, found, FaultLog(), Bounds(PatternTime()))
     try:
         return spec.configured(storing.values(replace(entry, values=known), ports))
     except ValueError as error:

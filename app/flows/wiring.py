@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
-from app.flows.document import MAX_ID, EdgeEntry, EndEntry, NodeEntry
+from app.flows.document import EdgeEntry, EndEntry, NodeEntry
 from app.flows.faults import FaultLog, below
 from app.flows.plan import PlanEdge
+from app.flows.reading import MAX_ID
 from app.flows.shaping import Ports
 from app.flows.storing import locate
 from app.nodes.spec import NodeSpec
-from app.values.compatibility import can_feed
+from app.values.bounds import shortened
+from app.values.compatibility import Comparison
 from app.values.paths import Path, format_path
 from app.values.ports import PortConfig, PortType, Value
 
@@ -60,6 +63,7 @@ class Wiring:
         self._nodes = nodes
         self._faults = faults
         self._index: dict[str, int] = {}
+        self._comparison = Comparison()
         for number, node in enumerate(nodes):
             self._index.setdefault(node.entry.id, number)
 
@@ -136,7 +140,7 @@ class Wiring:
             sound = False
         if source.config is None or target.config is None or not sound:
             return
-        if not can_feed(source.config, target.config):
+        if not self._comparison.can_feed(source.config, target.config):
             message = f"{_kind(source)} can't feed {_kind(target)}"
             self._faults.add(entry.pointer, message)
 
@@ -151,7 +155,7 @@ def _type_name(config: PortConfig) -> str:
     if config.type in (PortType.ARRAY, PortType.STREAM):
         return f"{config.type} of {_type_name(config.item or PortConfig(PortType.ANY))}"
     if config.type is PortType.OBJECT and config.properties:
-        return f"object with {', '.join(list(config.properties)[:5])}"
+        return f"object with {', '.join(map(shortened, islice(config.properties, 5)))}"
     return str(config.type)
 
 

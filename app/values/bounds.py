@@ -11,6 +11,9 @@ from app.values.patterns import TIME_LIMIT_S, PatternError, PatternTimeout, Stop
 from app.values.ports import PortConfig, PortType, Value
 from app.values.regexp import compile_regexp, matches
 
+#: Characters of a text that messages show.
+MAX_SHOWN = 200
+
 
 class PatternTime:
     """The time that all patterns of one value, or of one document, may take together.
@@ -42,13 +45,17 @@ class PatternTime:
 
 
 class Bounds:
-    """Looks at the parts of one value; what it learns of a config is learnt once."""
+    """Looks at the parts of values; what it learns of a config is learnt once.
+
+    Whoever checks many values of few ports shares one between them: an enum may have more
+    options than there are values.
+    """
 
     def __init__(self, pattern_time: PatternTime) -> None:
         self._pattern_time = pattern_time
-        # By identity: the configs are held by the one that is being checked.
-        self._options: dict[int, frozenset[Value]] = {}
-        self._required: dict[int, tuple[str, ...]] = {}
+        # By identity; the config is kept along, so that no other one takes its place in memory.
+        self._options: dict[int, tuple[PortConfig, frozenset[Value]]] = {}
+        self._required: dict[int, tuple[PortConfig, tuple[str, ...]]] = {}
 
     def broken_by(self, config: PortConfig, value: Value) -> str | None:
         """What bound a value breaks, as a clause, or None."""
@@ -70,32 +77,37 @@ class Bounds:
         """The first property that an object must have and has not."""
         if config.type is not PortType.OBJECT or not config.properties:
             return None
-        required = self._required.get(id(config))
-        if required is None:
+        known = self._required.get(id(config))
+        if known is None:
             required = tuple(name for name, part in config.properties.items() if part.required)
-            self._required[id(config)] = required
-        return next((name for name in required if name not in value), None)
+            known = self._required[id(config)] = (config, required)
+        return next((name for name in known[1] if name not in value), None)
 
     def _unmatched(self, pattern: str | None, text: str) -> str | None:
         if pattern is None:
             return None
         try:
             matched = self._pattern_time.matches(pattern, text)
-            return None if matched else f"must match the pattern {pattern}"
+            return None if matched else f"must match the pattern {shortened(pattern)}"
         except (PatternError, PatternTimeout) as error:
-            return f"can't be checked against the pattern {pattern}: {error}"
+            return f"can't be checked against the pattern {shortened(pattern)}: {error}"
 
     def _no_option(self, config: PortConfig, value: Value) -> str | None:
         if not config.options:
             return None
         known = self._options.get(id(config))
         if known is None:
-            known = self._options[id(config)] = frozenset(map(as_option, config.options))
-        if as_option(value) in known:
+            known = self._options[id(config)] = (config, frozenset(map(as_option, config.options)))
+        if as_option(value) in known[1]:
             return None
-        shown = ", ".join(str(option) for option in config.options[:10])
+        shown = ", ".join(shortened(str(option)) for option in config.options[:10])
         more = f" … ({len(config.options)} in all)" if len(config.options) > 10 else ""
         return f"must be one of {shown}{more}"
+
+
+def shortened(text: str) -> str:
+    """A text of a document as messages show it: one of megabytes may be at fault many times."""
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def as_option(value: Value) -> Value:

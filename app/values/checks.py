@@ -53,7 +53,7 @@ class ValueFault:
 _Complaint = tuple[str, FaultKind]
 
 #: The way from the root to a part, innermost step first: cheap to extend, read on a fault only.
-_Trail = tuple["_Trail", str | int] | None
+Trail = tuple["Trail", str | int] | None
 
 
 def check_value(config: PortConfig, value: Value) -> str | None:
@@ -71,17 +71,17 @@ def check_json(value: Value) -> str | None:
 
 
 def value_faults(
-    config: PortConfig, value: Value, pattern_time: PatternTime | None = None
+    config: PortConfig, value: Value, bounds: Bounds | None = None
 ) -> Iterator[ValueFault]:
     """Everything wrong with a value, in the order in which it is written.
 
-    All patterns share one limit (the caller's, if several values share it): ten thousand slow
-    texts must not add up. Of what an object lacks, only the first is named.
+    All patterns share one limit (that of the caller's `bounds`, if several values share them): ten
+    thousand slow texts must not add up. Of what an object lacks, only the first is named.
     """
-    bounds = Bounds(pattern_time or PatternTime())
+    bounds = bounds or Bounds(PatternTime())
     parts = 0
     quick = True
-    pending: list[tuple[PortConfig, Value, _Trail, int]] = [(config, value, None, 0)]
+    pending: list[tuple[PortConfig, Value, Trail, int]] = [(config, value, None, 0)]
     while pending:
         config, value, trail, depth = pending.pop()
         parts += 1
@@ -96,21 +96,21 @@ def value_faults(
                 continue
         complaint = _complaint(config, value, depth, bounds)
         if complaint is not None:
-            yield ValueFault(_path(trail), *complaint)
+            yield ValueFault(path_of(trail), *complaint)
             if complaint[1] is FaultKind.TYPE:
                 continue
         if isinstance(value, dict):
             absent = bounds.absent(config, value)
             if absent is not None:
-                yield ValueFault(_path((trail, absent)), "is missing", FaultKind.MISSING)
+                yield ValueFault(path_of((trail, absent)), "is missing", FaultKind.MISSING)
             yield from _bad_keys(value, trail)
         if isinstance(value, dict | list):
             pending.extend(_parts(config, value, trail, depth + 1))
 
 
 def _parts(
-    config: PortConfig, value: Value, trail: _Trail, depth: int
-) -> Iterator[tuple[PortConfig, Value, _Trail, int]]:
+    config: PortConfig, value: Value, trail: Trail, depth: int
+) -> Iterator[tuple[PortConfig, Value, Trail, int]]:
     """What a container holds, last first, as the stack wants it."""
     if isinstance(value, list):
         item = config.item or _ANYTHING if config.type is PortType.ARRAY else _ANYTHING
@@ -133,14 +133,14 @@ def _properties(config: PortConfig) -> Mapping[str, PortConfig]:
             return {}
 
 
-def _bad_keys(value: Value, trail: _Trail) -> Iterator[ValueFault]:
+def _bad_keys(value: Value, trail: Trail) -> Iterator[ValueFault]:
     for key in value:
         if not isinstance(key, str):
             message = f"has a key that is no string ({type(key).__name__})"
-            yield ValueFault(_path(trail), message, FaultKind.TYPE)
+            yield ValueFault(path_of(trail), message, FaultKind.TYPE)
         elif not key.isascii() and is_broken(key):
             yield ValueFault(
-                _path(trail), "has a key with half of a surrogate pair", FaultKind.TYPE
+                path_of(trail), "has a key with half of a surrogate pair", FaultKind.TYPE
             )
 
 
@@ -187,7 +187,8 @@ def _wanted(config: PortConfig) -> str:
             return f"a {config.type}"
 
 
-def _path(trail: _Trail) -> Path:
+def path_of(trail: Trail) -> Path:
+    """The steps of a trail from the root on."""
     steps: list[str | int] = []
     while trail is not None:
         trail, step = trail

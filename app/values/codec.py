@@ -17,6 +17,12 @@ from app.values.ports import MISSING, Direction, Missing, PortConfig, PortType, 
 #: Configs inside each other (items, properties, underlying types): Python's stack walks them.
 MAX_NESTING = 50
 
+#: Characters of a key that a pointer shows.
+MAX_STEP = 200
+
+#: Faults of one config that are named; it may have hundreds of thousands.
+MAX_FAULTS = 1_000
+
 #: Keys that an editor keeps in a config and that have no meaning when a flow runs.
 _EDITOR_KEYS = frozenset(
     {
@@ -50,6 +56,9 @@ def port_from_json(
     """
     reader = _Reader(lenient=lenient, pattern_time=pattern_time or PatternTime())
     config = reader.config(raw, pointer, direction or Direction.INPUT, 0)
+    if reader.unnamed:
+        message = f"there are {reader.unnamed} more faults like these"
+        reader.faults.append(Fault(pointer, message))
     if reader.faults:
         raise ValidationFailed(reader.faults, "The port config is not valid.")
     return config
@@ -93,12 +102,16 @@ _WRITTEN: tuple[tuple[str, str, Value], ...] = (
 
 
 class _Reader:
-    """Reads one config and what is nested in it; keeps every fault it meets."""
+    """Reads one config and what is nested in it; keeps the faults that it meets.
+
+    `unnamed` are those beyond MAX_FAULTS.
+    """
 
     def __init__(self, *, lenient: bool, pattern_time: PatternTime) -> None:
         self.lenient = lenient
         self.pattern_time = pattern_time
         self.faults: list[Fault] = []
+        self.unnamed = 0
 
     def config(self, raw: Value, pointer: str, direction: Direction, depth: int) -> PortConfig:
         """Read a config; one that is no good gives an `any` port and a fault."""
@@ -114,7 +127,10 @@ class _Reader:
         return config
 
     def _no(self, pointer: str, message: str) -> PortConfig:
-        self.faults.append(Fault(pointer, message))
+        if len(self.faults) < MAX_FAULTS:
+            self.faults.append(Fault(pointer, message))
+        else:
+            self.unnamed += 1
         return PortConfig(PortType.ANY)
 
     def _type(self, raw: dict[str, Value], pointer: str) -> PortType:
@@ -199,7 +215,12 @@ class _Reader:
 
 
 def escape(step: str) -> str:
-    """A key as a step of a JSON pointer (RFC 6901)."""
+    """A key as a step of a JSON pointer (RFC 6901), of a long one the beginning.
+
+    A key of megabytes must not stand in the pointer of every fault below it.
+    """
+    if len(step) > MAX_STEP:
+        step = f"{step[:MAX_STEP]}…"
     if "~" not in step and "/" not in step:
         return step
     return step.replace("~", "~0").replace("/", "~1")

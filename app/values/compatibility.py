@@ -8,27 +8,37 @@ from app.values.ports import PortConfig, PortType
 _ANYTHING = PortConfig(PortType.ANY)
 
 
-def can_feed(source: PortConfig, target: PortConfig) -> bool:
-    """Whether an edge may lead from one port to the other, by their types."""
-    if target.type is PortType.ANY:
+class Comparison:
+    """Says which ports may feed which; two objects are compared once, however many edges ask."""
+
+    def __init__(self) -> None:
+        # By identity; both are kept along, so that no other one takes their places in memory.
+        self._known: dict[tuple[int, int], tuple[PortConfig, PortConfig, bool]] = {}
+
+    def can_feed(self, source: PortConfig, target: PortConfig) -> bool:
+        """Whether an edge may lead from one port to the other, by their types."""
+        if target.type is PortType.ANY:
+            return True
+        if source.type is PortType.ANY:
+            return source.underlying is not None and self.can_feed(source.underlying, target)
+        if source.type is not target.type:
+            return False
+        if source.type is PortType.OBJECT:
+            return self._has_properties_of(source, target)
+        if source.type in (PortType.ARRAY, PortType.STREAM):
+            return self.can_feed(source.item or _ANYTHING, target.item or _ANYTHING)
         return True
-    if source.type is PortType.ANY:
-        return source.underlying is not None and can_feed(source.underlying, target)
-    if source.type is not target.type:
-        return False
-    if source.type is PortType.OBJECT:
-        return _has_properties_of(source, target)
-    if source.type in (PortType.ARRAY, PortType.STREAM):
-        return can_feed(source.item or _ANYTHING, target.item or _ANYTHING)
-    return True
 
-
-def _has_properties_of(source: PortConfig, target: PortConfig) -> bool:
-    owned = source.properties or {}
-    return all(
-        name in owned and can_feed(owned[name], wanted)
-        for name, wanted in (target.properties or {}).items()
-    )
+    def _has_properties_of(self, source: PortConfig, target: PortConfig) -> bool:
+        ends = id(source), id(target)
+        if ends not in self._known:
+            owned = source.properties or {}
+            has_them = all(
+                name in owned and self.can_feed(owned[name], wanted)
+                for name, wanted in (target.properties or {}).items()
+            )
+            self._known[ends] = source, target, has_them
+        return self._known[ends][2]
 
 
 def config_at(root: PortConfig, path: Path) -> PortConfig | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from app.values.checks import check_value
+from app.values.bounds import Bounds, PatternTime
+from app.values.checks import Trail, path_of, value_faults
+from app.values.paths import format_path
 from app.values.ports import PortConfig, PortType, Value
 
 
@@ -12,41 +15,59 @@ class Misfit(ValueError):
     """The value isn't what the schema says; the message says where."""
 
 
-def conform(
-    schema: PortConfig, value: Value, *, ignore_missing: bool = False, where: str = ""
-) -> Value:
+def conform(schema: PortConfig, value: Value, *, ignore_missing: bool = False) -> Value:
     """Give the value with the schema's fields only.
 
     A field that is missing is a Misfit unless `ignore_missing`, and so is a wrong type. Null
-    fits where the schema doesn't require a value.
+    fits where the schema doesn't require a value. All patterns share one limit of time.
     """
-    schema = schema.underlying or schema if schema.type is PortType.ANY else schema
-    # Its parts are checked one by one below, without the fields that are dropped.
-    unfit = check_value(replace(schema, properties=None, item=None), _outline(value))
-    if unfit is not None:
-        raise Misfit(f"{where or 'the value'}: {unfit}")
-    if isinstance(value, dict) and schema.properties:
-        return _fields(schema, value, ignore_missing, where)
-    if isinstance(value, list) and schema.item is not None:
-        item = schema.item
-        return [
-            conform(item, part, ignore_missing=ignore_missing, where=f"{where}[{at}]")
-            for at, part in enumerate(value)
-        ]
-    return value
+    return _Fitting(ignore_missing).fit(schema, value, None)
 
 
-def _fields(
-    schema: PortConfig, value: dict[str, Value], ignore_missing: bool, where: str
-) -> dict[str, Value]:
-    fields: dict[str, Value] = {}
-    for name, config in (schema.properties or {}).items():
-        place = f"{where}.{name}" if where else name
-        if name in value:
-            fields[name] = conform(config, value[name], ignore_missing=ignore_missing, where=place)
-        elif not ignore_missing:
-            raise Misfit(f"{place} is missing")
-    return fields
+class _Fitting:
+    """Cuts one value; what it makes of a part of the schema is made once, however many items."""
+
+    def __init__(self, ignore_missing: bool) -> None:
+        self._ignore_missing = ignore_missing
+        self._bounds = Bounds(PatternTime())
+        # By identity: the parts are held by the schema.
+        self._outlines: dict[int, PortConfig] = {}
+
+    def fit(self, schema: PortConfig, value: Value, trail: Trail) -> Value:
+        """The part of the value that `trail` leads to, cut to the schema; raises Misfit."""
+        schema = schema.underlying or schema if schema.type is PortType.ANY else schema
+        fault = next(value_faults(self._alone(schema), _outline(value), self._bounds), None)
+        if fault is not None:
+            raise Misfit(f"{_shown(trail) or 'the value'}: {fault.sentence()}")
+        if isinstance(value, dict) and schema.properties:
+            return self._fields(schema.properties, value, trail)
+        if isinstance(value, list) and schema.item is not None:
+            item = schema.item
+            return [self.fit(item, part, (trail, at)) for at, part in enumerate(value)]
+        return value
+
+    def _alone(self, schema: PortConfig) -> PortConfig:
+        """The schema without its parts: those are checked one by one, without what is dropped."""
+        outline = self._outlines.get(id(schema))
+        if outline is None:
+            outline = replace(schema, properties=None, item=None)
+            self._outlines[id(schema)] = outline
+        return outline
+
+    def _fields(
+        self, properties: Mapping[str, PortConfig], value: dict[str, Value], trail: Trail
+    ) -> dict[str, Value]:
+        fields: dict[str, Value] = {}
+        for name, config in properties.items():
+            if name in value:
+                fields[name] = self.fit(config, value[name], (trail, name))
+            elif not self._ignore_missing:
+                raise Misfit(f"{_shown((trail, name))} is missing")
+        return fields
+
+
+def _shown(trail: Trail) -> str:
+    return format_path(path_of(trail))
 
 
 def _outline(value: Value) -> Value:

@@ -49,19 +49,27 @@ def set_path(value: Value, steps: Sequence[str | int], incoming: Value) -> Value
     on the way is replaced. Raises ValueError for a position beyond MAX_POSITION, or more than
     MAX_GAP beyond the end of its array: a few bytes of a document must not fill the memory.
     """
-    _refuse_gaps(value, steps)
+    empty_positions(value, steps)
     holder: dict[str, Value] = {"": value}
     _place(holder, ("", *steps), incoming)
     return holder[""]
 
 
-def _refuse_gaps(value: Value, steps: Sequence[str | int]) -> None:
+def empty_positions(value: Value, steps: Sequence[str | int]) -> int:
+    """How many positions of arrays are empty after `set_path`, that aren't there before it.
+
+    Raises ValueError for a position more than MAX_GAP beyond the end of its array.
+    """
+    empty = 0
     for step in steps:
         end = len(value) if isinstance(value, list) else 0
-        if isinstance(step, int) and step > end + MAX_GAP:
-            raise ValueError(f"position {step} is too far beyond the end of its array")
+        if isinstance(step, int):
+            if step > end + MAX_GAP:
+                raise ValueError(f"position {step} is too far beyond the end of its array")
+            empty += max(0, step - end)
         found = get_path(value, (step,))
         value = None if isinstance(found, Missing) else found
+    return empty
 
 
 def _merge_into(target: dict[str, Value], incoming: dict[str, Value]) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from app.errors import ValidationFailed
 from app.values.codec import port_from_json, port_to_json
-from app.values.compatibility import can_feed, config_at
+from app.values.compatibility import Comparison, config_at
 from app.values.ports import MISSING, Direction, PortConfig, PortType
 
 T = PortType
@@ -166,7 +166,7 @@ def test_a_config_survives_writing_and_reading(config: PortConfig) -> None:
 def test_asking_whether_a_port_may_feed_another_never_raises(
     source: PortConfig, target: PortConfig
 ) -> None:
-    assert isinstance(can_feed(source, target), bool)
+    assert isinstance(Comparison().can_feed(source, target), bool)
 
 
 def of(port_type: PortType, **more: Any) -> PortConfig:
@@ -206,7 +206,7 @@ PERSON = of(T.OBJECT, properties={"name": STRING, "age": NUMBER})
     ],
 )
 def test_which_type_may_feed_which(source: PortConfig, target: PortConfig, fits: bool) -> None:
-    assert can_feed(source, target) is fits
+    assert Comparison().can_feed(source, target) is fits
 
 
 @pytest.mark.parametrize(
