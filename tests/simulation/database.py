@@ -56,8 +56,9 @@ class SimSession(Session):
         self.line = line
         self._server_side = server_side
         self._is_at_once = False
-        #: The fence of the statement that is asked for, or of those of a transaction.
-        self._fence: Fence | None = None
+        #: The fences of the statement that is asked for last, or of those of its transaction. A
+        #: list of its own for each: what is executed late was asked for under its own.
+        self._under: list[Fence] = []
         line.on_end = server_side.close
 
     def transact(self, work: Callable[[], T]) -> T:
@@ -72,30 +73,27 @@ class SimSession(Session):
             finally:
                 self._is_at_once = False
 
-        self._fence = None
-        result: T = self.line.ask("transaction", at_once, self._asked_under)
+        self._under = []
+        result: T = self.line.ask("transaction", at_once, _first_of(self._under))
         return result
 
     def _execute(self, statement: Statement, args: Sequence[Any]) -> list[Row]:
         run, fence = self._server_side.execute, _fence(statement.name, args)
-        if self._is_at_once or self._is_in_transaction:
-            self._fence = self._fence or fence
-        else:
-            self._fence = fence
+        if not (self._is_at_once or self._is_in_transaction):
+            self._under = []
+        if fence is not None:
+            self._under.append(fence)
         if self._is_at_once:
             return run(statement, *args)
         rows: list[Row] = self.line.ask(
-            statement.name, lambda: run(statement, *args), self._asked_under
+            statement.name, lambda: run(statement, *args), _first_of(self._under)
         )
         return rows
 
-    def _asked_under(self) -> Fence | None:
-        return self._fence
-
     def _command(self, text: str) -> None:
         if text == "BEGIN":
-            self._fence = None
-        self.line.ask(text, lambda: self._server_side.command(text), self._asked_under)
+            self._under = []
+        self.line.ask(text, lambda: self._server_side.command(text), _first_of(self._under))
 
     @property
     def lost(self) -> bool:
@@ -162,6 +160,10 @@ class Beside:
             yield session
         finally:
             session.close()
+
+
+def _first_of(fences: Sequence[Fence]) -> Callable[[], Fence | None]:
+    return lambda: fences[0] if fences else None
 
 
 def _fence(name: str, args: Sequence[Any]) -> Fence | None:
