@@ -49,7 +49,8 @@ class Keyring:
         from cryptography.fernet import InvalidToken
 
         try:
-            self._ciphers[0].decrypt(sealed)
+            # Of text that is not ASCII the cipher would raise another error than of other rubbish.
+            self._ciphers[0].decrypt(sealed.encode())
         except InvalidToken:
             return self._ciphers[0].encrypt(self._opened(sealed)).decode()
         return sealed

@@ -102,23 +102,34 @@ def _rotate_row(
     rotated: Rotated,
 ) -> None:
     while text is not None:
-        try:
-            renewed = _renewed(place, text, keyring)
-        except SecretUnreadable:
-            rotated.unreadable.append(f"{place.table}.{place.column} of {', '.join(map(str, key))}")
-            return
-        if renewed == text:
-            return
-        if _replace(cursor, place, key, text, renewed):
-            rotated.rewritten += 1
+        renewed, is_readable = _renewed(place, text, keyring)
+        if renewed == text or _replace(cursor, place, key, text, renewed):
+            rotated.rewritten += renewed != text
+            if not is_readable:
+                named = ", ".join(map(str, key))
+                rotated.unreadable.append(f"{place.table}.{place.column} of {named}")
             return
         text = _again(cursor, place, key)
 
 
-def _renewed(place: Place, text: str, keyring: Keyring) -> str:
+def _renewed(place: Place, text: str, keyring: Keyring) -> tuple[str, bool]:
+    """The text with all renewed that a key opens, and whether that was everything."""
+    lost = 0
+
+    def renew(sealed: str) -> str:
+        nonlocal lost
+        try:
+            return keyring.renew(sealed)
+        except SecretUnreadable:
+            # Anybody can write what looks like a sealed text: the others move all the same.
+            lost += 1
+            return sealed
+
     if not place.is_json:
-        return keyring.renew(text)
-    return _SEALED.sub(lambda found: found[1] + keyring.renew(found[2]) + found[3], text)
+        renewed = renew(text)
+    else:
+        renewed = _SEALED.sub(lambda found: found[1] + renew(found[2]) + found[3], text)
+    return renewed, not lost
 
 
 def _read(cursor: Any, place: Place, after: Sequence[Any] | None) -> list[Sequence[Any]]:

@@ -23,6 +23,7 @@ from app.executions.ledger import Ledger
 from app.executions.surroundings import Surroundings
 from app.executions.timers import FanOutWait, Timers
 from app.executions.writer import insist
+from app.flows.document import MAX_ID
 from app.flows.plan import Plan
 from app.flows.storing import locate
 from app.nodes.fan_out import ERRORS, FAILED, ITEMS, RESULTS, FanningOut
@@ -31,6 +32,9 @@ from app.values.ports import Value
 
 #: The checkpoints of so many children are read at a time, with all that their nodes gave.
 BATCH = 20
+
+#: Characters of an `itemTarget` that a message tells.
+TOLD_LENGTH = 200
 
 
 @dataclass(slots=True)
@@ -214,15 +218,18 @@ def _place(plan: Plan, target: str) -> tuple[str, str]:
     if "\0" in target:
         # It will stand in the checkpoint, where PostgreSQL's operators look into plans.
         raise NonRetryableError("itemTarget must not hold the character NUL")
-    cuts = (at for at, character in enumerate(target) if character == ".")
-    for cut in sorted(cuts, reverse=True):
+    # No node id is longer: a target of nothing but dots would be cut at each of them.
+    cut = target.rfind(".", 0, MAX_ID + 1)
+    while cut > 0:
         node_id, port = target[:cut], target[cut + 1 :]
         number = plan.index_of.get(node_id)
-        if number is None:
-            continue
-        ports = plan.nodes[number].ports
-        located = locate(ports, port)
-        if located is None or not ports[str(located[0][0])].takes_input:
-            raise NonRetryableError(f"itemTarget: node '{node_id}' has no input '{port}'")
-        return node_id, port
-    raise NonRetryableError(f"itemTarget: '{target}' names no node of the flow and its port")
+        if number is not None:
+            ports = plan.nodes[number].ports
+            located = locate(ports, port)
+            if located is None or not ports[str(located[0][0])].takes_input:
+                told = port[:TOLD_LENGTH]
+                raise NonRetryableError(f"itemTarget: node '{node_id}' has no input '{told}'")
+            return node_id, port
+        cut = target.rfind(".", 0, cut)
+    told = target[:TOLD_LENGTH]
+    raise NonRetryableError(f"itemTarget: '{told}' names no node of the flow and its port")

@@ -51,6 +51,12 @@ def test_what_is_renewed_needs_the_old_key_no_more() -> None:
     assert Keyring(KEY, OLD).renew(renewed) == renewed
 
 
+@pytest.mark.parametrize("text", ["", "abc", "é"])
+def test_what_is_under_no_key_of_ours_can_not_be_renewed(text: str) -> None:
+    with pytest.raises(SecretUnreadable):
+        Keyring(KEY, OLD).renew(text)
+
+
 def test_without_a_key_nothing_is_sealed_or_opened() -> None:
     assert not NO_KEY.is_set
     with pytest.raises(SecretKeyMissing):

@@ -111,11 +111,7 @@ async def _refused(response: httpx.Response) -> None:
 async def _streamed(response: httpx.Response, on_piece: Callable[[str], object]) -> str:
     pieces: list[str] = []
     is_ended = False
-    size = 0
-    async for line in response.aiter_lines():
-        size += len(line)
-        if size > MAX_WIRE_BYTES:
-            raise NonRetryableError(f"the answer is longer than {MAX_WIRE_BYTES} bytes")
+    async for line in _lines(response):
         name, _, value = line.partition(":")
         if name != "data":
             continue
@@ -133,6 +129,40 @@ async def _streamed(response: httpx.Response, on_piece: Callable[[str], object])
     return "".join(pieces)
 
 
+async def _lines(response: httpx.Response) -> AsyncIterator[str]:
+    """The lines of an answer.
+
+    httpx splits at all that Unicode ends lines with, which JSON may hold as it is, and keeps a
+    line of any length.
+    """
+    rest = bytearray()
+    async for part in _parts(response):
+        # Only what is new can end the line.
+        searched = len(rest)
+        rest += part
+        if rest.find(b"\n", searched) < 0:
+            continue
+        *lines, last = bytes(rest).split(b"\n")
+        rest = bytearray(last)
+        for line in lines:
+            yield _decoded(line)
+    yield _decoded(rest)
+
+
+async def _parts(response: httpx.Response) -> AsyncIterator[bytes]:
+    """The answer as it comes. Raises NonRetryableError where there is no end to it."""
+    size = 0
+    async for part in response.aiter_bytes():
+        size += len(part)
+        if size > MAX_WIRE_BYTES:
+            raise NonRetryableError(f"the answer is longer than {MAX_WIRE_BYTES} bytes")
+        yield part
+
+
+def _decoded(data: bytes | bytearray) -> str:
+    return data.decode("utf-8", "replace")
+
+
 async def _whole(response: httpx.Response, on_piece: Callable[[str], object]) -> str:
     """The answer of a server that doesn't stream."""
     message = _member(_choice(_parsed(await _text(response))), "message", "content")
@@ -144,11 +174,9 @@ async def _whole(response: httpx.Response, on_piece: Callable[[str], object]) ->
 
 async def _text(response: httpx.Response) -> str:
     body = bytearray()
-    async for part in response.aiter_bytes():
+    async for part in _parts(response):
         body += part
-        if len(body) > MAX_WIRE_BYTES:
-            raise NonRetryableError(f"the answer is longer than {MAX_WIRE_BYTES} bytes")
-    return bytes(body).decode("utf-8", "replace")
+    return _decoded(body)
 
 
 def _parsed(text: str) -> Mapping[str, Any]:

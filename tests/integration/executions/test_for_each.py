@@ -207,6 +207,15 @@ def test_without_a_target_nothing_is_given(world: PgWorld, process: Process) -> 
         ({"itemTarget": "work.value"}, "itemTarget: node 'work' has no input 'value'"),
         ({"itemTarget": "work.other"}, "itemTarget: node 'work' has no input 'other'"),
         ({"itemTarget": "work.given.\0"}, "itemTarget must not hold the character NUL"),
+        (
+            {"itemTarget": f"work.{'x' * 999}"},
+            f"itemTarget: node 'work' has no input '{'x' * 200}'",
+        ),
+        (
+            # Cutting it at each of its dots would take hours.
+            {"itemTarget": "." * 1_000_000},
+            f"itemTarget: '{'.' * 200}' names no node of the flow and its port",
+        ),
     ],
 )
 def test_what_can_not_run_is_an_error_of_the_node(

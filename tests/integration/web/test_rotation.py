@@ -46,7 +46,7 @@ def add_checkpoint(database_url: str, outputs: Any) -> None:
             "INSERT INTO chaingraph_checkpoints (execution_id, node_id, seq, status, attempt,"
             " started_at, completed_at, execution_time_ms, worker_id, outputs)"
             " VALUES ('EX1', 'n', 1, 'completed', 1, now(), now(), 1, 'w', %s)",
-            [json.dumps(outputs)],
+            [json.dumps(outputs, ensure_ascii=False)],
         )
     connection.close()
 
@@ -90,6 +90,20 @@ def test_what_neither_key_opens_is_named_and_left(filled: str, rows: Rows) -> No
         ["chaingraph_checkpoints.outputs of EX1, n"],
     )
     assert lost in sealed_texts(rows)
+
+
+@pytest.mark.parametrize("rubbish", ["abc", "é", ""])
+def test_what_only_looks_sealed_keeps_nothing_beside_it_from_moving(
+    filled: str, rows: Rows, rubbish: str
+) -> None:
+    real = Keyring(OLD).seal("local", "sk-4")
+    add_checkpoint(filled, {"a": {"$sealed": rubbish}, "b": {"$sealed": real}})
+    rotated = rotation.rotate(filled, Keyring(NEW, OLD))
+    assert rotated.rewritten == 4
+    assert rotated.unreadable == ["chaingraph_checkpoints.outputs of EX1, n"]
+    [(outputs,)] = rows("SELECT outputs FROM chaingraph_checkpoints")
+    assert outputs["a"] == {"$sealed": rubbish}
+    assert Keyring(NEW).open("local", outputs["b"]["$sealed"]) == "sk-4"
 
 
 def test_more_rows_than_are_read_at_once_are_all_moved(

@@ -17,9 +17,11 @@ class Reply:
 
     `pieces` are streamed; `status`, `body` and `headers` answer at once. With `stalls` the answer
     stops behind its pieces until the test ends, with `breaks` the connection ends there.
+    `raw` goes over the line as it is, before the pieces.
     """
 
     pieces: Sequence[str] = ()
+    raw: Sequence[bytes] = ()
     status: int = 200
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
@@ -74,6 +76,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self._chunk(": hello\n\n" + _data({"choices": [{"delta": {"role": "assistant"}}]}))
+        for part in reply.raw:
+            self._chunk(part)
         for piece in reply.pieces:
             self._chunk(_data({"choices": [{"delta": {"content": piece}}]}))
         if reply.stalls:
@@ -84,8 +88,8 @@ class Handler(BaseHTTPRequestHandler):
             self._chunk(_data({"choices": [], "usage": {"total_tokens": 3}}) + "data: [DONE]\n\n")
         self._chunk("")
 
-    def _chunk(self, text: str) -> None:
-        encoded = text.encode()
+    def _chunk(self, part: str | bytes) -> None:
+        encoded = part.encode() if isinstance(part, str) else part
         self.wfile.write(b"%x\r\n%b\r\n" % (len(encoded), encoded))
         self.wfile.flush()
 

@@ -14,6 +14,7 @@ import pytest
 from app.errors import NodeCancelled, NodeError, NonRetryableError
 from app.local.trial import run_flow
 from app.nodes.library.models import MAX_ATTEMPTS, json_schema, model_nodes
+from app.nodes.outbound import chat
 from app.nodes.retry import RetryAfter
 from app.values.codec import port_from_json
 from tests.unit.nodes.chat_server import ChatServer, Reply, chatting
@@ -140,6 +141,26 @@ def test_what_trying_again_can_not_mend_is_not_tried_again(
 def test_an_answer_that_breaks_off_is_asked_for_again(server: ChatServer) -> None:
     server.replies.append(Reply(["half"], breaks=True))
     with pytest.raises(RetryAfter, match="broke off"):
+        ask(server)
+
+
+def test_a_line_ends_where_the_server_ends_it(server: ChatServer) -> None:
+    text = "one\u2028two\u2029three\x85four"
+    chunk = {"choices": [{"delta": {"content": text}}]}
+    line = f"data: {json.dumps(chunk, ensure_ascii=False)}\r\n".encode()
+    # Cut in the middle of a character, too.
+    cut = line.index("\u2028".encode()) + 1
+    server.replies.append(Reply(raw=[line[:cut], line[cut:]]))
+    assert ask(server)["response"] == text
+
+
+def test_a_line_without_an_end_is_not_kept_for_ever(
+    server: ChatServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chat, "MAX_WIRE_BYTES", 10_000)
+    # It stalls behind that: who waits for the end of the line never comes back.
+    server.replies.append(Reply(raw=[b"data: ", b"x" * 20_000], stalls=True))
+    with pytest.raises(NonRetryableError, match="longer than 10000 bytes"):
         ask(server)
 
 
