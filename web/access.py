@@ -41,20 +41,24 @@ class Access:
 
     def caller(self) -> Caller:
         """Who makes this request. Raises Unauthorized, TooManyRequests, StoreUnavailable."""
-        known = LOCAL if self.tokens is None else self.tokens.caller_of(token_of(request))
+        known = LOCAL if self.tokens is None else self._verified(self.tokens)
         self._count(known)
         if known is None:
             raise Unauthorized
         return known
 
+    def _verified(self, tokens: Verifier) -> Caller | None:
+        token = token_of(request)
+        if self.rates is not None and tokens.is_new(token):
+            # Who guesses would have the database asked with each call, and be counted too late.
+            _refuse(self.rates.would_refuse_for(_address()))
+        return tokens.caller_of(token)
+
     def _count(self, known: Caller | None) -> None:
         """Count the call as its token's, or as its address's where it has none."""
-        if self.rates is None:
-            return
-        token_id = known.token_id if known else None
-        wait_s = self.rates.refuse_for(token_id or f"address {request.remote_addr}")
-        if wait_s is not None:
-            raise TooManyRequests("You call more often than RATE_LIMIT allows.", wait_s)
+        if self.rates is not None:
+            token_id = known.token_id if known else None
+            _refuse(self.rates.refuse_for(token_id or _address()))
 
     def ticket(self) -> Ticket:
         """What this request, a handshake, comes in with, once its caller is known."""
@@ -82,6 +86,15 @@ class Ticket:
             return self.tokens.caller_of(self.token) == self.caller
         except StoreUnavailable:
             return True
+
+
+def _address() -> str:
+    return f"address {request.remote_addr}"
+
+
+def _refuse(wait_s: int | None) -> None:
+    if wait_s is not None:
+        raise TooManyRequests("You call more often than RATE_LIMIT allows.", wait_s)
 
 
 def token_of(asked: Request) -> str:

@@ -24,7 +24,8 @@ BATCH = 100
 
 _SEALED = re.compile(r'("\$sealed"\s*:\s*")([^"\\]*)(")')
 
-#: Tables of this schema with their primary keys and their columns of JSON.
+#: Tables of this schema with their primary keys and their columns of JSON. Not the events: they
+#: read the same for ever, and show masks.
 _TABLES = """
     SELECT c.relname,
         array_agg(DISTINCT k.attname::text),
@@ -35,6 +36,7 @@ _TABLES = """
     JOIN pg_attribute AS j ON j.attrelid = c.oid AND j.atttypid = 'json'::regtype
         AND NOT j.attisdropped
     WHERE c.relkind = 'r' AND c.relname LIKE 'chaingraph%' AND pg_table_is_visible(c.oid)
+        AND c.relname <> 'chaingraph_event_batches'
     GROUP BY c.relname
     ORDER BY c.relname
 """

@@ -86,8 +86,9 @@ def delete(which: Which, *, as_json: AsJson = False) -> None:
 def rotate(*, as_json: AsJson = False) -> None:
     """Encrypt everything in the database anew, under SECRET_KEY instead of SECRET_KEY_OLD.
 
-    All processes must have both keys by then. Afterwards nothing needs the old one. Ends with 1
-    where something was left that neither of them opens.
+    All processes must have both keys by then. Afterwards restart them all with both, as they may
+    still hold what is under the old one, and call this again until it reports 0 rows: then nothing
+    needs the old key. Ends with 1 where something was left that neither of them opens.
     """
     from app.cli import rotation
     from app.vault import Keyring

@@ -70,7 +70,7 @@ class Engine:
         self.inputs = self._transfers.inputs
         #: The edges that feed a node that is ready or was, in document order.
         self.chosen_edges = self._transfers.chosen_edges
-        self._tell = Narrator(plan, debug=options.debug)
+        self._tell = Narrator(plan, inputs or {}, debug=options.debug)
 
     # -- beginning
 

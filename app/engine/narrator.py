@@ -13,10 +13,14 @@ from app.values.secrets import masked
 
 
 class Narrator:
-    """Gathers the events of a run; `debug` adds those that are sent only then."""
+    """Gathers the events of a run with these inputs; `debug` adds those that are sent only then."""
 
-    def __init__(self, plan: Plan, *, debug: bool) -> None:
+    def __init__(
+        self, plan: Plan, inputs: Mapping[int, Mapping[str, Value]], *, debug: bool
+    ) -> None:
         self._plan = plan
+        # Who has a flow run may lay a secret over a port that is for anything.
+        self._masks = plan.holds_secrets or masked(inputs) is not inputs
         self._debug = debug
         self._events: list[Event] = []
 
@@ -59,7 +63,7 @@ class Narrator:
         """A node completed; `told` is its status as it was told last."""
         node_id = self._plan.nodes[node].id
         self._status_changed(node, told, NodeStatus.COMPLETED)
-        outputs = masked(dict(outputs)) if self._plan.holds_secrets else outputs
+        outputs = masked(dict(outputs)) if self._masks else outputs
         if self._debug:
             for port, value in outputs.items():
                 self._say(EventType.PORT_UPDATED, nodeId=node_id, portId=port, value=value)

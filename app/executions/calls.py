@@ -11,7 +11,7 @@ from app.engine import Start, Wiring
 from app.engine.retries import retry_delay_ms
 from app.engine.state import as_node_failure
 from app.errors import NodeError, NonRetryableError, ValidationFailed
-from app.events.wire import timestamp, to_json
+from app.events.wire import timestamp
 from app.executions.children import Children, Item
 from app.executions.inspection import Inspection
 from app.executions.ledger import Ledger
@@ -60,6 +60,7 @@ class Calls:
         """A node wants a flow run: it waits for that from now on. Gives why it can't, if so."""
         try:
             target = self._target(wanted)
+            inputs = self._children.inputs_of(target.wiring, wanted.inputs)
         except (NodeError, ValidationFailed) as error:
             return _as_node_error(error)
         node, ordinal = start.node.index, start.attempt - 1
@@ -70,7 +71,7 @@ class Calls:
             target.flow_id,
             target.version,
             target.wiring,
-            to_json(dict(wanted.inputs)).decode() if wanted.inputs else None,
+            inputs,
             counts=True,
         )
         if not wanted.waits:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from app.engine import Wiring
 from app.errors import NodeError, NonRetryableError
@@ -18,6 +19,7 @@ from app.executions.ledger import Ledger
 from app.executions.opening import events_of
 from app.executions.surroundings import Surroundings
 from app.executions.writer import insist
+from app.flows import seal_inputs
 from app.ids import EXECUTION_PREFIX
 from app.nodes.emission import Emission
 from app.store.records import ChildRow, Claimed, NewChild
@@ -177,6 +179,17 @@ class Children:
         self._makers[child.id] = child.node_id
         told: dict[str, Value] = {"childExecutionId": child.id, "eventName": name}
         self._ledger.engine.tell(Event(EventType.CHILD_SPAWNED, told))
+
+    def inputs_of(self, wiring: Wiring, inputs: Mapping[str, Mapping[str, Value]]) -> str | None:
+        """Write what is laid over a child's flow, no plain secret in it.
+
+        Raises NonRetryableError where there is one and no key.
+        """
+        vault = self._around.vault
+        if vault is not None and wiring.plan.holds_secrets:
+            seal = partial(vault.seal, self._claimed.owner_id)
+            inputs = seal_inputs(wiring.plan, inputs, seal)
+        return to_json(dict(inputs)).decode() if inputs else None
 
     def bear_item(self, item: Item) -> str:
         """Have the child of an item made; gives its id."""

@@ -23,8 +23,8 @@ from app.executions.ledger import Ledger
 from app.executions.surroundings import Surroundings
 from app.executions.timers import FanOutWait, Timers
 from app.executions.writer import insist
-from app.flows.document import MAX_ID
 from app.flows.plan import Plan
+from app.flows.reading import MAX_ID
 from app.flows.storing import locate
 from app.nodes.fan_out import ERRORS, FAILED, ITEMS, RESULTS, FanningOut
 from app.store.records import Claimed
@@ -109,7 +109,8 @@ class FanOuts:
                 if fan.next == len(fan.items) and not self._children.open_of(self._id(fan.node)):
                     self._finish(fan)
             except (NonRetryableError, ValidationFailed) as error:
-                # Too much came of it; or the flow can't run here any more: a node type is gone.
+                # Too much came of it; or the flow can't run here any more: a node type is gone, or
+                # the SECRET_KEY.
                 del self._fans[fan.node]
                 self._ledger.fail_wait(fan.node, as_node_failure(error), self._waited_ms(fan))
 
@@ -124,9 +125,15 @@ class FanOuts:
                 fan.plan.flow_id,
                 fan.plan.version,
                 self._wiring(fan.plan),
-                _inputs(fan.plan, fan.items[place]),
+                self._inputs(fan.plan, fan.items[place]),
             )
             self._children.bear_item(item)
+
+    def _inputs(self, plan: FanOutWait, item: Value) -> str | None:
+        if plan.target is None:
+            return None
+        node_id, port = plan.target
+        return self._children.inputs_of(self._wiring(plan), {node_id: {port: item}})
 
     # -- beginning
 
@@ -204,13 +211,6 @@ class FanOuts:
 
     def _insist(self, ask: Callable[[], Any]) -> Any:
         return insist(ask, self._around.pause)
-
-
-def _inputs(plan: FanOutWait, item: Value) -> str | None:
-    if plan.target is None:
-        return None
-    node_id, port = plan.target
-    return to_json({node_id: {port: item}}).decode()
 
 
 def _place(plan: Plan, target: str) -> tuple[str, str]:

@@ -16,6 +16,8 @@ from app.values.secrets import MASK, Seal, holds_secrets, sealed
 
 #: Texts that are shorter (characters) stand in too much that is no secret.
 LEAST_LENGTH = 4
+#: Numbers from here on are no secrets.
+LEAST_LONG = 10**100
 
 
 class Hidden:
@@ -44,6 +46,8 @@ class Hidden:
             return {self.text(key): self.value(part) for key, part in value.items()}
         if isinstance(value, list):
             return [self.value(part) for part in value]
+        if isinstance(value, int | float) and any(form in self._forms for form in _digits(value)):
+            return MASK
         return value
 
     def error(self, error: BaseException) -> BaseException:
@@ -72,12 +76,29 @@ def sealed_values(
     }
 
 
+def _digits(number: Value) -> Iterator[str]:
+    """How a number may have been written that it was read from: none where it is too long for one.
+
+    Of an integer with thousands of digits Python makes no text.
+    """
+    if isinstance(number, bool) or not abs(number) < LEAST_LONG:
+        return
+    yield str(number)
+    if isinstance(number, float) and number.is_integer():
+        yield str(int(number))
+
+
 def _texts(data: Value) -> Iterator[str]:
     if isinstance(data, dict | list):
         for part in data.values() if isinstance(data, dict) else data:
             yield from _texts(part)
-    elif isinstance(data, str | int | float) and not isinstance(data, bool):
-        yield str(data)
+    elif isinstance(data, str):
+        yield data
+        # A key in lines is told line by line, too.
+        if len(lines := data.splitlines()) > 1:
+            yield from (line.strip() for line in lines)
+    elif isinstance(data, int | float):
+        yield from _digits(data)
 
 
 def _written(text: str) -> Iterator[str]:

@@ -61,6 +61,18 @@ class Verifier:
         self._remember(token_hash, _Answer(caller, now + HOLDS_S))
         return caller
 
+    def is_new(self, token: str) -> bool:
+        """Whether the store would have to be asked, and about a token that was never good here."""
+        if not is_token(token):
+            return False
+        token_hash = hash_of(token)
+        with self._lock:
+            # Who was let in before is not kept out by what others send from the same address.
+            if token_hash in self._known:
+                return False
+            answer = self._unknown.get(token_hash)
+        return answer is None or self._clock() >= answer.until
+
     def _remember(self, token_hash: str, answer: _Answer) -> None:
         with self._lock:
             self._known.pop(token_hash, None)

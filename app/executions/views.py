@@ -13,6 +13,7 @@ from app.events.wire import timestamp
 from app.nodes.queues import DEFAULT_QUEUE
 from app.store.records import NewExecution
 from app.values.ports import Value
+from app.values.secrets import masked as without_secrets
 
 #: What stands where a caller's own secrets may stand.
 MASK = "********"
@@ -55,7 +56,7 @@ def execution_json(
         "errorNodeId": row.error_node_id,
         "options": loaded(row.options),
         "integration": None if row.integration is None else masked(loaded(row.integration)),
-        "externalEvents": loaded(row.external_events) or [],
+        "externalEvents": without_secrets(loaded(row.external_events) or []),
         "failureCount": row.failure_count,
         "lastFailureReason": row.last_failure_reason,
         "lastFailureAt": optional_time(row.last_failure_at),

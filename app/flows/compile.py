@@ -21,6 +21,10 @@ from app.values.secrets import holds_secrets
 #: Types of nodes that run for one event, named by their `eventName`.
 LISTENER_TYPES = frozenset({"EventListenerNode", "EventListenerNodeV2"})
 
+#: Types of nodes that give what other flows gave: sealed texts among it, though no port of their
+#: flow may be for any.
+CALLER_TYPES = frozenset({"ForEachNode", "RunFlowNode"})
+
 _ERROR_PORTS = frozenset({ERROR, ERROR_MESSAGE})
 
 
@@ -72,7 +76,7 @@ def _plan(draft: Draft, edges: tuple[PlanEdge, ...]) -> Plan:
         outputs=None
         if outputs is None
         else {name: (place.node, place.path) for name, place in outputs.items()},
-        holds_secrets=any(node.holds_secrets for node in nodes),
+        holds_secrets=any(node.holds_secrets or node.type in CALLER_TYPES for node in nodes),
     )
 
 

@@ -82,7 +82,8 @@ class Plan:
     """A flow version, compiled: immutable, shared by all of its executions in a process.
 
     `outputs` maps the names of `metadata.outputs` to (node index, path); None where the flow
-    does not name any. `holds_secrets` says that some node does.
+    does not name any. `holds_secrets` says that some node does, or may be given
+    some by another flow.
     """
 
     flow_id: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from limits import parse_many
+from limits import RateLimitItem, parse_many
 from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from redis import Redis, RedisError
@@ -32,11 +32,20 @@ class Rates:
 
     def refuse_for(self, caller: str, now: Callable[[], float] = time.time) -> int | None:
         """Count a call; how long (whole s) its caller has to wait if it is one too many."""
+        return self._refuse_for(self._limiter.hit, caller, now)
+
+    def would_refuse_for(self, caller: str, now: Callable[[], float] = time.time) -> int | None:
+        """The same for a call that is not counted, or not yet."""
+        return self._refuse_for(self._limiter.test, caller, now)
+
+    def _refuse_for(
+        self, fits: Callable[[RateLimitItem, str], bool], caller: str, now: Callable[[], float]
+    ) -> int | None:
         if self._truce.holds:
             return None
         try:
             for limit in self._limits:
-                if not self._limiter.hit(limit, caller):
+                if not fits(limit, caller):
                     reset_at = self._limiter.get_window_stats(limit, caller).reset_time
                     return max(1, round(reset_at - now() + 0.5))
         except RedisError:

@@ -9,8 +9,10 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-#: Translators carry an IPv4 address in the last 32 bits of these (RFC 6052, RFC 8215).
-_NAT64 = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"))
+#: Translators carry an IPv4 address in the last 32 bits of these (RFC 6052) …
+_NAT64 = IPv6Network("64:ff9b::/96")
+#: … and wherever a network's operator likes in these (RFC 8215): it can't be told where they lead.
+_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ def is_public(address: Address) -> bool:
         or address.is_reserved
         or address.is_unspecified
         or (isinstance(address, IPv6Address) and address.is_site_local)
+        or address in _LOCAL_NAT64
     )
 
 
@@ -74,7 +77,7 @@ def _wrapped(address: Address) -> IPv4Address | None:
         return address.sixtofour
     if address.teredo is not None:
         return address.teredo[1]
-    if any(address in network for network in _NAT64):
+    if address in _NAT64:
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return None
 

@@ -9,8 +9,11 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from app.caller import Caller
 from app.cli import token_table
 from app.config import load_settings
+from app.store.tokens import TokenTable
+from app.tokens import new_token
 from tests.openapi import CheckedClient
 from web import create_app
 from web.composition import end
@@ -74,9 +77,36 @@ def test_each_token_has_its_own_and_wrong_ones_that_of_their_address(
     def status(token: str) -> int:
         return get(app, headers={"Authorization": f"Bearer {token}"}).status_code
 
+    assert status(bob) == 200
     assert [status(ada) for _ in range(4)] == [200, 200, 200, 429]
     assert [status(f"wrong{number}") for number in range(4)] == [401, 401, 401, 429]
     assert status(bob) == 200
+
+
+def test_who_guesses_tokens_does_not_have_the_database_asked_for_ever(
+    make: Make, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    find = TokenTable.find
+
+    def counting(table: TokenTable, token_hash: str) -> Caller | None:
+        asked.append(token_hash)
+        return find(table, token_hash)
+
+    monkeypatch.setattr(TokenTable, "find", counting)
+    app = make(AUTH_ENABLED="true", SECRET_KEY="k" * 32)
+    bob = token_table.create(database_url, "bob", "bob", "user")[1]
+
+    def status(token: str, address: str) -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        return get(app, headers=headers, **from_(address)).status_code
+
+    guesses = [status(new_token(number.to_bytes), "127.0.0.2") for number in range(6)]
+    assert guesses == [401] * 3 + [429] * 3
+    assert len(asked) == 3
+    assert [status(bob, "127.0.0.2"), len(asked)] == [429, 3]
+    # From elsewhere it is looked up, and then known.
+    assert [status(bob, address) for address in ("127.0.0.3", "127.0.0.2")] == [200, 200]
 
 
 def test_without_redis_nobody_is_refused(make: Make) -> None:

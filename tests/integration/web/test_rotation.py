@@ -106,6 +106,13 @@ def test_what_only_looks_sealed_keeps_nothing_beside_it_from_moving(
     assert Keyring(NEW).open("local", outputs["b"]["$sealed"]) == "sk-4"
 
 
+def test_events_read_the_same_for_ever(filled: str, rows: Rows) -> None:
+    data = [{"outputs": {"a": {"$sealed": Keyring(OLD).seal("local", "of a caller's own")}}}]
+    rows("UPDATE chaingraph_event_batches SET data = %s", json.dumps(data))
+    assert rotation.rotate(filled, Keyring(NEW, OLD)).rewritten == 3
+    assert rows("SELECT data FROM chaingraph_event_batches") == [(data,)]
+
+
 def test_more_rows_than_are_read_at_once_are_all_moved(
     filled: str, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:

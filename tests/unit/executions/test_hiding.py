@@ -49,6 +49,25 @@ def test_values_are_masked_down_to_their_keys(hidden: Hidden) -> None:
     assert hidden.value(value) == {"a": [MASK, 1, None], MASK: {"b": f"x{MASK}"}}
 
 
+def test_a_number_is_masked_however_it_is_written(hidden: Hidden) -> None:
+    value = {"pins": [123456, 123456.0, "123456"], "others": [12345, 1234567, 0.5, True]}
+    assert hidden.value(value) == {"pins": [MASK] * 3, "others": [12345, 1234567, 0.5, True]}
+    assert hidden.value([10**5000, float("inf")]) == [10**5000, float("inf")]
+
+
+def test_a_number_that_was_text_is_masked() -> None:
+    hidden = Hidden()
+    hidden.add("123456")
+    assert hidden.value([123456, 123456.0]) == [MASK, MASK]
+
+
+def test_a_secret_of_lines_is_masked_line_by_line() -> None:
+    hidden = Hidden()
+    hidden.add({"key": "-----BEGIN-----\nMIIEvQIBAD\r\n  ANBgkqhki\nG9w\n-----END-----"})
+    assert hidden.text("it begins with MIIEvQIBAD") == f"it begins with {MASK}"
+    assert hidden.value(["ANBgkqhki", "G9w"]) == [MASK, "G9w"]
+
+
 def test_the_longer_of_two_secrets_is_masked_whole() -> None:
     hidden = Hidden()
     hidden.add("abcd")

@@ -107,3 +107,16 @@ def test_a_store_that_is_away_leaves_it_open_who_it_is() -> None:
         verifier.caller_of(numbered(1))
     store.is_away = False
     assert verifier.caller_of(numbered(1)) == ADA
+
+
+def test_a_token_is_new_until_it_was_looked_up_and_good_ones_never_again() -> None:
+    store = Store({hash_of(numbered(1)): ADA})
+    verifier = store.verifier()
+    good, wrong = numbered(1), numbered(2)
+    assert (verifier.is_new(good), verifier.is_new(wrong)) == (True, True)
+    verifier.caller_of(good), verifier.caller_of(wrong)
+    assert (verifier.is_new(good), verifier.is_new(wrong)) == (False, False)
+    store.now += HOLDS_S
+    assert (verifier.is_new(good), verifier.is_new(wrong)) == (False, True)
+    # For what is no token at all nobody is asked.
+    assert not verifier.is_new("rubbish")

@@ -66,3 +66,12 @@ def test_what_is_parked_says_so_itself() -> None:
     stored = '{"for":"timer","since":"…","until":"…","detail":{"nodeId":"nap"}}'
     row = {"runnable_at": None, "waiting": stored, "wake_at": AT + timedelta(seconds=1)}
     assert waiting(limit=3, **row)["for"] == "timer"
+
+
+def test_a_secret_in_an_event_is_masked() -> None:
+    events = '[{"eventName":"e","payload":{"key":{"$sealed":"gAAAAA"},"text":"t"}}]'
+    row = created_row(new_execution(1, start=True), AT)
+    row.external_events = events
+    assert execution_json(row, limit=None)["externalEvents"] == [
+        {"eventName": "e", "payload": {"key": "********", "text": "t"}}
+    ]

@@ -49,6 +49,9 @@ def test_public(address: str) -> None:
         "2002:a00:1::1",
         "64:ff9b::7f00:1",
         "64:ff9b::a9fe:a9fe",
+        # Local use, with a public address in it: in the last bits, and for a /56.
+        "64:ff9b:1::808:808",
+        "64:ff9b:1:8:8:808::",
         "2001:0:4136:e378:8000:63bf:f5ff:fffe",
     ],
 )
