@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import sys
@@ -21,6 +22,8 @@ from tests.simulation.world import MakeBackend, Outcome, simulate
 
 #: Seeds that one process is given at a time.
 SHARE = 50
+#: Garbage is looked for once so many more things were made than freed.
+COLLECTED_AT = 20_000
 #: Lines of a failing schedule that are shown.
 SHOWN = 120
 
@@ -63,13 +66,16 @@ def _run_all(seeds: Sequence[int], store: str, jobs: int) -> Iterator[Outcome]:
             yield from (simulate(seed, opened.world) for seed in seeds)
         return
     shares = [seeds[at : at + SHARE] for at in range(0, len(seeds), SHARE)]
-    with ProcessPoolExecutor(jobs, initializer=_quiet) as pool:
+    with ProcessPoolExecutor(jobs, initializer=_begin) as pool:
         for outcomes in pool.map(_run_share, shares):
             yield from outcomes
 
 
-def _quiet() -> None:
+def _begin() -> None:
     logging.disable(logging.CRITICAL)
+    # Modules are never garbage, and a world is let go of as a whole.
+    gc.freeze()
+    gc.set_threshold(COLLECTED_AT)
 
 
 def _run_share(seeds: Iterable[int]) -> list[Outcome]:

@@ -91,7 +91,9 @@ class Invariants:
             self._look_at_steps(name, fence)
         changed: list[str] = []
         for execution_id, state in self._books.states().items():
-            known = self.known.setdefault(execution_id, Known())
+            known = self.known.get(execution_id)
+            if known is None:
+                known = self.known[execution_id] = Known()
             before = known.state
             if state == before:
                 continue

@@ -34,6 +34,7 @@ class MemoryBackend:
     def __init__(self, scheduler: Scheduler, guards: Guards | None = None) -> None:
         self._scheduler = scheduler
         self.database = MemoryDatabase(self._at, guards=guards)
+        self._states: dict[str, State] = {}
         self._store_flows()
 
     def _at(self) -> datetime:
@@ -63,8 +64,12 @@ class MemoryBackend:
         self.database.restart()
 
     def states(self) -> dict[str, State]:
-        rows = self.database.tables.executions
-        return {id_: State(*COLUMNS(row)) for id_, row in rows.items()}
+        # Asked for after every statement, of which most change nothing.
+        for id_, row in self.database.tables.executions.items():
+            columns = COLUMNS(row)
+            if self._states.get(id_) != columns:
+                self._states[id_] = State._make(columns)
+        return self._states
 
     def batches(self, execution_id: str, after: int) -> list[tuple[int, list[str], Any]]:
         found = self.database.tables.event_batches.get(execution_id, ())

@@ -48,6 +48,7 @@ class Task:
         self.host = host
         self.name = name
         self.body = body
+        #: What carries it, from its first step to its end.
         self.greenlet: greenlet | None = None
         self.value: Any = None
         self.ticket = 0
@@ -74,6 +75,9 @@ class Scheduler:
         self._timers: list[tuple[float, int, Task, int]] = []
         self._numbers = itertools.count()
         self._current: Task | None = None
+        #: Greenlets whose task is over: each has a stack of its own, which costs more to make
+        #: than most tasks take.
+        self._spare: list[greenlet] = []
 
     # -- what a task asks for
 
@@ -207,14 +211,24 @@ class Scheduler:
 
     def _run(self, task: Task) -> None:
         if task.greenlet is None:
-            task.greenlet = greenlet(lambda: self._body(task), self._hub)
+            task.greenlet = self._spare.pop() if self._spare else greenlet(self._carry, self._hub)
         self._current = task
         try:
             task.greenlet.switch()
         finally:
             self._current = None
-        if task.greenlet.dead:
+
+    def _carry(self) -> None:
+        """Carry one task after another, each from its beginning to its end."""
+        carrier = getcurrent()
+        while True:
+            task = self.current
+            self._body(task)
             task.host.tasks.pop(task, None)
+            # What one task bound to its context is none of the next one's.
+            carrier.gr_context = None
+            self._spare.append(carrier)
+            self._hub.switch()
 
     def _body(self, task: Task) -> None:
         try:
@@ -230,3 +244,5 @@ class Scheduler:
         hosts |= {entry[2].host: None for entry in self._timers}
         for host in hosts:
             self.kill(host)
+        while self._spare:
+            self._spare.pop().throw()

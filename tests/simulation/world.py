@@ -334,13 +334,13 @@ class World:
     def _is_over(self) -> bool:
         if len(self.promised) < self._clients and not self.faults.is_over:
             return False
+        for known in self.invariants.known.values():
+            if known.state is None or not known.state.is_final:
+                return False
         if any(worker.host.frozen or worker.running for worker in self.alive_workers()):
             # A zombie has yet to wake, and to find out.
             return False
-        if not self._has_been_watched():
-            return False
-        known = self.invariants.known
-        return all(each.state is not None and each.state.is_final for each in known.values())
+        return self._has_been_watched()
 
     def _has_been_watched(self) -> bool:
         return not self.promised or all(watcher.has_end for watcher in self.watchers)
