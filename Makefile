@@ -6,8 +6,9 @@ STAMP  := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 SECONDS ?= 300
+MINUTES ?= 30
 
-.PHONY: help install run test lint bench chaos clean
+.PHONY: help install run test lint bench chaos soak clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /make \1\t/' | expand -t 16
@@ -49,6 +50,9 @@ bench: install ## how fast it is, on this machine
 
 chaos: install ## lose whatever can be lost under load: SECONDS=300 SEED=1 for the same again
 	$(BIN)/python -m tests.chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+soak: install ## chaos over several seeds, pools and dispatch modes: MINUTES=30 SEED=1
+	$(BIN)/python -m tests.chaos.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 clean: ## remove .venv and what the tools left; .data stays
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

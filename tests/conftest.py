@@ -44,12 +44,16 @@ signal.signal(SIGINT, signal.default_int_handler)
 KINDS = ("unit", "integration", "system", "chaos")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by the folder it lies in."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark each test by the folder it lies in; leave out what is to be asked for."""
     for item in items:
         for kind in KINDS:
             if kind in item.path.parts:
                 item.add_marker(kind)
+    if "soak" not in config.option.markexpr:
+        long = [item for item in items if item.get_closest_marker("soak")]
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
 
 
 @pytest.fixture(scope="session")

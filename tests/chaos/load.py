@@ -1,256 +1,283 @@
-"""Clients that create, start and command executions, and insist on answers; others that watch.
+"""The clients: they create executions of all kinds, start, command, signal and stop them, and watch.
 
-What they were answered is noted: it is what the executions are held against in the end.
+Each execution is commanded by one client, so that what a command found before it is known. What
+the clients were told stands in the book; it is what the executions are held against in the end.
 """
 
 from __future__ import annotations
 
 import itertools
-import json
 import random
 import threading
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
-import httpx
-from websockets.exceptions import WebSocketException
-from websockets.sync.client import connect
+from tests.chaos.calls import AGAIN_S, Book, Caller
+from tests.chaos.evidence import FINAL, Shown, Watch
+from tests.chaos.flows import GO, Kind
+from tests.chaos.watchers import Watcher, read_pages
 
-from tests.system.ledger import Ledger, effects_in_a_row
+#: Clients that create, executions that are under way at once at most, and watchers.
+CLIENTS, MOST_ALIVE, MOST_WATCHERS = 3, 40, 12
+#: Enough for all of them.
+MOST_THREADS = 64
+#: How long (s) between two looks of a client at its execution.
+LOOKS_EVERY_S = 0.8
+#: How long (s) until an execution that was told to pause or step is looked at no more for that.
+PAUSES_WITHIN_S = 120.0
+#: One execution of so many is watched, and read in pages.
+WATCHED, PAGED = 2, 8
+#: Executions that wait for a signal until the end, and those that are stopped in one call.
+HELD, ENDLESS = 60, 4
 
-#: How long (s) a client waits before it asks again.
-AGAIN_S = 0.3
-#: One execution in so many gets commands, is watched.
-COMMANDED, WATCHED = 3, 2
-#: Watchers at once, and clients that create.
-MOST_WATCHERS, CLIENTS = 16, 3
-#: Executions that are under way at once, at most.
-MOST_ALIVE = 60
-
-COMMANDS = ("pause", "pause", "step", "resume", "stop")
-FINAL = {"completed", "failed", "stopped"}
-
-
-def flows(ledger: Ledger) -> dict[str, dict[str, Any]]:
-    """What is run: effects in a row, side by side, around a timer, and tried again."""
-    return {
-        "row": effects_in_a_row(ledger.url, ["a", "b", "c", "d"]),
-        "wide": _wide(ledger),
-        "timer": _around_a_timer(ledger),
-        "retry": _tried_again(ledger),
-    }
-
-
-def _effect(ledger: Ledger, node_id: str) -> dict[str, Any]:
-    return dict(effects_in_a_row(ledger.url, [node_id])["nodes"][0])
-
-
-def _wide(ledger: Ledger) -> dict[str, Any]:
-    edges = [("a", "b"), ("a", "c"), ("a", "d")]
-    return {
-        "metadata": {"name": "Effects side by side"},
-        "nodes": [_effect(ledger, node_id) for node_id in "abcd"],
-        "edges": [{"source": f"{a}.response", "target": f"{b}.body"} for a, b in edges],
-    }
-
-
-def _around_a_timer(ledger: Ledger) -> dict[str, Any]:
-    sleep = {"id": "b", "type": "SleepNode", "values": {"duration": 1500}}
-    return {
-        "metadata": {"name": "Effects around a timer"},
-        "nodes": [_effect(ledger, "a"), sleep, _effect(ledger, "c")],
-        "edges": [
-            {"source": "a.__success", "target": "b.__execute"},
-            {"source": "b.__success", "target": "c.__execute"},
-        ],
-    }
-
-
-def _tried_again(ledger: Ledger) -> dict[str, Any]:
-    # An attempt that a death took counts, too.
-    retry = {"maxAttempts": 100, "backoffMs": 300}
-    return {
-        "metadata": {"name": "An effect around a node that stumbles"},
-        "nodes": [
-            _effect(ledger, "a"),
-            {"id": "b", "type": "StumbleNode", "retry": retry},
-            _effect(ledger, "c"),
-        ],
-        "edges": [
-            {"source": "a.__success", "target": "b.__execute"},
-            {"source": "b.__success", "target": "c.__execute"},
-        ],
-    }
+#: How often each kind is run.
+WEIGHTS = {
+    "short": 4,
+    "row": 4,
+    "long": 2,
+    "wide": 3,
+    "branch": 3,
+    "queued": 3,
+    "stumbling": 2,
+    "stream": 2,
+    "sum": 2,
+    "timer": 3,
+    "signal": 3,
+    "emitting": 2,
+    "deep": 3,
+    "child": 2,
+    "each": 2,
+}
 
 
 class Load:
     """All clients. `stop` ends the creating; whoever waits for an answer goes on insisting."""
 
-    def __init__(self, url: str, flow_ids: Sequence[str], seed: int) -> None:
+    def __init__(self, url: str, kinds: Mapping[str, Kind], seed: int) -> None:
         self._url = url
-        self._flow_ids = flow_ids
+        self._kinds = kinds
         self._seed = seed
-        self._stop = threading.Event()
-        self._given_up = threading.Event()
+        self._is_stopped = threading.Event()
         self._lock = threading.Lock()
-        self._threads: list[threading.Thread] = []
+        self._pool = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="client")
+        self._under_way: list[Future[None]] = []
         self._watching = threading.Semaphore(MOST_WATCHERS)
         self._alive = threading.Semaphore(MOST_ALIVE)
         self._numbers = itertools.count(1)
-        self.created: list[str] = []
-        self.stopped: set[str] = set()
-        self.watched: dict[str, dict[int, Any]] = {}
-        self.ends: Counter[str] = Counter()
-        self.statuses: dict[str, str] = {}
-        self.faults: list[str] = []
-        self.counts: Counter[str] = Counter()
+        self.book = Book()
+        self.watches: list[Watch] = []
+        self.held: list[str] = []
 
     def begin(self) -> None:
         """Have the clients come."""
         for number in range(CLIENTS):
             self._spawn(self._create_on, random.Random(f"{self._seed}/{number}"))
+        self._spawn(self._stop_endless_ones, random.Random(f"{self._seed}/endless"))
+
+    def hold(self) -> None:
+        """Create executions that wait for a signal until they are let go."""
+        body = {"items": [{"flowId": self._kinds["hold"].flow_id, "autostart": True}] * HELD}
+        with Caller(self._url, self.book) as call:
+            answer = call.create("/executions/batch", body, self._key())
+        self.held = [item["id"] for item in answer["items"]] if answer else []
+        self.book.add(self.held)
+
+    def let_go(self) -> None:
+        """Send those that were held what they wait for."""
+        with Caller(self._url, self.book) as call:
+            for place, execution_id in enumerate(self.held):
+                call.signal(execution_id, GO, {"n": place}, self._key())
 
     def stop(self) -> None:
         """Create no more."""
-        self._stop.set()
-
-    def give_up(self) -> None:
-        """Insist no more."""
-        self._given_up.set()
+        self._is_stopped.set()
 
     def join(self, within_s: float) -> bool:
-        """Wait until every client has what it wants; whether that is so."""
-        until = time.monotonic() + within_s
-        for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
+        """Wait until every client has what it wants; whether that is so.
 
-    def _spawn(self, body: Any, *args: object) -> None:
-        thread = threading.Thread(target=body, args=args, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        Raises what a client failed with.
+        """
+        until = time.monotonic() + within_s
+        while self._under_way and time.monotonic() < until:
+            done, _ = wait(self._under_way[:1], max(0.0, until - time.monotonic()))
+            for each in done:
+                each.result()
+                self._under_way.remove(each)
+        return not self._under_way
+
+    def give_up(self) -> None:
+        """Have every client end, whatever it still wants."""
+        self.stop()
+        self.book.given_up.set()
+        self._pool.shutdown(wait=False)
+
+    # -- clients
+
+    def _spawn(self, body: Callable[..., None], *args: object) -> None:
+        self._under_way.append(self._pool.submit(body, *args))
+
+    def _key(self) -> str:
+        return f"chaos-{self._seed}-{next(self._numbers)}"
 
     def _create_on(self, dice: random.Random) -> None:
-        with httpx.Client(base_url=f"{self._url}/api/v1", timeout=10) as http:
-            while not self._stop.is_set():
+        with Caller(self._url, self.book) as call:
+            while not self._is_stopped.is_set():
                 if self._alive.acquire(timeout=AGAIN_S):
-                    self._create(http, dice)
-                self._stop.wait(dice.random() * 0.3)
+                    self._create(call, dice)
+                self._is_stopped.wait(dice.random() * 0.3)
 
-    def _create(self, http: httpx.Client, dice: random.Random) -> None:
+    def _create(self, call: Caller, dice: random.Random) -> None:
+        names, weights = list(WEIGHTS), list(WEIGHTS.values())
+        [name] = dice.choices(names, weights)
+        kind = self._kinds[name]
         is_started = dice.random() < 0.7
-        body = {"flowId": dice.choice(self._flow_ids), "autostart": is_started}
-        key = {"Idempotency-Key": f"chaos-{self._seed}-{next(self._numbers)}"}
-        answer = self._insist(http, "/executions", body, key)
-        if answer is None or answer.status_code != 201:
-            self._fault(f"create was answered with {answer and answer.text}")
+        options: dict[str, Any] = {"priority": dice.randint(0, 9), "debug": dice.random() < 0.1}
+        if kind.breakpoints and dice.random() < 0.2:
+            options["breakpoints"] = list(kind.breakpoints)
+        body = {"flowId": kind.flow_id, "autostart": is_started, "options": options}
+        created = call.create("/executions", body, self._key())
+        if created is None:
+            self._alive.release()
             return
-        execution_id = answer.json()["id"]
-        with self._lock:
-            self.created.append(execution_id)
-        if not dice.randrange(WATCHED) and self._watching.acquire(blocking=False):
-            self._spawn(self._watch, execution_id, random.Random(execution_id))
-        self._spawn(self._see_through, execution_id, is_started, random.Random(execution_id))
+        self.book.add([created["id"]])
+        if not dice.randrange(WATCHED):
+            self._watch(created["id"])
+        client = _Client(self, kind, created["id"], random.Random(dice.random()), self._key())
+        self._spawn(self._see_through, client, is_started)
 
-    def _see_through(self, execution_id: str, is_started: bool, dice: random.Random) -> None:
-        """Start it, command it, and have it end."""
-        where = f"/executions/{execution_id}"
-        with httpx.Client(base_url=f"{self._url}/api/v1", timeout=10) as http:
-            if not is_started:
-                self._given_up.wait(dice.random())
-                self._insist(http, f"{where}/start", {})
-            if not dice.randrange(COMMANDED):
-                for _ in range(dice.choice((1, 2, 4))):
-                    self._given_up.wait(dice.random())
-                    self._command(http, execution_id, dice.choice(COMMANDS))
-            while not self._given_up.wait(AGAIN_S * 2):
-                shown = self._get(http, where)
-                if shown.get("status") in FINAL:
-                    break
-                if shown.get("status") == "paused":
-                    self._insist(http, f"{where}/resume", {})
+    def _watch(self, execution_id: str) -> None:
+        if not self._watching.acquire(blocking=False):
+            return
+        watcher = Watcher(self._url, execution_id, self.book)
+        self.watches.append(watcher.watch)
+
+        def read() -> None:
+            watcher.read()
+            self._watching.release()
+
+        self._spawn(read)
+
+    def _see_through(self, client: _Client, is_started: bool) -> None:
+        with Caller(self._url, self.book) as call:
+            client.see_through(call, is_started=is_started)
         self._alive.release()
 
-    def _command(self, http: httpx.Client, execution_id: str, command: str) -> None:
-        answer = self._insist(http, f"/executions/{execution_id}/{command}", {})
-        self.counts[f"{command} {answer and answer.status_code}"] += 1
-        if answer is not None and answer.is_success and command == "stop":
-            self.stopped.add(execution_id)
-
-    def _insist(
-        self,
-        http: httpx.Client,
-        path: str,
-        body: Mapping[str, Any],
-        headers: Mapping[str, str] | None = None,
-    ) -> httpx.Response | None:
-        """Post until it is answered with something else than "not now"."""
-        while not self._given_up.is_set():
-            try:
-                answer = http.post(path, json=body, headers=headers)
-            except httpx.TransportError:
-                self.counts["calls that broke"] += 1
-            else:
-                if answer.status_code < 500:
-                    return answer
-                self.counts[f"calls answered with {answer.status_code}"] += 1
-                if answer.status_code != 503:
-                    self._fault(f"{path} was answered with {answer.text}")
-            self._given_up.wait(AGAIN_S)
-        return None
-
-    def _get(self, http: httpx.Client, path: str) -> dict[str, Any]:
-        try:
-            answer = http.get(path)
-        except httpx.TransportError:
-            return {}
-        if answer.status_code not in {200, 503}:
-            self._fault(f"{path} was answered with {answer.text}")
-        return dict(answer.json()) if answer.is_success else {}
-
-    # -- watching
-
-    def _watch(self, execution_id: str, dice: random.Random) -> None:
-        """Read all events, wherever the connection breaks."""
-        self.watched[execution_id] = {}
-        position = -1
-        while execution_id not in self.statuses and not self._given_up.is_set():
-            try:
-                position = self._read(execution_id, position, dice)
-            except (OSError, WebSocketException):
-                self.counts["sockets that broke"] += 1
-            self._given_up.wait(AGAIN_S)
-        self._watching.release()
-
-    def _read(self, execution_id: str, position: int, dice: random.Random) -> int:
-        address = f"{self._url.replace('http', 'ws', 1)}/api/v1/executions/{execution_id}/events"
-        size = dice.choice((1, 3, 100))
-        with connect(
-            f"{address}?fromIndex={position}&batchSize={size}", open_timeout=10, close_timeout=1
-        ) as socket:
-            for message in socket:
-                frame = json.loads(message)
-                if frame.get("end"):
-                    self.ends[execution_id] += 1
-                    self.statuses[execution_id] = frame["status"]
-                else:
-                    self._take(execution_id, position, frame)
-                    position = frame["nextIndex"]
-                if execution_id not in self.statuses and dice.random() < 0.03:
-                    return position
-        return position
-
-    def _take(self, execution_id: str, position: int, frame: Mapping[str, Any]) -> None:
-        indexes = [each["index"] for each in frame["events"]]
-        if indexes != list(range(position, frame["nextIndex"])):
-            self._fault(f"{execution_id}: frame {indexes} at {position}, then {frame['nextIndex']}")
-        for each in frame["events"]:
-            self.counts["events watched"] += 1
-            if self.watched[execution_id].setdefault(each["index"], each) != each:
-                self._fault(f"{execution_id}: event {each['index']} reads otherwise")
-
-    def _fault(self, text: str) -> None:
+    def keep(self, watch: Watch) -> None:
+        """Keep what somebody read in pages."""
         with self._lock:
-            self.faults.append(text)
+            self.watches.append(watch)
+
+    def _stop_endless_ones(self, dice: random.Random) -> None:
+        """Create a few that never end by themselves, and stop them in one call."""
+        item = {"flowId": self._kinds["endless"].flow_id, "autostart": True}
+        with Caller(self._url, self.book) as call:
+            while not self._is_stopped.is_set():
+                answer = call.create("/executions/batch", {"items": [item] * ENDLESS}, self._key())
+                ids = [each["id"] for each in answer["items"]] if answer else []
+                self.book.add(ids)
+                self._is_stopped.wait(dice.uniform(0.2, 6))
+                if ids:
+                    call.stop_all(ids)
+
+
+class _Client:
+    """Who has one execution started, commanded and ended."""
+
+    def __init__(
+        self, load: Load, kind: Kind, execution_id: str, dice: random.Random, key: str
+    ) -> None:
+        self._load = load
+        self._book = load.book
+        self._kind = kind
+        self._id = execution_id
+        self._dice = dice
+        self._key = key
+
+    def see_through(self, call: Caller, *, is_started: bool) -> None:
+        """From its start to its end."""
+        if not is_started:
+            self._wait()
+            call.command(self._id, "start")
+        if self._kind.signals and self._dice.random() < 0.5:
+            self._signal(call)
+        self._dice.choices(
+            (self._let_be, self._pause, self._step, self._stop, self._recover, self._prune),
+            (6, 3, 2, 2, 1, 3 if self._kind.name == "deep" else 0),
+        )[0](call)
+        self._signal(call)
+        self._have_it_end(call)
+
+    def _have_it_end(self, call: Caller) -> None:
+        while not self._book.given_up.wait(LOOKS_EVERY_S):
+            if not self._dice.randrange(PAGED):
+                self._load.keep(read_pages(call, self._id))
+            shown = call.look(f"/executions/{self._id}")
+            if shown.get("status") in FINAL:
+                return
+            if shown.get("status") == "paused":
+                call.command(self._id, "resume", shown)
+
+    def _wait(self) -> None:
+        self._book.given_up.wait(self._dice.random() * 1.5)
+
+    def _signal(self, call: Caller) -> None:
+        """Send each signal that it waits for, once."""
+        if self._kind.signals and self._key:
+            call.signal(self._id, GO, {"key": self._key}, self._key)
+            self._key = ""
+
+    # -- what is done to it meanwhile
+
+    def _let_be(self, call: Caller) -> None:
+        """Nothing is done to it."""
+
+    def _pause(self, call: Caller) -> None:
+        """Pause it, and resume it: at once, or once it is paused."""
+        self._wait()
+        is_withdrawn = self._dice.random() < 0.3
+        if call.command(self._id, "pause", is_withdrawn=is_withdrawn) is None:
+            return
+        if is_withdrawn:
+            call.command(self._id, "resume")
+        else:
+            self._await_pause(call)
+
+    def _step(self, call: Caller) -> None:
+        """Pause it, and go on by steps for a while."""
+        self._wait()
+        if call.command(self._id, "pause") is None:
+            return
+        for _ in range(self._dice.choice((1, 2, 4))):
+            paused = self._await_pause(call)
+            if paused is None or call.command(self._id, "step", paused) is None:
+                return
+
+    def _stop(self, call: Caller) -> None:
+        self._wait()
+        self._wait()
+        call.command(self._id, "stop")
+
+    def _recover(self, call: Caller) -> None:
+        self._wait()
+        call.command(self._id, "recover")
+
+    def _prune(self, call: Caller) -> None:
+        """Stop one of its children, with all that descends from it."""
+        self._wait()
+        tree = call.look(f"/executions/{self._id}/tree").get("items", [])
+        branches = [item["id"] for item in tree if item["level"] == 1]
+        if branches:
+            call.command(self._dice.choice(branches), "stop")
+
+    def _await_pause(self, call: Caller) -> Shown | None:
+        """Wait until it is paused; nothing if it ends, or does not pause."""
+        until = time.monotonic() + PAUSES_WITHIN_S
+        while time.monotonic() < until and not self._book.given_up.wait(AGAIN_S):
+            shown = call.look(f"/executions/{self._id}")
+            if shown.get("status") == "paused":
+                return shown
+            if shown.get("status") in FINAL:
+                return None
+        return None

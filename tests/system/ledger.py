@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,14 +23,14 @@ class Ledger:
         self.url = f"http://{LOOPBACK}:{server.server_port}"
         self.effect_s = EFFECT_S
         self._lock = threading.Lock()
-        self._counts: Counter[str] = Counter()
+        self._arrivals: dict[str, list[float]] = {}
         self._under_way = 0
 
     @contextmanager
     def effect(self, key: str) -> Iterator[None]:
         """An effect, from its begin to its end."""
         with self._lock:
-            self._counts[key] += 1
+            self._arrivals.setdefault(key, []).append(time.time())
             self._under_way += 1
         yield
         with self._lock:
@@ -45,13 +44,21 @@ class Ledger:
     def count(self, execution_id: str, node_id: str) -> int:
         """How often a node of an execution had its effect."""
         with self._lock:
-            return self._counts[f"{execution_id}:{node_id}"]
+            return len(self._arrivals.get(f"{execution_id}:{node_id}", ()))
 
     def counts(self, execution_id: str) -> dict[str, int]:
         """How often each node of an execution had its effect, by node."""
+        arrived = self.arrivals().get(execution_id, {})
+        return {node: len(times) for node, times in arrived.items()}
+
+    def arrivals(self) -> dict[str, dict[str, list[float]]]:
+        """When each effect came, in seconds since the epoch: by execution and node."""
+        found: dict[str, dict[str, list[float]]] = {}
         with self._lock:
-            pairs = [(key.split(":", 1), count) for key, count in self._counts.items()]
-        return {node: count for (owner, node), count in pairs if owner == execution_id}
+            for key, times in self._arrivals.items():
+                execution_id, _, node_id = key.partition(":")
+                found.setdefault(execution_id, {})[node_id] = list(times)
+        return found
 
     def chain(self, nodes: int) -> dict[str, Any]:
         """A flow of so many effects in a row: n00, n01, …."""

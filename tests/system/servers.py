@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,24 @@ class _Scratch:
     def kill(self) -> None:
         """Kill it with SIGKILL."""
         self.stop(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Stop it and its processes where they are, with SIGSTOP."""
+        for process in self._family():
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
+
+    def thaw(self) -> None:
+        """Let what is frozen go on."""
+        for process in self._family():
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+    def _family(self) -> list[psutil.Process]:
+        if self._process is None:
+            return []
+        leader = psutil.Process(self._process.pid)
+        return [leader, *leader.children(recursive=True)]
 
     def _popen_arguments(self) -> Mapping[str, Any]:
         return {}
