@@ -39,7 +39,7 @@ class Report:
     watches: int
     #: What clients counted: answers by command, calls and sockets that broke, events read.
     clients: dict[str, int]
-    #: The longest time that an execution was to move and did not, and which it was.
+    #: The longest time that nothing moved though something was to, and one that was.
     longest_stall: float
     stalled: str
     violations: list[dict[str, Any]]

@@ -190,7 +190,8 @@ def _of_result(story: Story, evidence: Evidence) -> Iterator[str]:
     for node_id, node in story.nodes.items():
         if node["status"] != wanted.get(node_id, "idle"):
             yield f"{story.id} ({kind.name}): {node_id} is {node['status']}"
-    for node_id, port, value in kind.values:
+    values = [each for each in kind.values if each[0] in wanted]
+    for node_id, port, value in values:
         given = (story.nodes[node_id]["outputs"] or {}).get(port)
         if given != value:
             yield f"{story.id} ({kind.name}): {node_id}.{port} is {given}, not {value}"

@@ -51,7 +51,7 @@ class Witness:
         self._url = url
         self._is_over = threading.Event()
         self._counts: dict[str, tuple[int, int, int]] = {}
-        self._moved_at: dict[str, float] = {}
+        self._moved_at = time.monotonic()
         self.sightings = Sightings()
 
     @contextmanager
@@ -94,25 +94,27 @@ class Witness:
 
     def _see_executions(self, rows: list[tuple[Any, ...]]) -> None:
         now = time.monotonic()
+        to_move = []
         for row in rows:
             id_, status, epoch, writes, index, completed_at, waiting, is_started = row
-            self._see_counts(id_, (epoch, writes, index), now)
+            if self._has_moved(id_, (epoch, writes, index)):
+                self._moved_at = now
             if completed_at is not None:
                 self.sightings.finals.setdefault(id_, (status, epoch, index, completed_at))
             elif is_started and status != "paused" and waiting not in _RESTS:
-                stall = now - self._moved_at[id_]
-                self.sightings.longest_stall = max(self.sightings.longest_stall, (stall, id_))
-            else:
-                self._moved_at[id_] = now
+                to_move.append(id_)
+        if to_move:
+            stall = (now - self._moved_at, to_move[0])
+            self.sightings.longest_stall = max(self.sightings.longest_stall, stall)
+        else:
+            self._moved_at = now
 
-    def _see_counts(self, id_: str, counts: tuple[int, int, int], now: float) -> None:
+    def _has_moved(self, id_: str, counts: tuple[int, int, int]) -> bool:
         before = self._counts.get(id_, (0, 0, -1))
-        if any(now_ < then for now_, then in zip(counts, before, strict=True)):
+        if any(now < then for now, then in zip(counts, before, strict=True)):
             self.sightings.retreats.append(f"{id_}: epoch, writes, index {before}, then {counts}")
-        if counts != before:
-            self._moved_at[id_] = now
-        self._moved_at.setdefault(id_, now)
         self._counts[id_] = counts
+        return counts != before
 
     def _see_claims(self, rows: list[tuple[Any, ...]]) -> None:
         for *claim, worker in rows:
