@@ -19,8 +19,8 @@ from tests.chaos.evidence import FINAL, Shown, Watch
 from tests.chaos.flows import GO, Kind
 from tests.chaos.watchers import Watcher, read_pages
 
-#: Clients that create, executions that are under way at once at most, and watchers.
-CLIENTS, MOST_ALIVE, MOST_WATCHERS = 3, 40, 12
+#: Clients that create, and watchers, at most.
+CLIENTS, MOST_WATCHERS = 3, 12
 #: Enough for all of them.
 MOST_THREADS = 64
 #: How long (s) between two looks of a client at its execution.
@@ -55,7 +55,7 @@ WEIGHTS = {
 class Load:
     """All clients. `stop` ends the creating; whoever waits for an answer goes on insisting."""
 
-    def __init__(self, url: str, kinds: Mapping[str, Kind], seed: int) -> None:
+    def __init__(self, url: str, kinds: Mapping[str, Kind], seed: int, alive: int) -> None:
         self._url = url
         self._kinds = kinds
         self._seed = seed
@@ -64,7 +64,7 @@ class Load:
         self._pool = ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="client")
         self._under_way: list[Future[None]] = []
         self._watching = threading.Semaphore(MOST_WATCHERS)
-        self._alive = threading.Semaphore(MOST_ALIVE)
+        self._alive = threading.Semaphore(alive)
         self._numbers = itertools.count(1)
         self.book = Book()
         self.watches: list[Watch] = []

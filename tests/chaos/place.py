@@ -44,6 +44,8 @@ class Plan:
     seconds: float
     pool: str = "prefork"
     dispatch: str = "inline"
+    #: Executions that clients have under way at once, at most.
+    alive: int = 40
 
     @property
     def limit(self) -> int:

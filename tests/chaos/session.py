@@ -31,7 +31,7 @@ def run(plan: Plan, tell: Tell) -> Report:
         here.fleet.await_manned()
         kinds = store_kinds(here.ledger.url, here.stack.store)
         to_api = Proxy(("127.0.0.1", here.stack.port))
-        load = Load(f"http://127.0.0.1:{to_api.port}", kinds, plan.seed)
+        load = Load(f"http://127.0.0.1:{to_api.port}", kinds, plan.seed, plan.alive)
         witness = Witness(here.postgres.url)
         try:
             with witness.looking():

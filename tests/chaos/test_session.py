@@ -5,6 +5,8 @@ The seed is fixed: it draws the same losses each time. `make chaos` draws others
 
 from __future__ import annotations
 
+import pytest
+
 from tests.chaos.place import Plan
 from tests.chaos.report import lines
 from tests.chaos.session import run
@@ -12,8 +14,9 @@ from tests.chaos.session import run
 SEED, SECONDS = 3, 12.0
 
 
+@pytest.mark.timeout(400)
 def test_whatever_is_lost_every_promise_is_kept() -> None:
-    told = run(Plan(SEED, SECONDS, dispatch="message"), print)
+    told = run(Plan(SEED, SECONDS, dispatch="message", alive=12), print)
     print(*lines(told), sep="\n")  # noqa: T201 — to understand it
 
     assert told.violations == []
