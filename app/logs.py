@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import logging.config
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -14,8 +15,29 @@ import structlog
 
 from app.config import Settings
 
-#: Bound while an execution runs in a thread, so that every line of it names the execution.
-bound = structlog.contextvars.bound_contextvars
+Fields = MutableMapping[str, Any]
+
+#: In every line of this process, whichever thread says it: a thread that begins inherits nothing.
+_of_process: dict[str, str] = {}
+
+#: What is told beside a line's words.
+_EXTRA = ("errorId",)
+
+
+@contextmanager
+def bound(**fields: object) -> Iterator[None]:
+    """Have every line that this thread says in the block carry these fields."""
+    tokens = structlog.contextvars.bind_contextvars(**fields)
+    try:
+        yield
+    finally:
+        structlog.contextvars.reset_contextvars(**tokens)
+
+
+def name_process(**fields: str) -> None:
+    """Have every line of this process carry these fields from now on, and no others of before."""
+    _of_process.clear()
+    _of_process.update(fields)
 
 
 #: Takes out of every line of a thread what must not be in it; None where there is no such thing.
@@ -27,6 +49,12 @@ def _hide(_logger: object, _method: str, line: str) -> str:
     return line if hide is None else hide(line)
 
 
+def _add_process(_logger: object, _method: str, event: Fields) -> Fields:
+    for name, value in _of_process.items():
+        event.setdefault(name, value)
+    return event
+
+
 def _json(event: Any, **_: Any) -> str:
     return orjson.dumps(event, default=repr).decode()
 
@@ -34,6 +62,8 @@ def _json(event: Any, **_: Any) -> str:
 def _shared() -> list[Any]:
     return [
         structlog.contextvars.merge_contextvars,
+        _add_process,
+        structlog.stdlib.ExtraAdder(_EXTRA),
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -104,7 +134,6 @@ def _at_least_warning(level: str) -> str:
     return level if level in ("DEBUG", "ERROR", "CRITICAL") else "WARNING"
 
 
-def set_up_logging(settings: Settings, **fields: str) -> None:
-    """Configure this process's log; `fields` stand in each of its lines."""
+def set_up_logging(settings: Settings) -> None:
+    """Configure this process's log."""
     logging.config.dictConfig(dict(logging_config(settings)))
-    structlog.contextvars.bind_contextvars(**fields)

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError
 
 from app.config import Settings, urls
 from app.errors import StoreUnavailable
+from app.logs import bound
 from app.nodes.queues import DEFAULT_QUEUE
 from app.streams.client import Role, connect
 from app.streams.lingering import offer
@@ -96,7 +97,8 @@ class Dispatcher:
         try:
             task.apply_async(ids, **options)  # type: ignore[attr-defined]
         except (OperationalError, RedisError) as error:
-            _log.warning("no message for execution %s: %s", ids[0], error)
+            with bound(executionId=ids[0]):
+                _log.warning("no message for execution %s: %s", ids[0], error)
             return False
         return True
 

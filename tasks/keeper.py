@@ -9,7 +9,7 @@ import secrets
 import signal
 import socket
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import bootsteps
 from celery.exceptions import CPendingDeprecationWarning
@@ -22,6 +22,7 @@ from celery.signals import (
 
 from app.config import Settings, load_settings
 from app.errors import SettingsError
+from app.logs import name_process
 from app.recovery.sweeper import Sweeper
 from app.store.records import WorkerRow
 from tasks.announcer import Announcer
@@ -29,6 +30,9 @@ from tasks.app import app
 from tasks.draining import DrainFlag
 from tasks.process import WorkerProcess, become, lock_key, make_worker_id, present
 from tasks.sweeper import make_sweeper
+
+if TYPE_CHECKING:
+    from tasks.measuring import Measuring
 
 _PR_SET_PDEATHSIG = 1
 
@@ -57,6 +61,7 @@ class Keeper(bootsteps.StartStopStep):
         self.draining = DrainFlag()
         self.nodename: str = parent.hostname
         self.sends_events: bool = parent.task_events
+        self.measuring = _measuring(self.settings)
         self.process: WorkerProcess | None = None
         self.sweeper: Sweeper | None = None
         _keepers[:] = [self]
@@ -76,6 +81,8 @@ class Keeper(bootsteps.StartStopStep):
             raise SystemExit(1) from error
         # With prefork the children run the nodes.
         self.process.start(runs_nodes=row.pool != "prefork")
+        if self.measuring is not None and self.process.metrics is not None:
+            self.measuring.serve(self.process.metrics)
         self.sweeper = make_sweeper(self.process, self.settings)
         self.sweeper.start()
 
@@ -88,12 +95,16 @@ class Keeper(bootsteps.StartStopStep):
         """Nothing runs any more: forget the worker."""
         if self.process is not None:
             self.process.end()
+        if self.measuring is not None:
+            self.measuring.end()
 
     def new_process(self, row: WorkerRow) -> WorkerProcess:
         """Make the parent's or a child's process, the one that this process is from now on."""
         announcer = Announcer(app, self.nodename, enabled=self.sends_events)
-        made = WorkerProcess(app, self.settings, row, announcer, self.draining)
+        metrics = None if self.measuring is None else self.measuring.begin()
+        made = WorkerProcess(app, self.settings, row, announcer, self.draining, metrics)
         become(made)
+        name_process(workerId=row.worker_id)
         return made
 
     def inherited(self) -> list[int]:
@@ -103,6 +114,8 @@ class Keeper(bootsteps.StartStopStep):
             found.append(self.process.leases.fileno())
         if self.sweeper is not None:
             found.append(self.sweeper.fileno())
+        if self.measuring is not None:
+            found.append(self.measuring.fileno())
         return [fileno for fileno in found if fileno is not None]
 
 
@@ -145,6 +158,16 @@ def end_worker(**_: object) -> None:
     """The pool has ended, and the worker does."""
     for keeper in _keepers:
         keeper.end()
+
+
+def _measuring(settings: Settings) -> Measuring | None:
+    """What the worker's processes count in; None where nobody could ask for it."""
+    if not (settings.enable_metrics and settings.worker_metrics_port):
+        return None
+    # Late: what it needs is not loaded where it isn't wanted.
+    from tasks.measuring import Measuring
+
+    return Measuring(settings)
 
 
 def _row(

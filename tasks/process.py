@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from random import SystemRandom
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from celery import Celery
 
@@ -26,6 +26,7 @@ from app.executions.effects import Effects
 from app.executions.executor import Executor
 from app.executions.lanes import Lanes
 from app.executions.listener import CommandListener
+from app.executions.meter import UNMEASURED
 from app.executions.plans import PlanCache
 from app.executions.secrets import OwnersVault
 from app.executions.steps import Step
@@ -42,7 +43,9 @@ from app.store.runs import PgRunStore
 from app.store.secrets import SecretStore
 from app.streams.client import connect
 from app.streams.control import ControlInbox
+from app.streams.counted import CountedPublisher
 from app.streams.lingering import Lingerer
+from app.streams.protocol import Publisher
 from app.streams.publisher import EventPublisher
 from app.streams.signals import Signals
 from app.vault import Keyring
@@ -50,6 +53,9 @@ from tasks.announcer import Announcer
 from tasks.dispatcher import make_dispatcher
 from tasks.draining import DrainFlag
 from tasks.standby import Standby
+
+if TYPE_CHECKING:
+    from app.metrics.groups import WorkerMetrics
 
 #: How long (s) a process that found no backlog stays awake for what comes next.
 LINGER_S = 0.05
@@ -80,19 +86,20 @@ class WorkerProcess:
         row: WorkerRow,
         announcer: Announcer,
         draining: DrainFlag,
+        metrics: WorkerMetrics | None = None,
     ) -> None:
         self.row = row
         self.announcer = announcer
+        self.metrics = metrics
         self._app = app
         self._settings = settings
         self._database = Database(
-            settings.database_url, pool_size=2, application_name=f"cg-{row.pid}"
+            settings.database_url,
+            pool_size=2,
+            application_name=f"cg-{row.pid}",
+            on_locked_out=metrics.store.locked_out if metrics else None,
         )
-        self._publisher = EventPublisher(
-            settings.redis_url,
-            ttl_s=settings.event_stream_ttl_s,
-            maxlen=settings.event_stream_maxlen,
-        )
+        self._publisher = make_publisher(settings, metrics)
         self._signals = Signals(connect(settings.redis_url, role="worker"))
         self.dispatcher = make_dispatcher(
             settings, ExecutionTable(self._database).slots, role="worker"
@@ -190,7 +197,7 @@ class WorkerProcess:
             plans=self._plans,
             launch=self._launch,
             clock=time.monotonic,
-            pause=time.sleep,
+            pause=self._pause,
             linger=Lingerer(urls.for_redis(self._settings.broker_url), LINGER_S).wait,
             lease_s=self.row.lease_ms / 1000,
             max_value_bytes=self._settings.max_value_bytes,
@@ -199,7 +206,13 @@ class WorkerProcess:
             vault=self._vault,
             send=self.dispatcher.send_steps,
             sends_all=self._sends_steps,
-            herald=Effects(self._publisher, self._signals, self.dispatcher),
+            herald=Effects(
+                self._publisher,
+                self._signals,
+                self.dispatcher,
+                self.metrics.streams.stopped if self.metrics else None,
+            ),
+            meter=self.metrics.runs if self.metrics else UNMEASURED,
             fresh_id=self._fresh_id,
             limits=ChildLimits(
                 self._settings.max_execution_depth,
@@ -207,6 +220,12 @@ class WorkerProcess:
                 self._settings.max_items_per_foreach,
             ),
         )
+
+    def _pause(self, seconds: float) -> None:
+        """Wait for PostgreSQL: nothing else is waited for so."""
+        if self.metrics is not None:
+            self.metrics.store.unavailable()
+        time.sleep(seconds)
 
     def _launch(self, step: Step) -> None:
         """Run a node step: in a thread of its own, unless it is done before one wakes."""
@@ -234,6 +253,16 @@ class WorkerProcess:
     def _is_draining(self) -> bool:
         """Whether nothing more is taken: the worker is to end, or the parent is gone."""
         return self._draining.is_set() or os.getppid() != self._parent_pid
+
+
+def make_publisher(settings: Settings, metrics: WorkerMetrics | None) -> Publisher:
+    """Make what publishes the events of a process, and counts them if that is wanted."""
+    publisher = EventPublisher(
+        settings.redis_url,
+        ttl_s=settings.event_stream_ttl_s,
+        maxlen=settings.event_stream_maxlen,
+    )
+    return CountedPublisher(publisher, metrics.streams) if metrics else publisher
 
 
 _current: list[WorkerProcess] = []

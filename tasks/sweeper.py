@@ -9,19 +9,20 @@ from app.recovery.sweeper import Sweeper
 from app.store.database import Database
 from app.store.sweeps import PgSweepStore
 from app.streams.client import connect
-from app.streams.publisher import EventPublisher
 from app.streams.signals import Signals
-from tasks.process import WorkerProcess
+from tasks.process import WorkerProcess, make_publisher
 
 
 def make_sweeper(process: WorkerProcess, settings: Settings) -> Sweeper:
     """Make the sweeper of a worker's parent process."""
-    database = Database(settings.database_url, pool_size=1, application_name="cg-sweep")
-    publisher = EventPublisher(
-        settings.redis_url,
-        ttl_s=settings.event_stream_ttl_s,
-        maxlen=settings.event_stream_maxlen,
+    metrics = process.metrics
+    database = Database(
+        settings.database_url,
+        pool_size=1,
+        application_name="cg-sweep",
+        on_locked_out=metrics.store.locked_out if metrics else None,
     )
+    publisher = make_publisher(settings, metrics)
     signals = Signals(connect(settings.redis_url, role="worker"))
     return Sweeper(
         PgSweepStore(database, process.row.worker_id, limit=settings.queue_concurrency),
@@ -34,5 +35,8 @@ def make_sweeper(process: WorkerProcess, settings: Settings) -> Sweeper:
         publish=publisher.publish,
         messages=process.dispatcher,
         may_judge=process.leases.may_judge,
-        tell=Effects(publisher, signals, process.dispatcher).tell,
+        tell=Effects(
+            publisher, signals, process.dispatcher, metrics.streams.stopped if metrics else None
+        ).tell,
+        meter=metrics.sweeps if metrics else None,
     )

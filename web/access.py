@@ -13,8 +13,9 @@ from app.executions.verification import Verifier
 from app.streams.rates import Rates
 from web.callers import caller
 
-#: What anybody may ask: whether the process lives, and what the API is.
-OPEN_BLUEPRINTS = frozenset({"health", "documentation"})
+#: What anybody may ask: whether the process lives, and what the API is. Metrics have a token of
+#: their own.
+OPEN_BLUEPRINTS = frozenset({"health", "documentation", "metrics"})
 
 #: How a browser sends the token with its handshake, which has no other place for it.
 SUBPROTOCOL = "bearer."

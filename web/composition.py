@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from flask import Flask
 
 from app.config import Settings
 from app.executions.verification import Verifier
+from app.store.census import Census
 from app.store.tokens import TokenTable
 from app.streams.client import connect
 from app.streams.rates import Rates
@@ -18,17 +20,22 @@ from web.parts import Parts, parts_of
 from web.programming import Interface, forget, provide
 from web.relay import Relay, register_relay
 
+if TYPE_CHECKING:
+    from app.metrics.groups import ApiMetrics
+
 #: Where an app keeps its Parts.
 PARTS = "chaingraph.parts"
 _RELAY = "chaingraph.relay"
+_CENSUS = "chaingraph.census"
 
 
 def compose(settings: Settings) -> Flask:
     """Connect the parts of the mode that is set."""
-    parts = parts_of(settings)
+    metrics = _metrics(settings)
+    parts = parts_of(settings, metrics)
     access = _access(parts, settings)
     app = build_app(
-        parts.services(settings),
+        parts.services(settings, metrics),
         max_body_bytes=settings.max_body_bytes,
         access=access,
     )
@@ -37,7 +44,25 @@ def compose(settings: Settings) -> Flask:
         # A node that asks for them meets the executions of this process.
         provide(Interface.over(parts, settings))
     app.extensions[_RELAY] = register_relay(app, parts.hub, max_sockets=MAX_SOCKETS, access=access)
+    if metrics is not None:
+        _show(app, parts, settings, metrics)
     return app
+
+
+def _metrics(settings: Settings) -> ApiMetrics | None:
+    if not settings.enable_metrics:
+        return None
+    # Late: what it needs is not loaded where it isn't wanted.
+    from web.measuring import begin
+
+    return begin()
+
+
+def _show(app: Flask, parts: Parts, settings: Settings, metrics: ApiMetrics) -> None:
+    from web.measuring import show
+
+    census = app.extensions[_CENSUS] = Census(parts.sessions)
+    show(app, metrics, census, settings)
 
 
 def _access(parts: Parts, settings: Settings) -> Access:
@@ -59,8 +84,11 @@ def relay_of(app: Flask) -> Relay:
 def end(app: Flask) -> None:
     """End what `compose` started: threads, and in local mode all that runs."""
     parts: Parts = app.extensions[PARTS]
+    census: Census | None = app.extensions.get(_CENSUS)
     access: Access = app.extensions[ACCESS]
     forget()
     if access.rates is not None:
         access.rates.close()
+    if census is not None:
+        census.close()
     parts.end()

@@ -11,6 +11,7 @@ from web import (
     flows,
     health,
     listings,
+    metrics,
     nodes,
     secrets,
     workers,
@@ -18,6 +19,7 @@ from web import (
 from web.access import Access
 from web.bodies import register_bodies
 from web.problems import register_problems
+from web.request_logs import register_request_logs
 from web.security import register_security
 from web.services import Services, provide
 
@@ -33,6 +35,7 @@ BLUEPRINTS = (
     workers.blueprint,
     secrets.blueprint,
     health.blueprint,
+    metrics.blueprint,
     documentation.blueprint,
 )
 
@@ -50,6 +53,7 @@ def build_app(services: Services, *, max_body_bytes: int, access: Access | None 
     provide(app, services)
     access = access or Access()
     app.extensions[ACCESS] = access
+    register_request_logs(app)
     register_security(app, access)
     register_problems(app)
     for blueprint in BLUEPRINTS:

@@ -47,9 +47,25 @@ accesslog = "-" if _settings.log_level == "debug" else None
 
 
 def on_starting(server: Any) -> None:
-    """Refuse a second process in local mode: each would have executions of its own."""
+    """Make the place where processes count together.
+
+    Refuse a second process in local mode: each would have executions of its own.
+    """
     if _settings.execution_mode == "local" and server.cfg.workers > 1:
         sys.exit("EXECUTION_MODE=local is one process: leave --workers out")
+    if _settings.enable_metrics:
+        from app.metrics.scratch import Scratch, share
+
+        share(Scratch())
+
+
+def on_exit(_server: Any) -> None:
+    """Remove that place."""
+    if _settings.enable_metrics:
+        from app.metrics.scratch import shared
+
+        if (scratch := shared()) is not None:
+            scratch.remove()
 
 
 def nworkers_changed(server: Any, new: int, _old: int | None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from random import SystemRandom
+from typing import TYPE_CHECKING
 
 from redis import Redis, RedisError
 
@@ -42,6 +43,7 @@ from app.store.sessions import Sessions
 from app.store.signals import SignalStore
 from app.store.takeovers import TakeoverTable
 from app.streams.client import connect
+from app.streams.counted import CountedPublisher
 from app.streams.hub import Hub
 from app.streams.protocol import Publisher, SignalBox
 from app.streams.publisher import EventPublisher
@@ -49,6 +51,9 @@ from app.streams.reader import redis_hub
 from app.streams.signals import Signals
 from app.vault import Keyring
 from web.services import Check, HealthCheck, LocalHealthCheck, Services
+
+if TYPE_CHECKING:
+    from app.metrics.groups import ApiMetrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,7 @@ class Parts:
     keyring: Keyring
     end: Callable[[], object]
 
-    def services(self, settings: Settings) -> Services:
+    def services(self, settings: Settings, metrics: ApiMetrics | None = None) -> Services:
         """The use cases behind the routes."""
         fresh_id = id_source(SystemRandom())
         executions = ExecutionService(
@@ -81,8 +86,10 @@ class Parts:
             fresh_id,
             start_ttl_ms=settings.start_signal_timeout_ms,
             keyring=self.keyring,
+            on_created=metrics.streams.created if metrics else None,
         )
-        effects = Effects(self.publisher, self.signals, self.dispatcher)
+        on_stop = metrics.streams.stopped if metrics else None
+        effects = Effects(self.publisher, self.signals, self.dispatcher, on_stop)
         return Services(
             flows=FlowService(FlowStore(self.sessions), self.catalogue, fresh_id, self.keyring),
             secrets=SecretService(SecretStore(self.sessions), self.keyring, fresh_id),
@@ -111,18 +118,22 @@ class Parts:
         )
 
 
-def parts_of(settings: Settings) -> Parts:
-    """The parts of the mode that is set."""
-    return local_parts(settings) if settings.execution_mode == "local" else celery_parts(settings)
+def parts_of(settings: Settings, metrics: ApiMetrics | None = None) -> Parts:
+    """The parts of the mode that is set; what they do is counted in `metrics`."""
+    make = local_parts if settings.execution_mode == "local" else celery_parts
+    return make(settings, metrics)
 
 
-def celery_parts(settings: Settings) -> Parts:
+def celery_parts(settings: Settings, metrics: ApiMetrics | None = None) -> Parts:
     """PostgreSQL, Redis and Celery. Nothing is opened before the first request."""
     # Late: what the broker needs is loaded where there is one.
     from tasks.dispatcher import make_dispatcher
 
     database = Database(
-        settings.database_url, pool_size=settings.connection_pool_max, application_name="cg-web"
+        settings.database_url,
+        pool_size=settings.connection_pool_max,
+        application_name="cg-web",
+        on_locked_out=metrics.store.locked_out if metrics else None,
     )
     catalogue = load_catalogue(settings.node_modules, settings.http_node_allow)
     table = ExecutionTable(database, limit=settings.queue_concurrency)
@@ -145,7 +156,7 @@ def celery_parts(settings: Settings) -> Parts:
         listings=ListingTable(database),
         plans=PlanCache(catalogue),
         catalogue=catalogue,
-        publisher=publisher,
+        publisher=CountedPublisher(publisher, metrics.streams) if metrics else publisher,
         signals=Signals(client),
         dispatcher=make_dispatcher(settings, table.slots, role="web"),
         hub=hub,
@@ -157,10 +168,10 @@ def celery_parts(settings: Settings) -> Parts:
     )
 
 
-def local_parts(settings: Settings) -> Parts:
+def local_parts(settings: Settings, metrics: ApiMetrics | None = None) -> Parts:
     """This process alone; it runs what is started from now on."""
     catalogue = load_catalogue(settings.node_modules, settings.http_node_allow)
-    process = LocalProcess(settings, catalogue)
+    process = LocalProcess(settings, catalogue, metrics.shared if metrics else None)
     process.start()
     return Parts(
         sessions=process.database,
@@ -168,7 +179,7 @@ def local_parts(settings: Settings) -> Parts:
         listings=MemoryListingTable(process.database),
         plans=process.plans,
         catalogue=catalogue,
-        publisher=process.streams,
+        publisher=process.publisher,
         signals=process.streams,
         dispatcher=process.dispatcher,
         hub=process.hub,

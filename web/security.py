@@ -21,10 +21,18 @@ from app.errors import Forbidden
 from web.access import Access
 from web.bodies import has_body
 from web.callers import set_caller
+from web.request_logs import note_caller
 
 #: What a page elsewhere may send beside its body, and read beside the answer's.
 _TAKEN_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"]
-_SHOWN_HEADERS = ["ETag", "Idempotent-Replayed", "Location", "Retry-After", "WWW-Authenticate"]
+_SHOWN_HEADERS = [
+    "ETag",
+    "Idempotent-Replayed",
+    "Location",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Request-Id",
+]
 #: How long (s) a browser need not ask again.
 _PREFLIGHT_HOLDS_S = 600
 
@@ -45,7 +53,9 @@ def register_security(app: Flask, access: Access) -> None:
 
     def know_caller() -> None:
         if not access.is_open():
-            set_caller(access.caller())
+            known = access.caller()
+            set_caller(known)
+            note_caller(known.owner_id)
 
     def refuse_foreign_sockets() -> None:
         is_socket = request.headers.get("Upgrade", "").lower() == "websocket"

@@ -99,12 +99,17 @@ class Programs:
         return Program(
             name=name,
             command=_python("celery", "-A", "tasks", "worker", *WORKER_OPTIONS, "-n", f"{name}@%h"),
-            environ=self.environ,
+            environ={**self.environ, **self._metrics_port(number)},
             rank=WORKERS,
             is_ready=_alive(self.settings.database_url, number),
             ready_within_s=WORKERS_READY_WITHIN_S,
             stop_within_s=self.settings.worker_drain_timeout_ms / 1000 + MARGIN_S,
         )
+
+    def _metrics_port(self, number: int) -> Environ:
+        """On one machine the n-th worker has the n-th port."""
+        port = self.settings.worker_metrics_port
+        return {"WORKER_METRICS_PORT": str(port + number - 1)} if port else {}
 
     def flower(self) -> Program:
         """The watcher of the workers."""

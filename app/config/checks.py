@@ -18,9 +18,6 @@ NOT_BUILT = frozenset(
         "CONNECTION_POOL_MIN",
         "DATABASE_URL_EXECUTIONS",
         "EVENT_PUBLISH",
-        "METRICS_INCLUDE_MEMORY",
-        "METRICS_TOKEN",
-        "WORKER_METRICS_PORT",
     }
 )
 

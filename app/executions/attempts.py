@@ -123,6 +123,7 @@ class Attempts:
 
     def _settle(self, step: Step, ended: Ended) -> None:
         """Enter what came of an attempt; then that of others which had to wait for it."""
+        self._around.count(step, ended)
         if ended.error is not None:
             self._settlement.raised(step.start, ended.error, ended.execution_ms, step.streamed())
         else:

@@ -5,7 +5,7 @@ All of it may be lost: PostgreSQL has the events, renewals tell owners, the swee
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from app.events.wire import envelopes
 from app.executions.service import Dispatcher
@@ -14,9 +14,16 @@ from app.streams.protocol import Publisher, SignalBox
 
 
 class Effects:
-    """Tells what commands did."""
+    """Tells what commands did; `on_stop` hears of each execution that was stopped."""
 
-    def __init__(self, publisher: Publisher, signals: SignalBox, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        signals: SignalBox,
+        dispatcher: Dispatcher,
+        on_stop: Callable[[], object] | None = None,
+    ) -> None:
+        self._on_stop = on_stop
         self._publisher = publisher
         self._signals = signals
         self._dispatcher = dispatcher
@@ -27,6 +34,8 @@ class Effects:
             first, at, events = effect.told.first_index, effect.told.at, effect.told.events
             lines = envelopes(effect.execution_id, first, at, events)
             self._publisher.publish(effect.execution_id, first, lines)
+            if command == "stop" and self._on_stop is not None:
+                self._on_stop()
         for owner in effect.owners:
             self._signals.push_command(effect.execution_id, command)
             self._signals.wake_worker(owner, effect.execution_id)

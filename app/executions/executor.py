@@ -12,7 +12,8 @@ from app.errors import StoreUnavailable
 from app.executions.run import Run, RunEnd
 from app.executions.sent import SentRun
 from app.executions.surroundings import Surroundings
-from app.store.records import Claimed
+from app.logs import bound
+from app.store.records import Claimed, Fence
 
 #: How long (s) a process goes on with the backlog before it gives its slot back.
 TIME_SLICE_S = 1.0
@@ -96,19 +97,32 @@ class Executor:
             if claimed is None:
                 return False
             run = SentRun(claimed, around, sent_at)
-            with self._registered(run):
-                held = run.drive()
+            held = self._run_step(run, around)
             if not held:
                 around.let_go(execution_id)
             return held
 
+    def _run_step(self, run: SentRun, around: Surroundings) -> bool:
+        begun, held = around.clock(), False
+        around.meter.claimed("step")
+        with around.tracing.run(run.fence, None) as span:
+            try:
+                with self._registered(run):
+                    held = run.drive()
+            finally:
+                how = "handed_in" if held else "lost"
+                around.meter.left(how, around.clock() - begun)
+                span.ended(how)
+        return held
+
     @contextmanager
     def _registered(self, run: Run | SentRun) -> Iterator[None]:
-        """Have the lease keeper renew what runs."""
+        """Have the lease keeper renew what runs, and every line that is logged name it."""
         with self._lock:
             self._runs.add(run)
         try:
-            yield
+            with bound(**_log_fields(run.fence)):
+                yield
         finally:
             with self._lock:
                 self._runs.discard(run)
@@ -116,18 +130,25 @@ class Executor:
     def _run(self, run: Run, around: Surroundings) -> RunEnd:
         execution_id = run.fence.execution_id
         end: RunEnd | None = None
+        begun = around.clock()
+        around.meter.claimed("execution")
         self._announce("claimed", execution_id, True)
-        try:
-            with self._registered(run):
-                end = run.drive()
-        finally:
-            if end is None:
-                # A fault of ours. It counts as a crash, or it would come back for ever.
-                around.store.abandon(run.fence, self._worker_id, self._most_crashes)
-            self._announce("ended", execution_id, end not in (RunEnd.LOST, None))
+        with around.tracing.run(run.fence, run.parent_execution_id) as span:
+            try:
+                with self._registered(run):
+                    end = run.drive()
+            finally:
+                how = "crashed" if end is None else end.value
+                around.meter.left(how, around.clock() - begun)
+                span.ended(how)
+                if end is None:
+                    # A fault of ours. It counts as a crash, or it would come back for ever.
+                    around.store.abandon(run.fence, self._worker_id, self._most_crashes)
+                self._announce("ended", execution_id, end not in (RunEnd.LOST, None))
         if end is RunEnd.LOST:
             around.let_go(execution_id)
-            _log.warning("execution %s is no longer this process's", execution_id)
+            with bound(**_log_fields(run.fence)):
+                _log.warning("execution %s is no longer this process's", execution_id)
         return end
 
     def _claim(self, around: Surroundings, execution_id: str | None) -> Run | None:
@@ -162,6 +183,11 @@ class Executor:
         finally:
             with self._lock:
                 self._spare.append(around)
+
+
+def _log_fields(fence: Fence) -> dict[str, object]:
+    fields: dict[str, object] = {"executionId": fence.execution_id, "epoch": fence.epoch}
+    return {**fields, "nodeId": fence.node_id} if fence.node_id else fields
 
 
 def _say_nothing(_event: str, _execution_id: str, _ok: bool) -> None:

@@ -39,6 +39,7 @@ def facts_of(origin: Origin) -> RunFacts:
         integrations=orjson.loads(origin.integration) if origin.integration else {},
         is_child=origin.parent_execution_id is not None,
         event=next(iter(events_of(origin)), None),
+        fence=origin.fence,
     )
 
 

@@ -72,6 +72,7 @@ class Run:
 
     def __init__(self, claimed: Claimed, around: Surroundings, sent_at: float) -> None:
         self.fence = claimed.fence
+        self.parent_execution_id = claimed.parent_execution_id
         self.inbox = around.mailbox()
         self._claimed = claimed
         self._around = around
@@ -87,6 +88,7 @@ class Run:
             pause=around.pause,
             request=claimed.request,
             herald=around.herald,
+            meter=around.meter,
         )
         self._writer.confirmed_at = sent_at
         self._commands = Commands(

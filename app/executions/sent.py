@@ -125,12 +125,15 @@ class SentRun:
             if left_s <= 0:
                 step.cancel(timed_out=True)
                 error = NodeTimeout(f"not done within {timeout_ms} ms")
+                node = step.start.node.index
+                self._around.count(step, Ended(node, step.attempt, None, error, timeout_ms))
                 return self._result(_failed(error, timeout_ms, step))
             match self._arrival(step, min(left_s, LONGEST_WAIT_S)):
                 case Told(event=event):
                     step.heard += 1
                     self._told.keep(event)
                 case Ended() as ended:
+                    self._around.count(step, ended)
                     return self._result(_outcome(ended, step))
                 case Stale() | Disowned() | Commanded() if not self._is_ours():
                     step.cancel(timed_out=False)

@@ -89,7 +89,10 @@ class _Uncompilable(Conflict):
 
 
 class ExecutionService:
-    """The use cases of executions. Every method may raise StoreUnavailable."""
+    """The use cases of executions. Every method may raise StoreUnavailable.
+
+    `on_created` hears of how many were created.
+    """
 
     def __init__(
         self,
@@ -103,7 +106,9 @@ class ExecutionService:
         *,
         start_ttl_ms: int,
         keyring: Keyring = NO_KEY,
+        on_created: Callable[[int], object] | None = None,
     ) -> None:
+        self._on_created = on_created
         self._keyring = keyring
         self._table = table
         self._log = log
@@ -155,6 +160,8 @@ class ExecutionService:
         self, rows: Sequence[records.NewExecution], at: datetime
     ) -> list[dict[str, Value]]:
         """Publish and dispatch executions that were created at this time, and show them."""
+        if self._on_created is not None:
+            self._on_created(len(rows))
         self._publisher.publish_many(
             Batch(
                 row.id,

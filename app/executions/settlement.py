@@ -112,11 +112,12 @@ class Settlement:
 
     def due(self, wait: Wait) -> None:
         """The time has come at which a node sleeps no longer, or is tried again."""
+        late_s = max(0.0, self._around.clock() - wait.due)
+        self._around.meter.timer_fired(late_s)
         if not isinstance(wait.plan, Sleep):
             self._ledger.engine.retry(wait.node)
             return
-        late_ms = max(0, round((self._around.clock() - wait.due) * 1000))
-        slept_ms = wait.plan.ms + late_ms
+        slept_ms = wait.plan.ms + round(late_s * 1000)
         self._ledger.end_wait(wait.node, {wait.plan.port: slept_ms}, slept_ms)
 
     def _call(self, start: Start, wanted: CallingFlow, took_ms: int) -> None:

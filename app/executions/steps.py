@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +21,9 @@ from app.executions.arrivals import Ended, Inbox, Resolved, Stale, Streamed, Tol
 from app.executions.channels import Channel, ChannelReader, Flag
 from app.executions.secrecy import Secrecy
 from app.executions.secrets import Vault
+from app.executions.tracing import UNTRACED, Tracing
 from app.logs import bound
+from app.nodes.calling import CallingFlow
 from app.nodes.emission import Emission, emission
 from app.nodes.fan_out import FanningOut
 from app.nodes.invoke import run_node_function
@@ -28,6 +31,7 @@ from app.nodes.signal import AwaitingSignal
 from app.nodes.spec import LONGEST_SLEEP_MS
 from app.nodes.streams import OutputStream
 from app.nodes.timer import Sleeping
+from app.store.records import Fence
 from app.values.checks import check_value
 from app.values.plain import plain_copy
 from app.values.ports import SYSTEM_PORTS, PortConfig, PortType, Value
@@ -49,6 +53,19 @@ MAX_VALUE_BYTES = 1024 * 1024
 _WAITS = (Sleeping, AwaitingSignal, FanningOut)
 
 
+def outcome_of(error: BaseException | None) -> str:
+    """What came of an attempt, in a word: `completed`, `waits`, `timeout` or `failed`."""
+    match error:
+        case None:
+            return "completed"
+        case Sleeping() | AwaitingSignal() | FanningOut() | CallingFlow():
+            return "waits"
+        case NodeTimeout():
+            return "timeout"
+        case _:
+            return "failed"
+
+
 def begins_until(confirmed_at: float, lease_s: float) -> float:
     """Until when a node may begin without asking: well within the lease."""
     return confirmed_at + min(lease_s / 2, BEGINS_WITHIN_S)
@@ -64,6 +81,14 @@ class RunFacts:
     integrations: Mapping[str, Value]
     is_child: bool
     event: Mapping[str, Value] | None = None
+    #: What the nodes run under; None where there are no claims.
+    fence: Fence | None = None
+
+    @property
+    def log_fields(self) -> dict[str, Value]:
+        """What every line of the run carries."""
+        fields: dict[str, Value] = {"executionId": self.execution_id}
+        return fields if self.fence is None else {**fields, "epoch": self.fence.epoch}
 
 
 @dataclass(slots=True, eq=False)
@@ -91,6 +116,7 @@ class Step:
     heard: int = 0
     #: What opens secrets here, and what the node has opened.
     vault: Vault | None = None
+    tracing: Tracing = UNTRACED
     secrecy: Secrecy = field(init=False)
     #: The events that the node emitted, in order.
     emitted: list[Emission] = field(default_factory=list)
@@ -271,7 +297,7 @@ class Step:
         outputs: Mapping[str, Value] | None = None
         failure: BaseException | None = None
         try:
-            with bound(executionId=self.execution_id, nodeId=self.node_id):
+            with bound(**self.facts.log_fields, nodeId=self.node_id, attempt=attempt), self._span():
                 inputs = self.secrecy.taken_in(self.inputs)
                 returned = run_node_function(
                     self.start.node.spec, inputs, self, self.start.node.ports
@@ -286,6 +312,12 @@ class Step:
         self.secrecy.end()
         took_ms = round((self.clock() - begun) * 1000)
         self.inbox.put(Ended(node, attempt, outputs, failure, took_ms, self.emitted))
+
+    def _span(self) -> AbstractContextManager[object]:
+        fence, node = self.facts.fence, self.start.node
+        if fence is None:
+            return nullcontext()
+        return self.tracing.node(fence, node.id, node.spec.type, self.attempt)
 
     def _with_given(self, returned: Mapping[str, Value]) -> dict[str, Value]:
         """The outputs of the node: what it gave before stands, and its streams end."""

@@ -9,12 +9,14 @@ from random import SystemRandom
 from threading import Event
 
 from app.engine import Start
-from app.executions.arrivals import Inbox, Mailbox
+from app.executions.arrivals import Ended, Inbox, Mailbox
 from app.executions.channels import ChannelReader, Flag
 from app.executions.herald import SILENCE, Herald
+from app.executions.meter import UNMEASURED, Meter
 from app.executions.plans import PlanCache
 from app.executions.secrets import Vault
-from app.executions.steps import RunFacts, Step
+from app.executions.steps import RunFacts, Step, outcome_of
+from app.executions.tracing import UNTRACED, Tracing
 from app.executions.writer import Pause, Publish
 from app.ids import IdSource, id_source
 from app.store.protocol import RunStore
@@ -48,7 +50,8 @@ class Surroundings:
     awake; `is_draining` says that the process is to end: no node starts any more; `let_go` hears of
     an execution that was taken from this process, once nothing of it begins here any more; `vault`
     opens secrets for nodes; `herald` tells others what a run did beyond itself. `fresh_id` names children, of which there are no more than `limits` say.
-    `mailbox` and `flag` make what threads hand each other things with.
+    `mailbox` and `flag` make what threads hand each other things with; `meter` counts,
+    `tracing` tells of runs and nodes.
     """
 
     store: RunStore
@@ -70,6 +73,8 @@ class Surroundings:
     limits: ChildLimits = ChildLimits()
     mailbox: Callable[[], Mailbox] = SimpleQueue
     flag: Callable[[], Flag] = Event
+    meter: Meter = UNMEASURED
+    tracing: Tracing = UNTRACED
 
     def step(
         self,
@@ -96,4 +101,10 @@ class Surroundings:
             flag=self.flag,
             readers=readers,
             vault=self.vault,
+            tracing=self.tracing,
         )
+
+    def count(self, step: Step, ended: Ended) -> None:
+        """Count an attempt that ended."""
+        type_, outcome = step.start.node.spec.type, outcome_of(ended.error)
+        self.meter.node_ended(type_, outcome, ended.execution_ms / 1000)

@@ -12,6 +12,7 @@ from app.events.fitting import fit_event
 from app.events.types import Event, EventType
 from app.events.wire import FIRST_INDEX, EncodedEvent, envelopes
 from app.executions.herald import SILENCE, Herald
+from app.executions.meter import UNMEASURED, Meter
 from app.store.protocol import RunStore
 from app.store.records import (
     Boundary,
@@ -72,6 +73,7 @@ class Writer:
         pause: Pause,
         request: Request | None = None,
         herald: Herald = SILENCE,
+        meter: Meter = UNMEASURED,
     ) -> None:
         self.fence = fence
         self.writes = writes
@@ -88,6 +90,7 @@ class Writer:
         self._clock = clock
         self._pause = pause
         self._herald = herald
+        self._meter = meter
         self._born: list[NewChild] = []
         self._noted: list[str] = []
         self._events: list[EncodedEvent] = []
@@ -169,6 +172,7 @@ class Writer:
                 case Written() as written:
                     break
                 case Void():
+                    self._meter.fenced()
                     return Outcome.LOST
                 case Recalled(request):
                     self.request = request
@@ -180,8 +184,15 @@ class Writer:
         self._born, self._noted = [], []
         self.writes += 1
         self.written_at = written.at
+        self._count(boundary)
         self._tell(boundary, written)
         return Outcome.HELD
+
+    def _count(self, boundary: Boundary) -> None:
+        took_s = self._clock() - self.confirmed_at
+        status = boundary.ending.status if boundary.ending else None
+        born = len(boundary.family.born) if boundary.family else 0
+        self._meter.committed(took_s, len(boundary.checkpoints), born, status)
 
     def _family(self) -> Family | None:
         if not self._born and not self._noted:

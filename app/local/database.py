@@ -19,6 +19,7 @@ from app.errors import StoreUnavailable
 from app.local import (
     api_statements,
     bulk_statements,
+    census_statements,
     command_statements,
     commanded_statements,
     deadline_statements,
@@ -63,6 +64,7 @@ HANDLERS: Mapping[str, Handler] = {
     **commanded_statements.HANDLERS,
     **takeover_statements.HANDLERS,
     **token_statements.HANDLERS,
+    **census_statements.HANDLERS,
     **signal_statements.HANDLERS,
     **secret_statements.HANDLERS,
 }

@@ -14,12 +14,14 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 from app.config import Settings
 from app.executions.effects import Effects
 from app.executions.executor import Executor
 from app.executions.lanes import Lanes
 from app.executions.listener import CommandListener
+from app.executions.meter import UNMEASURED
 from app.executions.plans import PlanCache
 from app.executions.secrets import OwnersVault
 from app.executions.steps import Step
@@ -27,6 +29,7 @@ from app.executions.surroundings import ChildLimits, Surroundings
 from app.local.database import MemoryDatabase
 from app.local.executions import MemoryExecutionTable
 from app.local.streams import MemoryInbox, MemoryReader, MemoryStreams
+from app.logs import name_process
 from app.nodes.queues import DEFAULT_QUEUE
 from app.nodes.spec import Catalogue
 from app.recovery.leases import LeaseKeeper
@@ -38,8 +41,13 @@ from app.store.records import WorkerRow
 from app.store.runs import PgRunStore
 from app.store.secrets import SecretStore
 from app.store.sweeps import PgSweepStore
+from app.streams.counted import CountedPublisher
 from app.streams.hub import Hub
+from app.streams.protocol import Publisher
 from app.vault import Keyring
+
+if TYPE_CHECKING:
+    from app.metrics.groups import SharedMetrics, WorkerMetrics
 
 #: How long (s) the end of the process waits for its threads, each.
 ENDS_WITHIN_S = 1.0
@@ -48,10 +56,17 @@ ENDS_WITHIN_S = 1.0
 class LocalProcess:
     """Store, streams and a worker in this process. Runs nothing before `start`."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue) -> None:
+    def __init__(
+        self, settings: Settings, catalogue: Catalogue, shared: SharedMetrics | None = None
+    ) -> None:
+        metrics = _metrics(shared)
+        self._meter = metrics.runs if metrics else UNMEASURED
         self.database = MemoryDatabase(_utc_now)
         self.streams = MemoryStreams(
             time.monotonic, ttl_s=settings.event_stream_ttl_s, maxlen=settings.event_stream_maxlen
+        )
+        self.publisher: Publisher = (
+            CountedPublisher(self.streams, metrics.streams) if metrics else self.streams
         )
         self.table = MemoryExecutionTable(self.database, limit=settings.queue_concurrency)
         self.log = EventLog(self.database)
@@ -74,7 +89,8 @@ class LocalProcess:
         self.dispatcher = LocalDispatcher(
             self._executor, self.table.next_runnable, self._lanes, self._row.concurrency
         )
-        self._effects = Effects(self.streams, self.streams, self.dispatcher)
+        on_stop = metrics.streams.stopped if metrics else None
+        self._effects = Effects(self.publisher, self.streams, self.dispatcher, on_stop)
         self._leases = LeaseKeeper(
             PgLeaseStore(self.database, self._row),
             self._executor.running,
@@ -92,14 +108,16 @@ class LocalProcess:
                 most_crashes=settings.recovery_max_failure_count,
                 interval_ms=settings.recovery_scan_interval_ms,
             ),
-            publish=self.streams.publish,
+            publish=self.publisher.publish,
             messages=self.dispatcher,
             may_judge=self._leases.may_judge,
             tell=self._effects.tell,
+            meter=metrics.sweeps if metrics else None,
         )
 
     def start(self) -> None:
         """Take what is to be run, from now on."""
+        name_process(workerId=self._row.worker_id)
         self._leases.start()
         self._listener.start()
         self._sweeper.start()
@@ -116,7 +134,7 @@ class LocalProcess:
     def _open_surroundings(self) -> Surroundings:
         return Surroundings(
             store=PgRunStore(self.database, limit=self._settings.queue_concurrency),
-            publish=self.streams.publish,
+            publish=self.publisher.publish,
             plans=self.plans,
             launch=self._launch,
             clock=time.monotonic,
@@ -127,6 +145,7 @@ class LocalProcess:
             let_go=self.streams.tell_let_go,
             vault=OwnersVault(self.keyring, SecretStore(self.database)),
             herald=self._effects,
+            meter=self._meter,
             limits=ChildLimits(
                 self._settings.max_execution_depth,
                 self._settings.max_children_per_parent,
@@ -207,6 +226,14 @@ class LocalDispatcher:
         while self._hints.get() is not None:
             if self._executor.work() and (left := self._next_runnable()):
                 self.hint([left])
+
+
+def _metrics(shared: SharedMetrics | None) -> WorkerMetrics | None:
+    if shared is None:
+        return None
+    from app.metrics.groups import WorkerMetrics
+
+    return WorkerMetrics(shared)
 
 
 def _worker_row(settings: Settings) -> WorkerRow:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from app.events.log import STATUS_AT_END
 from app.events.wire import envelopes
+from app.logs import bound
 from app.recovery.retention import Retention
 from app.store.bulk import COMMAND_BATCH
 from app.store.records import Effect, Recovered, Told
@@ -50,6 +52,22 @@ class Messages(Protocol):
         ...
 
 
+class SweepMeter(Protocol):
+    """Counts what the sweep does; times in seconds."""
+
+    def swept(self, seconds: float) -> None:
+        """A sweep took so long."""
+        ...
+
+    def recovered(self, reason: str) -> None:
+        """An execution or a sent step was taken from its owner."""
+        ...
+
+    def ended(self, status: str) -> None:
+        """An execution was given this final status."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class SweepOptions:
     """`recovers` is ENABLE_RECOVERY; `most_crashes` RECOVERY_MAX_FAILURE_COUNT.
@@ -86,6 +104,7 @@ class Sweep:
         pause: Callable[[float], object],
         tell: Tell,
         clock: Callable[[], float],
+        meter: SweepMeter | None = None,
     ) -> None:
         self._store = store
         self._options = options
@@ -95,6 +114,7 @@ class Sweep:
         self._pause = pause
         self._tell_effect = tell
         self._clock = clock
+        self._meter = meter
         self._retention = Retention(store, options.retention_days, clock)
 
     def turn(self) -> float:
@@ -107,6 +127,8 @@ class Sweep:
             return due_ms / 1000
         next_beat_at = began + self._options.interval_ms / 1000
         self._sweep()
+        if self._meter is not None:
+            self._meter.swept(self._clock() - began)
         self._keep_time(next_beat_at)
         return max(0.0, next_beat_at - self._clock())
 
@@ -168,10 +190,18 @@ class Sweep:
             count += bool(taken)
             if isinstance(taken, Recovered):
                 self._tell(taken)
+            if taken:
+                self._count(taken, reason)
             if taken and not (isinstance(taken, Recovered) and taken.ended):
                 runnable.append(claim.execution_id)
         self._messages.hint(runnable)
         return count
+
+    def _count(self, taken: Recovered | bool, reason: str) -> None:
+        if self._meter is not None:
+            self._meter.recovered(reason)
+            if isinstance(taken, Recovered) and taken.ended:
+                self._meter.ended("failed")
 
     def _take(self, claim: LostClaim, reason: str) -> Recovered | bool | None:
         most_crashes = self._options.most_crashes
@@ -180,12 +210,13 @@ class Sweep:
         return self._store.recover(claim, reason, most_crashes)
 
     def _tell(self, recovered: Recovered) -> None:
-        _log.warning(
-            "took execution %s from %s: %s",
-            recovered.execution_id,
-            recovered.previous_worker_id,
-            recovered.reason,
-        )
+        with bound(executionId=recovered.execution_id):
+            _log.warning(
+                "took execution %s from %s: %s",
+                recovered.execution_id,
+                recovered.previous_worker_id,
+                recovered.reason,
+            )
         events = [(type_, data) for _, type_, data in recovered.events]
         told = Told(recovered.events[0][0], recovered.at, events)
         self._publish_events(recovered.execution_id, told)
@@ -202,11 +233,16 @@ class Sweep:
             for effect in effects:
                 if effect.told is not None:
                     self._publish_events(effect.execution_id, effect.told)
+                    self._count_end(effect.told)
                 if effect.owners:
                     # What descends from a flow that nobody owns may be owned.
                     self._tell_effect(replace(effect, told=None), "stop")
         if count:
             self._messages.hint(self._store.tell_untold(BATCH))
+
+    def _count_end(self, told: Told) -> None:
+        if self._meter is not None:
+            self._meter.ended(STATUS_AT_END[told.events[-1][0]])
 
     def _fire_timers(self) -> None:
         """Fire what is due."""

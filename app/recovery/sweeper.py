@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from app.errors import StoreUnavailable
-from app.recovery.sweep import Messages, Publish, Sweep, SweepOptions, Tell
+from app.recovery.sweep import Messages, Publish, Sweep, SweepMeter, SweepOptions, Tell
 from app.store.sweeps import PgSweepStore
 
 #: How long (s) stopping waits for a turn that is under way.
@@ -29,6 +29,7 @@ class Sweeper:
         messages: Messages,
         may_judge: Callable[[], bool],
         tell: Tell,
+        meter: SweepMeter | None = None,
     ) -> None:
         self._store = store
         self._interval_s = options.interval_ms / 1000
@@ -42,6 +43,7 @@ class Sweeper:
             pause=self._stop.wait,
             tell=tell,
             clock=time.monotonic,
+            meter=meter,
         )
         self._thread = threading.Thread(target=self._loop, name="sweep", daemon=True)
 

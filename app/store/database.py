@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -113,12 +113,20 @@ class Database:
     """PostgreSQL as one process sees it: a pool for requests, and connections of one's own.
 
     `url` is a libpq URI. Nothing is opened before the first use, so that it may be made
-    before a fork.
+    before a fork. `on_locked_out` hears of each statement that a lock held up.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 20, application_name: str = "cg") -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 20,
+        application_name: str = "cg",
+        on_locked_out: Callable[[], object] | None = None,
+    ) -> None:
         self.url = url
         self.application_name = application_name
+        self._on_locked_out = on_locked_out
         self.engine = self._make_engine(pool_size)
 
     def _make_engine(self, pool_size: int) -> Engine:
@@ -147,7 +155,9 @@ class Database:
 
     def open(self) -> Session:
         """Open a session of one's own, outside the pool. Raises StoreUnavailable."""
-        return Line(self.url, **self._parameters(WORKER_SETTINGS))
+        line = Line(self.url, **self._parameters(WORKER_SETTINGS))
+        line.on_locked_out = self._on_locked_out
+        return line
 
     def _parameters(self, settings: Mapping[str, str]) -> dict[str, Any]:
         options = " ".join(f"-c {name}={value}" for name, value in settings.items())
@@ -163,6 +173,7 @@ class Database:
         try:
             driver: Any = lent.driver_connection
             session = PooledSession(driver, lent.info.setdefault("prepared", set()))
+            session.on_locked_out = self._on_locked_out
             driver.autocommit = True
             yield session
         except StoreUnavailable:

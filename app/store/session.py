@@ -45,6 +45,8 @@ class Session(ABC):
 
     #: Whether `transaction` is under way.
     _is_in_transaction = False
+    #: Hears of each time that another transaction's lock kept a statement from its row.
+    on_locked_out: Callable[[], object] | None = None
 
     def execute(self, statement: Statement, *args: object) -> list[Row]:
         """Run a statement in a transaction of its own and give its rows.
@@ -76,6 +78,8 @@ class Session(ABC):
             try:
                 return attempt()
             except LockedOut:
+                if self.on_locked_out is not None:
+                    self.on_locked_out()
                 if not left:
                     raise StoreUnavailable(f"{what}: a row stays locked") from None
         raise AssertionError("the last try returns or raises")

@@ -73,7 +73,6 @@ def test_a_wrong_value_is_refused_with_its_name_itself_and_what_is_allowed(
         ("DATABASE_URL", "hunter2"),
         ("SECRET_KEY", "hunter2"),
         ("FLOWER_BASIC_AUTH", "hunter2"),
-        ("METRICS_TOKEN", "hunter2"),
     ],
 )
 def test_a_refusal_shows_no_secret(tmp_path: Path, name: str, value: str) -> None:

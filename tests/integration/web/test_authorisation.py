@@ -36,7 +36,14 @@ HANDSHAKE = {
 #: What stands in everything that is Ada's.
 PRIVATE = "ada-private"
 
-OPEN = {"/health/live", "/health/ready", "/openapi.json", "/docs", "/docs/{name}"}
+OPEN = {
+    "/health/live",
+    "/health/ready",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+    "/docs/{name}",
+}
 
 #: Routes that are about nobody's things: anyone with a token is answered.
 COMMON = {

@@ -72,7 +72,7 @@ def test_a_bug_is_logged_under_the_id_that_the_answer_holds(
     assert "the secret detail" in caplog.text
 
 
-@pytest.mark.parametrize("path", ["/", "/api/v1", "/api/v1/flows/", "/api//v1/flows", "/metrics"])
+@pytest.mark.parametrize("path", ["/", "/api/v1", "/api/v1/flows/", "/api//v1/flows", "/metric"])
 def test_a_path_without_a_route_is_a_404(client: FlaskClient, path: str) -> None:
     assert problem_of(client.get(path))["code"] == "NOT_FOUND"
 
