@@ -5,7 +5,15 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from app.client import Client
+from app.client import (
+    ApiProblem,
+    AsyncClient,
+    Client,
+    ClientError,
+    ServerUnreachable,
+    UnexpectedAnswer,
+    WaitTimeout,
+)
 from app.errors import NodeError, NonRetryableError
 from app.nodes.retry import RetryAfter
 from app.nodes.sdk import NodeContext, Port, RetryPolicy, Stream, node
@@ -21,14 +29,20 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "ApiProblem",
+    "AsyncClient",
     "Client",
+    "ClientError",
     "NodeContext",
     "NodeError",
     "NonRetryableError",
     "Port",
     "RetryAfter",
     "RetryPolicy",
+    "ServerUnreachable",
     "Stream",
+    "UnexpectedAnswer",
+    "WaitTimeout",
     "get_event_bus",
     "get_execution_service",
     "get_execution_store",

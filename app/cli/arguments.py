@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from app.cli import completion
 from app.cli.output import say
 
 
@@ -45,8 +46,21 @@ def part(given: str) -> str:
     return text(given)
 
 
-ExecutionId = Annotated[str, typer.Argument(metavar="EXECUTION", callback=part, show_default=False)]
-FlowId = Annotated[str, typer.Argument(metavar="FLOW", callback=part, show_default=False)]
+ExecutionId = Annotated[
+    str,
+    typer.Argument(
+        metavar="EXECUTION",
+        callback=part,
+        show_default=False,
+        autocompletion=completion.executions,
+    ),
+]
+FlowId = Annotated[
+    str,
+    typer.Argument(
+        metavar="FLOW", callback=part, show_default=False, autocompletion=completion.flows
+    ),
+]
 FlowPath = Annotated[
     Path, typer.Argument(metavar="FLOW.json", help="A flow document.", show_default=False)
 ]

@@ -11,6 +11,7 @@ import typer
 
 from app.cli.output import AsJson, print_json
 from app.cli.workers import count_live_workers
+from app.client import ApiProblem, Client, ServerUnreachable, UnexpectedAnswer
 from app.config import Settings, load_settings
 from app.config.urls import masked
 from app.errors import ChainGraphError, SettingsError
@@ -143,15 +144,23 @@ def _examine_redis(settings: Settings) -> Finding:
 
 
 def _examine_api(settings: Settings) -> Finding:
-    import httpx
-
     address = settings.chaingraph_url
-    try:
-        answer = httpx.get(f"{address}/health/ready", timeout=TIMEOUT_S)
-    except httpx.HTTPError as error:
-        return Finding("api", f"{address}: {_line(error)}", "start it, or set CHAINGRAPH_URL")
-    if not answer.is_success:
-        return Finding("api", f"{address}: {answer.text.strip()}", "mend what it names")
+    with Client(address, settings.chaingraph_token, timeout_s=TIMEOUT_S, attempts=1) as client:
+        try:
+            health = client.health.ready()
+            if not health.is_ready:
+                detail = f"{address}: PostgreSQL is {health.postgres}, schema {health.schema}"
+                return Finding("api", detail, "mend what it names")
+            # Any call will do that asks for a token.
+            next(client.flows.list(), None)
+        except ServerUnreachable as error:
+            return Finding("api", error.message, "start it, or set CHAINGRAPH_URL")
+        except UnexpectedAnswer as error:
+            return Finding("api", error.message, "set CHAINGRAPH_URL to where the API is")
+        except ApiProblem as problem:
+            return Finding(
+                "api", f"{address}: {problem}", "set CHAINGRAPH_TOKEN to one that is taken"
+            )
     return Finding("api", f"{address} is ready")
 
 

@@ -8,16 +8,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from app.cli import completion
 from app.cli.arguments import ExecutionId, Reason, Status, part, text
 from app.cli.connection import connect
 from app.cli.event_lines import printable
 from app.cli.flow_file import read_value
 from app.cli.output import AsJson, print_json, print_raw
 from app.cli.words import why
-from app.client import Execution
-from app.client.executions import Executions
+from app.client import Client, Execution
 
-Command = Callable[[Executions], Execution]
+Command = Callable[[Client], Execution]
 
 Action = Annotated[Literal["start", "pause", "resume", "stop"], typer.Argument(show_default=False)]
 SignalName = Annotated[
@@ -29,40 +29,48 @@ Data = Annotated[
 ByStatus = Annotated[
     list[Status] | None, typer.Option("--status", help="Those in this status. May be repeated.")
 ]
-ByFlow = Annotated[str | None, typer.Option("--flow", help="Those of this flow.")]
+ByFlow = Annotated[
+    str | None,
+    typer.Option("--flow", help="Those of this flow.", autocompletion=completion.flows),
+]
 ById = Annotated[
-    list[str] | None, typer.Option("--id", help="This execution. May be repeated, to 1,000.")
+    list[str] | None,
+    typer.Option(
+        "--id",
+        help="This execution. May be repeated, to 1,000.",
+        autocompletion=completion.executions,
+    ),
 ]
 
 
 def start(execution_id: ExecutionId, *, as_json: AsJson = False) -> None:
     """Start an execution that was created without being started."""
-    _carry_out(lambda calls: calls.start(execution_id), as_json=as_json)
+    _carry_out(lambda client: client.executions.start(execution_id), as_json=as_json)
 
 
 def pause(execution_id: ExecutionId, *, reason: Reason = None, as_json: AsJson = False) -> None:
     """Pause an execution at its next node boundary."""
-    _carry_out(lambda calls: calls.pause(execution_id, reason), as_json=as_json)
+    _carry_out(lambda client: client.executions.pause(execution_id, reason), as_json=as_json)
 
 
 def resume(execution_id: ExecutionId, *, reason: Reason = None, as_json: AsJson = False) -> None:
     """Have a paused execution go on."""
-    _carry_out(lambda calls: calls.resume(execution_id, reason), as_json=as_json)
+    _carry_out(lambda client: client.executions.resume(execution_id, reason), as_json=as_json)
 
 
 def step(execution_id: ExecutionId, *, reason: Reason = None, as_json: AsJson = False) -> None:
     """Have a paused execution run one node, then pause again."""
-    _carry_out(lambda calls: calls.step(execution_id, reason), as_json=as_json)
+    _carry_out(lambda client: client.executions.step(execution_id, reason), as_json=as_json)
 
 
 def stop(execution_id: ExecutionId, *, reason: Reason = None, as_json: AsJson = False) -> None:
     """Stop an execution and all that descend from it, for good."""
-    _carry_out(lambda calls: calls.stop(execution_id, reason), as_json=as_json)
+    _carry_out(lambda client: client.executions.stop(execution_id, reason), as_json=as_json)
 
 
 def recover(execution_id: ExecutionId, *, as_json: AsJson = False) -> None:
     """Take an execution from a worker that hangs; another goes on from the last checkpoint."""
-    _carry_out(lambda calls: calls.recover(execution_id), as_json=as_json)
+    _carry_out(lambda client: client.executions.recover(execution_id), as_json=as_json)
 
 
 def signal(
@@ -102,7 +110,7 @@ def bulk(
 
 def _carry_out(command: Command, *, as_json: bool) -> None:
     with connect() as client:
-        execution = command(client.executions)
+        execution = command(client)
     if as_json:
         print_raw(execution)
         return

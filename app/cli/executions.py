@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli import completion
 from app.cli.arguments import ExecutionId, Limit, Status, first, text
 from app.cli.connection import connect
 from app.cli.execution_commands import (
@@ -39,10 +40,20 @@ executions = typer.Typer(no_args_is_help=True, help="Look at executions, and com
 ByStatus = Annotated[
     Status | None, typer.Option("--status", help="Those in this status.", show_default=False)
 ]
-ByFlow = Annotated[str | None, typer.Option("--flow", callback=text, help="Those of this flow.")]
+ByFlow = Annotated[
+    str | None,
+    typer.Option(
+        "--flow", callback=text, help="Those of this flow.", autocompletion=completion.flows
+    ),
+]
 ByRoot = Annotated[
     str | None,
-    typer.Option("--root", callback=text, help="This execution and all that descend from it."),
+    typer.Option(
+        "--root",
+        callback=text,
+        help="This execution and all that descend from it.",
+        autocompletion=completion.executions,
+    ),
 ]
 NodeId = Annotated[
     str | None, typer.Argument(metavar="[NODE]", callback=text, help="Only this, in full.")

@@ -12,6 +12,9 @@ from app.cli.event_lines import event_line
 from app.cli.output import print_json
 from app.client import Event
 
+#: The events after which a node may be done with.
+SETTLING = ("node:completed", "node:skipped", "node:failed")
+
 _STYLES = {"completed": "green", "failed": "red", "skipped": "dim", "stopped": "yellow"}
 
 
@@ -58,6 +61,15 @@ def print_events_with_bar(events: Iterable[Event], nodes_total: int, name: str) 
                 bar.advance(task)
 
 
+def show_progress(events: Iterable[Event], nodes_total: int, name: str) -> None:
+    """Show how far it is, on the terminal beside the answer, until the events end."""
+    with _bar(Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(name, total=nodes_total)
+        for event in events:
+            if settles_node(event):
+                bar.advance(task)
+
+
 def settles_node(event: Event) -> bool:
     """Whether a node is done with, after this event."""
     match event.type:
@@ -73,11 +85,12 @@ def _styled(event: Event) -> Text:
     return Text(event_line(event), style=_STYLES.get(event.type.partition(":")[2], ""))
 
 
-def _bar(console: Console) -> Progress:
+def _bar(console: Console, *, transient: bool = False) -> Progress:
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         console=console,
+        transient=transient,
     )

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from app.cli import completion
 from app.cli.arguments import text
 from app.cli.connection import connect
 from app.cli.output import AsJson, print_raw, print_raw_list
@@ -19,7 +20,13 @@ HEADINGS = ("TYPE", "CATEGORY", "EFFECTS", "DESCRIPTION")
 PORT_HEADINGS = ("PORT", "DIRECTION", "TYPE", "DEFAULT", "BOUNDS")
 
 TypeName = Annotated[
-    str | None, typer.Argument(metavar="[TYPE]", callback=text, help="Only this, with its ports.")
+    str | None,
+    typer.Argument(
+        metavar="[TYPE]",
+        callback=text,
+        help="Only this, with its ports.",
+        autocompletion=completion.node_types,
+    ),
 ]
 
 

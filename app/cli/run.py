@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -12,7 +13,12 @@ from app.cli.arguments import FlowPath
 from app.cli.connection import connect
 from app.cli.event_lines import printable
 from app.cli.flow_file import FlowFile
-from app.cli.following import print_events_as_json, print_events_with_bar
+from app.cli.following import (
+    SETTLING,
+    print_events_as_json,
+    print_events_with_bar,
+    show_progress,
+)
 from app.cli.inputs import InputError, Inputs, read_events, read_inputs
 from app.cli.local_server import local_server
 from app.cli.output import AsJson, print_json, say
@@ -121,14 +127,17 @@ def _create(client: Client, flow: Flow, job: Job) -> Execution:
 
 
 def _see_through(client: Client, job: Job, flow: Flow, execution: Execution) -> Execution:
-    if not job.follow:
-        return client.executions.wait(execution.id)
-    with client.executions.events(execution.id) as events:
-        if job.as_json:
-            print_events_as_json(events)
-        else:
-            print_events_with_bar(events, execution.progress.total, printable(flow.name))
-    return client.executions.get(execution.id)
+    total, name = execution.progress.total, printable(flow.name)
+    if job.follow:
+        with client.executions.events(execution.id) as events:
+            if job.as_json:
+                print_events_as_json(events)
+            else:
+                print_events_with_bar(events, total, name)
+    elif sys.stderr.isatty():
+        with client.executions.events(execution.id, types=SETTLING) as events:
+            show_progress(events, total, name)
+    return client.executions.wait(execution.id)
 
 
 def _print_end(job: Job, execution: Execution) -> None:

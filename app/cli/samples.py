@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
-
+from app.cli.storing import find_flow
+from app.client import ApiProblem, Client
 from app.errors import ChainGraphError
 
 TIMEOUT_S = 10.0
+
+CONFLICT = 409
 
 
 class SampleRefused(ChainGraphError):
@@ -27,8 +29,7 @@ def load_samples(api: str, directory: Path, notes: Path, token: str | None = Non
     """
     noted = _read(notes)
     stored = []
-    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    with httpx.Client(base_url=api, timeout=TIMEOUT_S, headers=headers) as client:
+    with Client(api, token, timeout_s=TIMEOUT_S) as client:
         for path, document in _documents(directory):
             mark = hashlib.sha256(path.read_bytes()).hexdigest()
             if not _is_stored(client, document, unchanged=noted.get(path.name) == mark):
@@ -46,28 +47,21 @@ def _documents(directory: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             raise SampleRefused(f"{path} is not JSON: {error}") from error
 
 
-def _is_stored(client: httpx.Client, document: dict[str, Any], *, unchanged: bool) -> bool:
+def _is_stored(client: Client, document: dict[str, Any], *, unchanged: bool) -> bool:
     if "id" not in document:
         return unchanged
-    answer = client.get(f"/api/v1/flows/{document['id']}")
-    if answer.status_code == httpx.codes.NOT_FOUND:
-        return False
-    return unchanged or _json(answer).get("document") == document
+    flow = find_flow(client, document["id"])
+    return flow is not None and (unchanged or flow.document == document)
 
 
-def _store(client: httpx.Client, path: Path, document: dict[str, Any]) -> list[str]:
-    answer = client.post("/api/v1/flows", json=document)
-    if answer.status_code == httpx.codes.CONFLICT:
-        # It is there, and another owner's.
-        return []
-    if not answer.is_success:
-        raise SampleRefused(f"{path} was refused with {answer.status_code}: {answer.text.strip()}")
-    return [str(_json(answer)["id"])]
-
-
-def _json(answer: httpx.Response) -> dict[str, Any]:
-    body: dict[str, Any] = answer.json()
-    return body
+def _store(client: Client, path: Path, document: dict[str, Any]) -> list[str]:
+    try:
+        return [client.flows.store(document).id]
+    except ApiProblem as problem:
+        if problem.status == CONFLICT:
+            # It is there, and another owner's.
+            return []
+        raise SampleRefused(f"{path} was refused with {problem}") from problem
 
 
 def _read(notes: Path) -> dict[str, str]:

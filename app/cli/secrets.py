@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from app.cli import completion
 from app.cli.arguments import text
 from app.cli.connection import connect
 from app.cli.output import AsJson, print_json, print_raw, print_raw_list, say
@@ -23,8 +24,16 @@ secrets = typer.Typer(
 
 HEADINGS = ("ID", "NAME", "TYPE", "UPDATED")
 
-Name = Annotated[str, typer.Argument(callback=text, show_default=False)]
-Which = Annotated[str, typer.Argument(metavar="NAME|ID", callback=text, show_default=False)]
+Name = Annotated[
+    str,
+    typer.Argument(callback=text, show_default=False, autocompletion=completion.secrets),
+]
+Which = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME|ID", callback=text, show_default=False, autocompletion=completion.secrets
+    ),
+]
 SecretType = Annotated[
     str, typer.Option("--type", callback=text, help="What it is for, such as openai.")
 ]

@@ -36,10 +36,17 @@ def status_of(error: ChainGraphError) -> int:
 
 
 def error_lines(error: ChainGraphError) -> Iterator[str]:
-    """An error as one line; below it each fault of what was sent, at its pointer."""
-    if not isinstance(error, ApiProblem):
-        yield f"chaingraph: {error.message}"
-        return
-    yield f"chaingraph: {error.title}: {error.detail}"
-    for fault in error.errors:
+    """An error as one line, with what to do about it; below it each fault of what was sent."""
+    match error:
+        case ServerUnreachable():
+            yield f"chaingraph: {error.message}: start it with `chaingraph dev`, or set CHAINGRAPH_URL"
+        case UnexpectedAnswer():
+            yield f"chaingraph: {error.message}: does CHAINGRAPH_URL name another server?"
+        case ApiProblem(status=401):
+            yield f"chaingraph: {error.title}: {error.detail} Set CHAINGRAPH_TOKEN to one"
+        case ApiProblem():
+            yield f"chaingraph: {error.title}: {error.detail}"
+        case _:
+            yield f"chaingraph: {error.message}"
+    for fault in error.errors if isinstance(error, ApiProblem) else ():
         yield f"  {fault.pointer or '/'}: {fault.message}"

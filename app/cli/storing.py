@@ -72,13 +72,19 @@ def stored_already(client: Client, document: dict[str, Any]) -> Flow | None:
     flow_id = document.get("id")
     if not isinstance(flow_id, str) or not flow_id:
         return None
+    flow = find_flow(client, flow_id)
+    same = flow is not None and _canonical(flow.document) == _canonical(document)
+    return flow if same else None
+
+
+def find_flow(client: Client, flow_id: str) -> Flow | None:
+    """The flow at its newest version, if it is there."""
     try:
-        flow = client.flows.get(flow_id)
+        return client.flows.get(flow_id)
     except ApiProblem as problem:
         if problem.status != NOT_FOUND:
             raise
         return None
-    return flow if _canonical(flow.document) == _canonical(document) else None
 
 
 def _canonical(document: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.client.client import Client
+from app.client.client import AsyncClient, Client
 from app.client.errors import (
     ApiProblem,
     ClientError,
@@ -10,13 +10,14 @@ from app.client.errors import (
     UnexpectedAnswer,
     WaitTimeout,
 )
-from app.client.events import EventStream
+from app.client.events import AsyncEventStream, EventStream
 from app.client.shapes import (
     Accepted,
     Event,
     Execution,
     Fault,
     Flow,
+    Health,
     Member,
     Node,
     NodeType,
@@ -25,11 +26,14 @@ from app.client.shapes import (
     Root,
     Secret,
     Validation,
+    Worker,
 )
 
 __all__ = [
     "Accepted",
     "ApiProblem",
+    "AsyncClient",
+    "AsyncEventStream",
     "Client",
     "ClientError",
     "Event",
@@ -37,6 +41,7 @@ __all__ = [
     "Execution",
     "Fault",
     "Flow",
+    "Health",
     "Member",
     "Node",
     "NodeType",
@@ -48,4 +53,5 @@ __all__ = [
     "UnexpectedAnswer",
     "Validation",
     "WaitTimeout",
+    "Worker",
 ]

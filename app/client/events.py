@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
+from websockets.asyncio.client import ClientConnection as AsyncClientConnection
+from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from app.client.address import Address
+from app.client.calls import at
 from app.client.errors import ClientError, ServerUnreachable, UnexpectedAnswer
-from app.client.retrying import CALL, FOLLOW
-from app.client.shapes import Event
-from app.client.transport import (
+from app.client.procedures import (
     SERVICE_UNAVAILABLE,
     TOO_MANY_REQUESTS,
-    Transport,
     read_problem,
     read_retry_after,
 )
+from app.client.retrying import CALL, FOLLOW, Patience
+from app.client.shapes import Event
 
 #: A frame is 256 KiB unless one event alone is larger, and an event's data 64 KiB.
 MAX_FRAME_BYTES = 4 * 1024 * 1024
@@ -35,44 +37,120 @@ PING_S = 15.0
 #: Handshakes that were refused for now.
 _COME_BACK = frozenset({TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE})
 
+#: How a connection is lost, or isn't made. A close with 1012 is one, too: the server restarts.
+LOSSES = (ConnectionClosed, InvalidHandshake, OSError)
 
-class EventStream(Iterator[Event]):
+
+class Course:
+    """Where a reader of events is, and what it does about each loss. No input, no output."""
+
+    def __init__(
+        self,
+        execution_id: str,
+        from_index: int,
+        types: Iterable[str] | None,
+        patience: Patience = CALL,
+    ) -> None:
+        self._path = at("executions", execution_id, "events")
+        self._types = None if types is None else ",".join(types)
+        self._patience = patience
+        self._failures = 0
+        self.ready: deque[Event] = deque()
+        self.next_index = from_index
+        self.status: str | None = None
+        #: Whether another frame may come.
+        self.expects_more = True
+
+    def connection(self, address: Address) -> tuple[str, dict[str, Any]]:
+        """The address and the options of the connection that goes on from here."""
+        wanted = {"fromIndex": self.next_index, "eventTypes": self._types}
+        return address.socket_url(self._path, wanted), {
+            "additional_headers": address.headers,
+            "proxy": True if address.uses_proxy else None,
+            "compression": None,
+            "open_timeout": OPEN_TIMEOUT_S,
+            "close_timeout": CLOSE_TIMEOUT_S,
+            "ping_interval": PING_S,
+            "ping_timeout": PING_S,
+            "max_size": MAX_FRAME_BYTES,
+        }
+
+    def connected(self) -> None:
+        """Note that there is a connection: one that is lost again is sought for longer."""
+        self._patience = FOLLOW
+
+    def take(self, text: str | bytes) -> None:
+        """Read a frame. Raises UnexpectedAnswer."""
+        self.expects_more = False
+        try:
+            frame: dict[str, Any] = json.loads(text)
+            self.ready.extend(map(Event.from_json, frame.get("events", ())))
+            self.next_index = frame["nextIndex"]
+            if frame.get("end"):
+                self.status = frame["status"]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UnexpectedAnswer(f"a frame of events can't be read: {error!r}") from error
+        self.expects_more = self.status is None
+        self._failures = 0
+
+    def pause_s(self, loss: Exception, address: Address) -> float:
+        """How long to wait after a loss before the next try. Raises ClientError: no more tries."""
+        error, retry_after_s = self._told(loss, address)
+        self._failures += 1
+        if self._failures >= self._patience.attempts:
+            raise error
+        return self._patience.pause_s(self._failures, retry_after_s)
+
+    def _told(self, loss: Exception, address: Address) -> tuple[ClientError, float | None]:
+        if not isinstance(loss, InvalidStatus):
+            return ServerUnreachable(f"{address.base_url} can't be reached: {loss}"), None
+        answer = loss.response
+        url = address.url(self._path)
+        problem = read_problem(answer.status_code, bytes(answer.body or b""), url)
+        if answer.status_code not in _COME_BACK:
+            raise problem
+        return problem, read_retry_after(answer.headers)
+
+
+class _Reader:
+    """What streams of both kinds tell."""
+
+    def __init__(self, course: Course, address: Address) -> None:
+        self._course = course
+        self._address = address
+
+    @property
+    def next_index(self) -> int:
+        """The index that comes next: what a later stream begins with to go on here."""
+        return self._course.next_index
+
+    @property
+    def status(self) -> str | None:
+        """The execution's final status, once all events are here."""
+        return self._course.status
+
+
+class EventStream(_Reader, Iterator[Event]):
     """Gives each event once, in order, and ends where the execution ends.
 
     A lost connection is made again, from the event after the last one that came. Raises
     ServerUnreachable when that fails for about a minute, ApiProblem when the API says no.
     """
 
-    def __init__(
-        self,
-        transport: Transport,
-        path: str,
-        from_index: int,
-        *,
-        types: Iterable[str] | None = None,
-    ) -> None:
-        self._transport = transport
-        self._path = path
-        self._types = None if types is None else ",".join(types)
-        self._ready: deque[Event] = deque()
+    def __init__(self, course: Course, address: Address, pause: Callable[[float], None]) -> None:
+        super().__init__(course, address)
+        self._pause = pause
         self._socket: ClientConnection | None = None
-        self._opened = ExitStack()
-        self._was_connected = False
-        self._failures = 0
-        #: The index that comes next: what a later stream begins with to go on here.
-        self.next_index = from_index
-        #: The execution's final status, once the stream has ended.
-        self.status: str | None = None
 
     def __iter__(self) -> EventStream:
         return self
 
     def __next__(self) -> Event:
-        while not self._ready:
-            if self.status is not None:
+        while not self._course.ready:
+            if self._course.status is not None:
                 raise StopIteration
             self._receive()
-        return self._ready.popleft()
+        return self._course.ready.popleft()
 
     def __enter__(self) -> Self:
         return self
@@ -87,64 +165,81 @@ class EventStream(Iterator[Event]):
 
     def close(self) -> None:
         """Leave; the execution goes on."""
-        self._socket = None
-        self._opened.close()
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            socket.close()
 
     def _receive(self) -> None:
         """Take a frame, or make the connection again."""
         try:
-            self._socket = self._socket or self._connect()
+            if self._socket is None:
+                url, options = self._course.connection(self._address)
+                self._socket = connect(url, **options)
+                self._course.connected()
             frame = self._socket.recv()
-        except InvalidStatus as error:
-            self._on_refused(error)
-        except (ConnectionClosed, InvalidHandshake, OSError) as error:
-            # Also a close with 1012: the server restarts, and we go on where we are.
-            self._on_lost(ServerUnreachable(f"{self._transport.base_url}: {error}"))
-        else:
-            self._failures = 0
-            self._take(frame)
-
-    def _connect(self) -> ClientConnection:
-        wanted = {"fromIndex": self.next_index, "eventTypes": self._types}
-        socket = connect(
-            self._transport.socket_url(self._path, wanted),
-            additional_headers=self._transport.headers,
-            proxy=True if self._transport.uses_proxy else None,
-            compression=None,
-            open_timeout=OPEN_TIMEOUT_S,
-            close_timeout=CLOSE_TIMEOUT_S,
-            ping_interval=PING_S,
-            ping_timeout=PING_S,
-            max_size=MAX_FRAME_BYTES,
-        )
-        self._opened.enter_context(socket)
-        self._was_connected = True
-        return socket
-
-    def _on_refused(self, error: InvalidStatus) -> None:
-        answer = error.response
-        url = self._transport.url(self._path)
-        problem = read_problem(answer.status_code, bytes(answer.body or b""), url)
-        if answer.status_code not in _COME_BACK:
-            raise problem
-        self._on_lost(problem, read_retry_after(answer.headers))
-
-    def _on_lost(self, error: ClientError, retry_after_s: float | None = None) -> None:
-        self.close()
-        self._failures += 1
-        patience = FOLLOW if self._was_connected else CALL
-        if self._failures >= patience.attempts:
-            raise error
-        self._transport.pause(patience.pause_s(self._failures, retry_after_s))
-
-    def _take(self, text: str | bytes) -> None:
-        try:
-            frame: dict[str, Any] = json.loads(text)
-            self._ready.extend(map(Event.from_json, frame.get("events", ())))
-            self.next_index = frame["nextIndex"]
-            if frame.get("end"):
-                self.status = frame["status"]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UnexpectedAnswer(f"a frame of events can't be read: {error!r}") from error
-        if self.status is not None:
+        except LOSSES as loss:
             self.close()
+            self._pause(self._course.pause_s(loss, self._address))
+            return
+        try:
+            self._course.take(frame)
+        finally:
+            # At its end, and where it is no frame of ours.
+            if not self._course.expects_more:
+                self.close()
+
+
+class AsyncEventStream(_Reader, AsyncIterator[Event]):
+    """The same for `async for`."""
+
+    def __init__(
+        self, course: Course, address: Address, pause: Callable[[float], Awaitable[None]]
+    ) -> None:
+        super().__init__(course, address)
+        self._pause = pause
+        self._socket: AsyncClientConnection | None = None
+
+    def __aiter__(self) -> AsyncEventStream:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._course.ready:
+            if self._course.status is not None:
+                raise StopAsyncIteration
+            await self._receive()
+        return self._course.ready.popleft()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Leave; the execution goes on."""
+        socket, self._socket = self._socket, None
+        if socket is not None:
+            await socket.close()
+
+    async def _receive(self) -> None:
+        """Take a frame, or make the connection again."""
+        try:
+            if self._socket is None:
+                url, options = self._course.connection(self._address)
+                self._socket = await connect_async(url, **options)
+                self._course.connected()
+            frame = await self._socket.recv()
+        except LOSSES as loss:
+            await self.close()
+            await self._pause(self._course.pause_s(loss, self._address))
+            return
+        try:
+            self._course.take(frame)
+        finally:
+            if not self._course.expects_more:
+                await self.close()

@@ -2,49 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
-from urllib.parse import quote
 
-from app.client.errors import WaitTimeout
-from app.client.events import EventStream
-from app.client.paging import pages
-from app.client.retrying import CALL, FOLLOW
+from app.client.calls import Call, Listing, at, get, given, post
+from app.client.events import Course
+from app.client.methods import Group, Way, listing, method, stream
+from app.client.procedures import Procedure, until_final
 from app.client.shapes import Accepted, Event, Execution, Json, Member, Node, Recovery, Root
-from app.client.transport import Transport
 
-#: Pauses (s) between two looks at an execution that is waited for: they grow.
-FIRST_LOOK_S = 0.05
-LONGEST_LOOK_S = 1.0
 #: Events on one page.
 MOST_EVENTS = 1000
 
+Inputs = Mapping[str, Mapping[str, Any]]
 
-class Executions:
-    """The executions of the caller. Every method raises ClientError."""
 
-    def __init__(self, transport: Transport, clock: Callable[[], float]) -> None:
-        self._transport = transport
-        self._clock = clock
+class Executions(Group[Way]):
+    """The executions of the caller. Every method raises ClientError.
 
+    A create, a batch and a signal carry an idempotency key, a new one unless it is given: where
+    their answer is lost they are sent again, and yet done once.
+    """
+
+    @method
     def create(
         self,
         flow_id: str,
         *,
         flow_version: int | None = None,
-        inputs: Mapping[str, Mapping[str, Any]] | None = None,
+        inputs: Inputs | None = None,
         options: Json | None = None,
         integration: Any = None,
         events: Iterable[Json] | None = None,
         autostart: bool = False,
         idempotency_key: str | None = None,
-    ) -> Execution:
+    ) -> Procedure[Execution]:
         """Create an execution of a flow, and start it if `autostart`.
 
         `inputs` are `{node id: {port id or path: value}}`; of `events`, `{eventName, payload?}`
-        each, the first drives it and each further one becomes a child. A create whose answer is lost is
-        tried again only with an `idempotency_key`: without one there might be two.
+        each, the first drives it and each further one becomes a child.
         """
         body = {
             "flowId": flow_id,
@@ -53,47 +50,57 @@ class Executions:
             "options": options,
             "integration": integration,
             "events": None if events is None else list(events),
+            "autostart": autostart,
         }
-        given = {name: value for name, value in body.items() if value is not None}
-        wanted = {**given, "autostart": autostart}
-        return Execution.from_json(self._transport.post("/executions", wanted, key=idempotency_key))
+        key = self.key(idempotency_key)
+        return self.ask(post(at("executions"), Execution.from_json, given(body), key=key))
 
+    @method
     def create_batch(
         self, items: Iterable[Json], *, idempotency_key: str | None = None
-    ) -> Sequence[Execution]:
+    ) -> Procedure[Sequence[Execution]]:
         """Create up to 1,000 executions, all or none; `items` are bodies of `POST /executions`."""
         body = {"items": list(items)}
-        answer = self._transport.post("/executions/batch", body, key=idempotency_key)
-        return [Execution.from_json(item) for item in answer["items"]]
+        key = self.key(idempotency_key)
+        return self.ask(post(at("executions", "batch"), _executions, body, key=key))
 
-    def start(self, execution_id: str) -> Execution:
+    @method
+    def start(self, execution_id: str) -> Procedure[Execution]:
         """Start an execution that was created without `autostart`."""
-        return Execution.from_json(self._transport.post(f"{_path(execution_id)}/start", {}))
+        return self._command(execution_id, "start")
 
-    def pause(self, execution_id: str, reason: str | None = None) -> Execution:
+    @method
+    def pause(self, execution_id: str, reason: str | None = None) -> Procedure[Execution]:
         """Pause an execution at its next node boundary."""
         return self._command(execution_id, "pause", reason)
 
-    def resume(self, execution_id: str, reason: str | None = None) -> Execution:
+    @method
+    def resume(self, execution_id: str, reason: str | None = None) -> Procedure[Execution]:
         """Have a paused execution go on, or withdraw a pause that is not effective yet."""
         return self._command(execution_id, "resume", reason)
 
-    def step(self, execution_id: str, reason: str | None = None) -> Execution:
+    @method
+    def step(self, execution_id: str, reason: str | None = None) -> Procedure[Execution]:
         """Have a paused execution run one node, then pause again."""
         return self._command(execution_id, "step", reason)
 
-    def stop(self, execution_id: str, reason: str | None = None) -> Execution:
+    @method
+    def stop(self, execution_id: str, reason: str | None = None) -> Procedure[Execution]:
         """Stop an execution and all that descends from it, for good."""
         return self._command(execution_id, "stop", reason)
 
-    def _command(self, execution_id: str, command: str, reason: str | None) -> Execution:
-        body = {} if reason is None else {"reason": reason}
-        return Execution.from_json(self._transport.post(f"{_path(execution_id)}/{command}", body))
-
-    def recover(self, execution_id: str) -> Execution:
+    @method
+    def recover(self, execution_id: str) -> Procedure[Execution]:
         """Take an execution from its owner; another process goes on from the last checkpoint."""
-        return Execution.from_json(self._transport.post(f"{_path(execution_id)}/recover", {}))
+        return self._command(execution_id, "recover")
 
+    def _command(
+        self, execution_id: str, command: str, reason: str | None = None
+    ) -> Procedure[Execution]:
+        path = at("executions", execution_id, command)
+        return self.ask(post(path, Execution.from_json, given({"reason": reason})))
+
+    @method
     def signal(
         self,
         execution_id: str,
@@ -101,17 +108,12 @@ class Executions:
         payload: Any = None,
         *,
         idempotency_key: str | None = None,
-    ) -> str | None:
-        """Send a signal with any JSON; gives the node that it went to, None while it is kept.
+    ) -> Procedure[str | None]:
+        """Send a signal with any JSON; gives the node that it went to, None while it is kept."""
+        path = at("executions", execution_id, "signals", name)
+        return self.ask(post(path, _delivered, payload, key=self.key(idempotency_key)))
 
-        A call whose answer is lost is tried again only with an `idempotency_key`: without one
-        there might be two signals.
-        """
-        path = f"{_path(execution_id)}/signals/{quote(name, safe='')}"
-        answer = self._transport.post(path, payload, key=idempotency_key)
-        delivered: str | None = answer["delivered"]
-        return delivered
-
+    @method
     def bulk(
         self,
         action: Literal["start", "pause", "resume", "stop"],
@@ -119,98 +121,100 @@ class Executions:
         status: Sequence[str] | None = None,
         flow_id: str | None = None,
         ids: Sequence[str] | None = None,
-    ) -> Accepted:
+    ) -> Procedure[Accepted]:
         """Command all executions that pass a filter, which names at least one thing."""
-        named = {"status": status, "flowId": flow_id, "ids": ids}
-        wanted = {name: value for name, value in named.items() if value is not None}
+        wanted = given({"status": status, "flowId": flow_id, "ids": ids})
         body = {"action": action, "filter": wanted}
-        return Accepted(**self._transport.post("/executions/bulk", body))
+        return self.ask(post(at("executions", "bulk"), Accepted.from_json, body))
 
-    def get(self, execution_id: str) -> Execution:
+    @method
+    def get(self, execution_id: str) -> Procedure[Execution]:
         """Look at an execution; its outputs are there once it is completed."""
-        return Execution.from_json(self._transport.get(_path(execution_id)))
+        return self.ask(_look(execution_id))
 
+    @method
+    def wait(self, execution_id: str, timeout_s: float | None = None) -> Procedure[Execution]:
+        """Wait until an execution is final, and give it.
+
+        A restart of the server is waited for, too. Raises WaitTimeout.
+        """
+        transport = self.transport
+        return until_final(_look(execution_id), timeout_s, transport.clock, transport.patience)
+
+    @listing
     def list(
         self,
         *,
         status: str | None = None,
         flow_id: str | None = None,
         root_execution_id: str | None = None,
-    ) -> Iterator[Execution]:
+    ) -> Listing[Execution]:
         """Give all executions, or those of a status, a flow or a tree, newest first."""
         wanted = {"status": status, "flowId": flow_id, "rootExecutionId": root_execution_id}
-        return map(Execution.from_json, pages(self._transport, "/executions", wanted))
+        return Listing(at("executions"), Execution.from_json, wanted)
 
-    def roots(self, flow_id: str, *, after: datetime | None = None) -> Iterator[Root]:
+    @listing
+    def roots(self, flow_id: str, *, after: datetime | None = None) -> Listing[Root]:
         """Give a flow's root executions, newest first; `after`: created before that time."""
-        path = f"/flows/{quote(flow_id, safe='')}/executions"
         wanted = {"after": None if after is None else after.astimezone(UTC).isoformat()}
-        return map(Root.from_json, pages(self._transport, path, wanted))
+        return Listing(at("flows", flow_id, "executions"), Root.from_json, wanted)
 
-    def tree(self, execution_id: str) -> Iterator[Member]:
+    @listing
+    def tree(self, execution_id: str) -> Listing[Member]:
         """Give an execution and all that descend from it, by level, then id."""
-        return map(Member.from_json, pages(self._transport, f"{_path(execution_id)}/tree"))
+        return Listing(at("executions", execution_id, "tree"), Member.from_json)
 
-    def recoveries(self, execution_id: str) -> Iterator[Recovery]:
+    @listing
+    def recoveries(self, execution_id: str) -> Listing[Recovery]:
         """Give the times that an execution was taken from its owner, oldest first."""
-        path = f"{_path(execution_id)}/recoveries"
-        return map(Recovery.from_json, pages(self._transport, path))
+        return Listing(at("executions", execution_id, "recoveries"), Recovery.from_json)
 
-    def nodes(self, execution_id: str) -> Iterator[Node]:
+    @listing
+    def nodes(self, execution_id: str) -> Listing[Node]:
         """Give an execution's nodes in document order."""
-        return map(Node.from_json, pages(self._transport, f"{_path(execution_id)}/nodes"))
+        return Listing(at("executions", execution_id, "nodes"), Node.from_json)
 
-    def node(self, execution_id: str, node_id: str) -> Node:
+    @method
+    def node(self, execution_id: str, node_id: str) -> Procedure[Node]:
         """Look at one node, its values in full."""
-        path = f"{_path(execution_id)}/nodes/{quote(node_id, safe='')}"
-        return Node.from_json(self._transport.get(path))
+        return self.ask(get(at("executions", execution_id, "nodes", node_id), Node.from_json))
 
-    def wait(self, execution_id: str, timeout_s: float | None = None) -> Execution:
-        """Wait until an execution is final, and give it.
-
-        A restart of the server is waited for, too. Raises WaitTimeout.
-        """
-        deadline = None if timeout_s is None else self._clock() + timeout_s
-        pause_s = FIRST_LOOK_S
-        patience = CALL
-        while True:
-            raw = self._transport.get(_path(execution_id), patience=patience)
-            execution = Execution.from_json(raw)
-            if execution.is_final:
-                return execution
-            left_s = pause_s if deadline is None else deadline - self._clock()
-            if left_s <= 0:
-                raise WaitTimeout(f"{execution_id} is {execution.status} after {timeout_s} s")
-            self._transport.pause(min(pause_s, left_s))
-            pause_s = min(pause_s * 1.5, LONGEST_LOOK_S)
-            # It was there: if it is away now it will come back.
-            patience = FOLLOW
-
+    @listing
     def recorded_events(
         self, execution_id: str, from_index: int = -1, *, types: Iterable[str] | None = None
-    ) -> Iterator[Event]:
+    ) -> Listing[Event]:
         """Give the events that there are by now, from an index on, without waiting for more."""
         names = None if types is None else ",".join(types)
-        while True:
-            wanted = {"fromIndex": from_index, "limit": MOST_EVENTS, "eventTypes": names}
-            page = self._transport.get(f"{_path(execution_id)}/events", wanted)
-            yield from map(Event.from_json, page["events"])
-            if len(page["events"]) < MOST_EVENTS:
-                return
-            from_index = page["nextIndex"]
+        wanted = {"fromIndex": from_index, "limit": MOST_EVENTS, "eventTypes": names}
+        path = at("executions", execution_id, "events")
+        return Listing(path, Event.from_json, wanted, "events", _rest_of_events)
 
+    @stream
     def events(
         self, execution_id: str, from_index: int = -1, *, types: Iterable[str] | None = None
-    ) -> EventStream:
+    ) -> Course:
         """Follow an execution's events from an index on, to its end.
 
         `types` leaves out all others. Close the stream, or use it as a context manager, if it
         may not be read to its end.
         """
-        return EventStream(
-            self._transport, f"{_path(execution_id)}/events", from_index, types=types
-        )
+        return Course(execution_id, from_index, types, self.transport.patience)
 
 
-def _path(execution_id: str) -> str:
-    return f"/executions/{quote(execution_id, safe='')}"
+def _look(execution_id: str) -> Call[Execution]:
+    return get(at("executions", execution_id), Execution.from_json)
+
+
+def _executions(answer: Json) -> Sequence[Execution]:
+    return [Execution.from_json(item) for item in answer["items"]]
+
+
+def _delivered(answer: Json) -> str | None:
+    delivered: str | None = answer["delivered"]
+    return delivered
+
+
+def _rest_of_events(page: Json) -> Json | None:
+    """Where the next page begins; one that is not full is the last by now."""
+    is_full = len(page["events"]) == MOST_EVENTS
+    return {"fromIndex": page["nextIndex"]} if is_full else None

@@ -2,41 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from urllib.parse import quote
-
-from app.client.paging import pages
-from app.client.shapes import Flow, Json, Validation, faults
-from app.client.transport import Transport
+from app.client.calls import Listing, at, delete, get, post, put
+from app.client.methods import Group, Way, listing, method
+from app.client.procedures import Procedure
+from app.client.shapes import Flow, Json, Validation
 
 
-class Flows:
+class Flows(Group[Way]):
     """The flows of the caller. Every method raises ClientError."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    def store(self, document: Json) -> Flow:
+    @method
+    def store(self, document: Json) -> Procedure[Flow]:
         """Store a document: a new flow, or the next version of the one whose id it brings."""
-        return Flow.from_json(self._transport.post("/flows", document))
+        return self.ask(post(at("flows"), Flow.from_json, document))
 
-    def get(self, flow_id: str, version: int | None = None) -> Flow:
+    @method
+    def replace(
+        self, flow_id: str, document: Json, *, version: int | None = None
+    ) -> Procedure[Flow]:
+        """Store a document as the next version of a flow that is there.
+
+        With a `version` only over that one: an ApiProblem with status 412 where there is a newer.
+        """
+        headers = {} if version is None else {"If-Match": f'"{version}"'}
+        return self.ask(put(at("flows", flow_id), Flow.from_json, document, headers))
+
+    @method
+    def get(self, flow_id: str, version: int | None = None) -> Procedure[Flow]:
         """Read a flow with its document, the newest version unless another is asked for."""
-        return Flow.from_json(self._transport.get(_path(flow_id), {"version": version}))
+        return self.ask(get(at("flows", flow_id), Flow.from_json, {"version": version}))
 
-    def list(self) -> Iterator[Flow]:
+    @method
+    def export(self, flow_id: str, version: int | None = None) -> Procedure[Json]:
+        """Read a flow as a ChainGraph v2 document, for the original."""
+        wanted = {"version": version, "format": "chaingraph"}
+        return self.ask(get(at("flows", flow_id), _document, wanted))
+
+    @listing
+    def list(self) -> Listing[Flow]:
         """Give all flows, newest first, without their documents."""
-        return map(Flow.from_json, pages(self._transport, "/flows"))
+        return Listing(at("flows"), Flow.from_json)
 
-    def validate(self, document: Json) -> Validation:
+    @method
+    def validate(self, document: Json) -> Procedure[Validation]:
         """Check a document without storing it."""
-        found = self._transport.post("/flows/validate", document, repeatable=True)
-        return Validation(faults(found["errors"]), faults(found["warnings"]))
+        path = at("flows", "validate")
+        return self.ask(post(path, Validation.from_json, document, is_repeatable=True))
 
-    def hide(self, flow_id: str) -> None:
+    @method
+    def hide(self, flow_id: str) -> Procedure[None]:
         """Hide a flow; its executions stay readable."""
-        self._transport.delete(_path(flow_id))
+        return self.ask(delete(at("flows", flow_id)))
 
 
-def _path(flow_id: str) -> str:
-    return f"/flows/{quote(flow_id, safe='')}"
+def _document(answer: Json) -> Json:
+    return answer

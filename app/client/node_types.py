@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from urllib.parse import quote
-
-from app.client.paging import pages
+from app.client.calls import Listing, at, get
+from app.client.methods import Group, Way, listing, method
+from app.client.procedures import Procedure
 from app.client.shapes import NodeType
-from app.client.transport import Transport
 
 
-class NodeTypes:
+class NodeTypes(Group[Way]):
     """The types of nodes that the server knows. Every method raises ClientError."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    def list(self) -> Iterator[NodeType]:
+    @listing
+    def list(self) -> Listing[NodeType]:
         """Give all types by name."""
-        return map(NodeType.from_json, pages(self._transport, "/nodes"))
+        return Listing(at("nodes"), NodeType.from_json)
 
-    def get(self, node_type: str) -> NodeType:
+    @method
+    def get(self, node_type: str) -> Procedure[NodeType]:
         """Read one type."""
-        return NodeType.from_json(self._transport.get(f"/nodes/{quote(node_type, safe='')}"))
+        return self.ask(get(at("nodes", node_type), NodeType.from_json))

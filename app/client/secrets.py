@@ -2,49 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
-from urllib.parse import quote
 
-from app.client.paging import pages
+from app.client.calls import Listing, at, delete, get, post, put
+from app.client.methods import Group, Way, listing, method
+from app.client.procedures import Procedure
 from app.client.shapes import Secret
-from app.client.transport import Transport
 
 
-class Secrets:
+class Secrets(Group[Way]):
     """The secrets of the caller. Every method raises ClientError."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    def store(self, name: str, data: Any, secret_type: str = "string") -> Secret:  # noqa: S107
+    @method
+    def store(
+        self,
+        name: str,
+        data: Any,
+        secret_type: str = "string",  # noqa: S107
+    ) -> Procedure[Secret]:
         """Store a secret, a string or an object, under a name that is not taken."""
         body = {"name": name, "secretType": secret_type, "data": data}
-        return Secret.from_json(self._transport.post("/secrets", body))
+        return self.ask(post(at("secrets"), Secret.from_json, body))
 
+    @method
     def replace(
         self,
         secret_id: str,
         name: str,
         data: Any = None,
         secret_type: str = "string",  # noqa: S107
-    ) -> Secret:
+    ) -> Procedure[Secret]:
         """Replace a secret; without `data` what it holds stays."""
         body = {"name": name, "secretType": secret_type, "data": data}
-        return Secret.from_json(self._transport.put(_path(secret_id), body))
+        return self.ask(put(at("secrets", secret_id), Secret.from_json, body))
 
-    def get(self, secret_id: str) -> Secret:
+    @method
+    def get(self, secret_id: str) -> Procedure[Secret]:
         """Read one."""
-        return Secret.from_json(self._transport.get(_path(secret_id)))
+        return self.ask(get(at("secrets", secret_id), Secret.from_json))
 
-    def list(self) -> Iterator[Secret]:
+    @listing
+    def list(self) -> Listing[Secret]:
         """Give all, newest first."""
-        return map(Secret.from_json, pages(self._transport, "/secrets"))
+        return Listing(at("secrets"), Secret.from_json)
 
-    def delete(self, secret_id: str) -> None:
+    @method
+    def delete(self, secret_id: str) -> Procedure[None]:
         """Delete one for good."""
-        self._transport.delete(_path(secret_id))
-
-
-def _path(secret_id: str) -> str:
-    return f"/secrets/{quote(secret_id, safe='')}"
+        return self.ask(delete(at("secrets", secret_id)))

@@ -69,6 +69,11 @@ class Validation:
         """Whether the document can be stored."""
         return not self.errors
 
+    @classmethod
+    def from_json(cls, raw: Json) -> Validation:
+        """Read what a check found."""
+        return cls(faults(raw["errors"]), faults(raw["warnings"]))
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:
@@ -83,6 +88,11 @@ class Progress:
     def settled(self) -> int:
         """How many nodes are done with, in whatever way."""
         return self.completed + self.failed + self.skipped
+
+    @classmethod
+    def from_json(cls, raw: Json) -> Progress:
+        """Read an execution's progress."""
+        return cls(raw["total"], raw["completed"], raw["failed"], raw["skipped"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +130,7 @@ class Execution:
             status=raw["status"],
             requested=raw["requested"],
             waiting=raw["waiting"],
-            progress=Progress(**raw["progress"]),
+            progress=Progress.from_json(raw["progress"]),
             outputs=raw["outputs"],
             error_message=raw["errorMessage"],
             error_node_id=raw["errorNodeId"],
@@ -158,6 +168,11 @@ class Accepted:
 
     matched: int
     accepted: int
+
+    @classmethod
+    def from_json(cls, raw: Json) -> Accepted:
+        """Read the answer to a command to many."""
+        return cls(raw["matched"], raw["accepted"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +296,60 @@ class Secret:
             updated_at=datetime.fromisoformat(raw["updatedAt"]),
             raw=raw,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker that is alive; `active` are the executions there that the caller sees."""
+
+    id: str
+    hostname: str
+    pid: int
+    pool: str
+    concurrency: int
+    queues: tuple[str, ...]
+    active: tuple[str, ...]
+    status: str
+    started_at: datetime
+    last_heartbeat_at: datetime
+    raw: Json = field(repr=False, compare=False)
+
+    @classmethod
+    def from_json(cls, raw: Json) -> Worker:
+        """Read a Worker."""
+        return cls(
+            id=raw["workerId"],
+            hostname=raw["hostname"],
+            pid=raw["pid"],
+            pool=raw["pool"],
+            concurrency=raw["concurrency"],
+            queues=tuple(raw["queues"]),
+            active=tuple(raw["active"]),
+            status=raw["status"],
+            started_at=datetime.fromisoformat(raw["startedAt"]),
+            last_heartbeat_at=datetime.fromisoformat(raw["lastHeartbeatAt"]),
+            raw=raw,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether the API can serve: `up`, `down` or `unused` servers, and whether the schema fits."""
+
+    status: str
+    postgres: str
+    redis: str
+    schema: str
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it can serve."""
+        return self.status == "ok"
+
+    @classmethod
+    def from_json(cls, raw: Json) -> Health:
+        """Read the answer of `/health/ready`."""
+        return cls(raw["status"], raw["postgres"], raw["redis"], raw["schema"])
 
 
 def faults(raw: Any) -> tuple[Fault, ...]:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.config.checks import check
 from app.config.former import translate
@@ -45,6 +45,29 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     settings = Settings(**values, sources=MappingProxyType(sources))
     check(settings)
     return settings
+
+
+class CallerSettings(NamedTuple):
+    """Where the API is for who calls it, and with which token."""
+
+    url: str
+    token: str | None
+
+
+#: What says that; no other variable is a caller's business.
+_CALLERS = frozenset({"CHAINGRAPH_URL", "CHAINGRAPH_TOKEN", "HOST", "PORT"})
+
+
+def load_caller(environ: Mapping[str, str] | None = None) -> CallerSettings:
+    """Read where the API is: of all settings these alone. Raises SettingsError."""
+    translation = translate(os.environ if environ is None else environ)
+    values = {
+        each.field_name: _value(each, translation.environ.get(each.name))
+        for each in variables()
+        if each.name in _CALLERS
+    }
+    settings = Settings(**values)
+    return CallerSettings(settings.chaingraph_url, settings.chaingraph_token)
 
 
 def _value(variable: NamedVariable, raw: str | None) -> Any:

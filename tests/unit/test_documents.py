@@ -147,6 +147,24 @@ def test_commands_are_told_as_they_are() -> None:
     assert sorted(each.strip() for each in told) == sorted(wanted)
 
 
+def options(command: Any) -> set[str]:
+    """The options of a command, but those that all have."""
+    names = {name for each in command.params for name in each.opts if name.startswith("--")}
+    return names - {"--json", "--help"}
+
+
+def test_options_are_told_as_they_are() -> None:
+    rows = re.findall(
+        r"^\| `([a-z ]+[a-z])([^|]*\|.*)", (ROOT / "docs" / "cli.md").read_text(), re.MULTILINE
+    )
+    root: Any = get_command(cli)
+    for names, rest in rows:
+        command = root
+        for name in names.split():
+            command = command.commands[name]
+        assert set(re.findall(r"--[a-z-]+", rest)) == options(command), names
+
+
 @pytest.mark.parametrize("name", ["README.md", "docs/operations.md"])
 def test_settings_that_are_named_exist(name: str) -> None:
     settings = {each.name for each in load_settings({}).describe()}

@@ -12,12 +12,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from websockets.http11 import Request, Response
-from websockets.sync.server import Server, ServerConnection, serve
+from websockets.sync.server import ServerConnection, serve
 
 from app.client import ApiProblem, ServerUnreachable, UnexpectedAnswer
-from app.client.executions import Executions
-from app.client.transport import Transport
+from app.client.address import Address
 from app.embedded.ports import free_port
+from tests.ways import WAYS, executions_of
 
 AT = "2026-01-02T03:04:05.678Z"
 
@@ -57,16 +57,22 @@ def breaks(*frames: str) -> Act:
     return act
 
 
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
+
+
 class Relay:
     """A server that acts on one connection after the other, or refuses it with a status."""
 
-    def __init__(self, *acts: Act | int) -> None:
+    def __init__(self, way: str, *acts: Act | int) -> None:
+        self._way = way
         self.queries: list[dict[str, list[str]]] = []
         self.headers: list[Any] = []
         self.pauses: list[float] = []
         self._acts = list(acts)
-        self._server: Server | None = None
-        self.executions: Executions
+        self.executions: Any
 
     @contextmanager
     def running(self) -> Iterator[Relay]:
@@ -74,14 +80,11 @@ class Relay:
             thread = threading.Thread(target=server.serve_forever)
             thread.start()
             port = server.socket.getsockname()[1]
-            transport = Transport(
-                f"http://127.0.0.1:{port}", "t0ken", timeout_s=1, pause=self.pauses.append
-            )
-            self.executions = Executions(transport, lambda: 0.0)
             try:
-                yield self
+                address = Address(f"http://127.0.0.1:{port}", "t0ken")
+                with executions_of(self._way, address, self.pauses.append) as self.executions:
+                    yield self
             finally:
-                transport.close()
                 server.shutdown()
                 thread.join()
 
@@ -106,8 +109,8 @@ def indexes(relay: Relay, **options: Any) -> list[int]:
         return [each.index for each in relay.executions.events("EX1", **options)]
 
 
-def test_events_come_in_order_and_the_stream_ends_with_the_execution() -> None:
-    relay = Relay(sends(frame(-1, 0), frame(1), END))
+def test_events_come_in_order_and_the_stream_ends_with_the_execution(way: str) -> None:
+    relay = Relay(way, sends(frame(-1, 0), frame(1), END))
     with relay.running():
         stream = relay.executions.events("EX1")
         assert [each.index for each in stream] == [-1, 0, 1]
@@ -120,52 +123,51 @@ def test_events_come_in_order_and_the_stream_ends_with_the_execution() -> None:
 @pytest.mark.parametrize(
     "lost", [sends(frame(-1, 0, 1), code=1012), sends(frame(-1, 0, 1)), breaks(frame(-1, 0, 1))]
 )
-def test_a_lost_connection_goes_on_after_the_last_event(lost: Act) -> None:
-    relay = Relay(lost, sends(frame(2, 3), END))
+def test_a_lost_connection_goes_on_after_the_last_event(way: str, lost: Act) -> None:
+    relay = Relay(way, lost, sends(frame(2, 3), END))
     assert indexes(relay) == [-1, 0, 1, 2, 3]
     assert [query["fromIndex"] for query in relay.queries] == [["-1"], ["2"]]
 
 
-def test_it_goes_on_after_events_that_were_filtered_out() -> None:
-    relay = Relay(sends(frame(4, next_index=40), code=1012), sends(frame(41), END))
+def test_it_goes_on_after_events_that_were_filtered_out(way: str) -> None:
+    relay = Relay(way, sends(frame(4, next_index=40), code=1012), sends(frame(41), END))
     assert indexes(relay, from_index=3, types=["t", "u"]) == [4, 41]
     assert relay.queries[0] == {"fromIndex": ["3"], "eventTypes": ["t,u"]}
     assert relay.queries[1] == {"fromIndex": ["40"], "eventTypes": ["t,u"]}
 
 
-def test_a_server_that_is_full_or_restarts_is_asked_again() -> None:
-    relay = Relay(503, 429, sends(frame(0), code=1012), 503, sends(END))
+def test_a_server_that_is_full_or_restarts_is_asked_again(way: str) -> None:
+    relay = Relay(way, 503, 429, sends(frame(0), code=1012), 503, sends(END))
     assert indexes(relay) == [0]
     assert len(relay.pauses) == 4
 
 
-def test_a_refusal_is_the_problem_that_the_api_told() -> None:
-    relay = Relay(404)
+def test_a_refusal_is_the_problem_that_the_api_told(way: str) -> None:
+    relay = Relay(way, 404)
     with relay.running(), pytest.raises(ApiProblem) as caught:
         next(relay.executions.events("EX1"))
     assert caught.value.status == 404
     assert caught.value.code == "NOPE"
 
 
-def test_a_connection_that_was_there_is_sought_for_long_a_missing_server_isn_t() -> None:
-    relay = Relay(sends(frame(0)), *[503] * 13, sends(END))
+def test_a_connection_that_was_there_is_sought_for_long_a_missing_server_isn_t(way: str) -> None:
+    relay = Relay(way, sends(frame(0)), *[503] * 13, sends(END))
     assert indexes(relay) == [0]
+    nowhere = Address(f"http://127.0.0.1:{free_port()}", None)
     pauses: list[float] = []
-    transport = Transport(f"http://127.0.0.1:{free_port()}", None, timeout_s=1, pause=pauses.append)
-    with pytest.raises(ServerUnreachable):
-        next(Executions(transport, lambda: 0.0).events("EX1"))
+    with executions_of(way, nowhere, pauses.append) as calls, pytest.raises(ServerUnreachable):
+        next(calls.events("EX1"))
     assert len(pauses) == 4
-    transport.close()
 
 
 @pytest.mark.parametrize("text", ["no", "[]", "{}", '{"events": [{}], "nextIndex": 1}'])
-def test_frames_that_aren_t_ours_are_told_of(text: str) -> None:
-    relay = Relay(sends(text, code=1012))
+def test_frames_that_aren_t_ours_are_told_of(way: str, text: str) -> None:
+    relay = Relay(way, sends(text, code=1012))
     with relay.running(), pytest.raises(UnexpectedAnswer):
         next(relay.executions.events("EX1"))
 
 
-def test_whoever_leaves_early_closes_the_connection() -> None:
+def test_whoever_leaves_early_closes_the_connection(way: str) -> None:
     closed = threading.Event()
 
     def act(connection: ServerConnection) -> None:
@@ -173,7 +175,7 @@ def test_whoever_leaves_early_closes_the_connection() -> None:
         assert list(connection) == []
         closed.set()
 
-    relay = Relay(act)
+    relay = Relay(way, act)
     with relay.running():
         with relay.executions.events("EX1") as stream:
             assert next(stream).index == 0

@@ -42,5 +42,19 @@ def test_a_problem_is_a_line_and_one_for_each_fault() -> None:
     assert list(error_lines(ApiProblem(409, "CODE", "why"))) == ["chaingraph: CODE: why"]
 
 
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (ServerUnreachable("http://x can't be reached: refused"), "start it with `chaingraph dev`"),
+        (UnexpectedAnswer("http://x answers 404"), "does CHAINGRAPH_URL name another server?"),
+        (ApiProblem(401, "UNAUTHORIZED", "A valid token is needed."), "Set CHAINGRAPH_TOKEN"),
+    ],
+)
+def test_who_is_new_is_told_what_to_do(error: ChainGraphError, advice: str) -> None:
+    [line] = error_lines(error)
+    assert line.startswith("chaingraph: ")
+    assert advice in line
+
+
 def test_another_error_is_a_line() -> None:
     assert list(error_lines(SettingsError("X=1 is wrong"))) == ["chaingraph: X=1 is wrong"]

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 
 from app.client import ApiProblem, Client, ClientError, ServerUnreachable, UnexpectedAnswer
+from app.client.address import Address
 from app.client.errors import WaitTimeout
 from app.client.executions import MOST_EVENTS, Executions
 from app.client.flows import Flows
 from app.client.node_types import NodeTypes
 from app.client.retrying import LONGEST_PAUSE_S, Patience
+from app.client.servers import HealthChecks, Workers
 from app.client.shapes import Fault
-from app.client.transport import Transport
+from app.client.transport import AsyncTransport, Transport
+from tests.ways import WAYS, Waited
 
 AT = "2026-01-02T03:04:05.678Z"
 
@@ -47,30 +53,51 @@ def problem(status: int, code: str = "X", **more: Any) -> httpx.Response:
 class Server:
     """Gives the answers it was told, in order; the last one again and again."""
 
-    def __init__(self, *answers: httpx.Response | Exception, token: str | None = None) -> None:
+    def __init__(
+        self, way: str, runner: asyncio.Runner, *answers: Any, token: str | None = None
+    ) -> None:
         self.requests: list[httpx.Request] = []
         self.pauses: list[float] = []
         self._answers = list(answers)
-        self.transport = Transport(
-            "http://api.test/base/",
-            token,
-            timeout_s=1,
-            pause=self.pauses.append,
-            http=httpx.MockTransport(self._answer),
-        )
-        self.flows = Flows(self.transport)
-        self.executions = Executions(self.transport, self.clock)
-        self.node_types = NodeTypes(self.transport)
+        options: dict[str, Any] = {
+            "timeout_s": 1,
+            "clock": lambda: sum(self.pauses),
+            "new_key": lambda: "made",
+            "http": httpx.MockTransport(self._answer),
+        }
+        address = Address("http://api.test/base/", token)
+        transport: Any
+        if way == "sync":
+            transport = Transport(address, pause=self.pauses.append, **options)
+        else:
+            transport = AsyncTransport(address, pause=self._pause, **options)
+        groups: list[Any] = [
+            each(transport) for each in (Executions, Flows, NodeTypes, Workers, HealthChecks)
+        ]
+        if way == "async":
+            groups = [Waited(group, runner) for group in groups]
+        self.executions, self.flows, self.node_types, self.workers, self.health = groups
 
-    def clock(self) -> float:
-        return sum(self.pauses)
+    async def _pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        # A client reads an answer once.
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
+
+
+#: Makes a server with its answers.
+Serve = Callable[..., Server]
+
+
+@pytest.fixture(params=WAYS)
+def serve(request: pytest.FixtureRequest) -> Iterator[Serve]:
+    with asyncio.Runner() as runner:
+        yield partial(Server, request.param, runner)
 
 
 def ok(value: Any = None) -> httpx.Response:
@@ -78,15 +105,15 @@ def ok(value: Any = None) -> httpx.Response:
 
 
 @pytest.mark.parametrize("error", [httpx.ConnectError("refused"), httpx.ConnectTimeout("late")])
-def test_what_was_never_sent_is_tried_again(error: Exception) -> None:
-    server = Server(error, error, ok())
+def test_what_was_never_sent_is_tried_again(serve: Serve, error: Exception) -> None:
+    server = serve(error, error, ok())
     assert server.executions.create("V21").id == "EX1"
     assert len(server.requests) == 3
     assert server.pauses[0] < server.pauses[1]
 
 
-def test_a_server_that_stays_away_is_told_of_after_five_tries() -> None:
-    server = Server(httpx.ConnectError("refused"))
+def test_a_server_that_stays_away_is_told_of_after_five_tries(serve: Serve) -> None:
+    server = serve(httpx.ConnectError("refused"))
     with pytest.raises(ServerUnreachable, match=r"http://api\.test/base can't be reached: refused"):
         server.executions.get("EX1")
     assert len(server.requests) == 5
@@ -94,54 +121,59 @@ def test_a_server_that_stays_away_is_told_of_after_five_tries() -> None:
 
 
 @pytest.mark.parametrize("lost", [httpx.ReadError("reset"), httpx.RemoteProtocolError("closed")])
-def test_a_lost_answer_is_asked_for_again_but_nothing_is_created_twice(lost: Exception) -> None:
-    server = Server(lost, ok())
+def test_a_lost_answer_is_asked_for_again_but_nothing_is_commanded_twice(
+    serve: Serve, lost: Exception
+) -> None:
+    server = serve(lost, ok())
     assert server.executions.get("EX1").status == "running"
-    server = Server(lost, ok())
+    server = serve(lost, ok())
     with pytest.raises(ServerUnreachable):
-        server.executions.create("V21")
+        server.executions.stop("EX1")
     assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("lost", [httpx.ReadError("reset"), problem(503)])
-def test_a_create_with_a_key_is_tried_again_under_the_same_key(lost: Any) -> None:
-    server = Server(lost, ok())
+def test_what_makes_something_is_tried_again_under_the_same_key(serve: Serve, lost: Any) -> None:
+    server = serve(lost, ok())
+    assert server.executions.create("V21").id == "EX1"
+    assert [request.headers["Idempotency-Key"] for request in server.requests] == ["made"] * 2
+    server = serve(lost, ok())
     assert server.executions.create("V21", idempotency_key="k1").id == "EX1"
     assert [request.headers["Idempotency-Key"] for request in server.requests] == ["k1", "k1"]
-    server = Server(lost, ok({"items": [EXECUTION] * 2}))
+    server = serve(lost, ok({"items": [EXECUTION] * 2}))
     assert len(server.executions.create_batch([{"flowId": "V21"}] * 2, idempotency_key="k2")) == 2
     assert json.loads(server.requests[1].content) == {"items": [{"flowId": "V21"}] * 2}
 
 
-def test_a_database_that_is_away_is_waited_for_where_twice_is_no_harm() -> None:
+def test_a_database_that_is_away_is_waited_for_where_twice_is_no_harm(serve: Serve) -> None:
     away = problem(503, headers={"Retry-After": "2"})
-    server = Server(away, ok())
+    server = serve(away, ok())
     server.executions.get("EX1")
     assert 2 <= server.pauses[0] <= 2.5
-    server = Server(away, ok({"valid": True, "errors": [], "warnings": []}))
+    server = serve(away, ok({"valid": True, "errors": [], "warnings": []}))
     assert server.flows.validate({}).is_valid
-    server = Server(away, ok())
+    server = serve(away, ok())
     with pytest.raises(ApiProblem) as caught:
-        server.executions.create("V21")
+        server.executions.pause("EX1")
     assert caught.value.status == 503
 
 
-def test_whoever_is_over_the_rate_waits_as_long_as_told_within_reason() -> None:
-    server = Server(problem(429, headers={"Retry-After": "3600"}), ok())
+def test_whoever_is_over_the_rate_waits_as_long_as_told_within_reason(serve: Serve) -> None:
+    server = serve(problem(429, headers={"Retry-After": "3600"}), ok())
     server.executions.create("V21")
     assert LONGEST_PAUSE_S <= server.pauses[0] <= LONGEST_PAUSE_S * 1.25
 
 
 @pytest.mark.parametrize("date", ["Wed, 21 Oct 2026 07:28:00 GMT", "-1", "٣"])
-def test_a_retry_after_that_is_no_number_of_seconds_counts_as_none(date: str) -> None:
-    server = Server(problem(429, headers=[(b"Retry-After", date.encode())]), ok())
+def test_a_retry_after_that_is_no_number_of_seconds_counts_as_none(serve: Serve, date: str) -> None:
+    server = serve(problem(429, headers=[(b"Retry-After", date.encode())]), ok())
     server.executions.get("EX1")
     assert server.pauses[0] < 1
 
 
-def test_a_refusal_is_an_exception_with_everything_the_api_said() -> None:
+def test_a_refusal_is_an_exception_with_everything_the_api_said(serve: Serve) -> None:
     faults = [{"pointer": "/nodes/0/type", "message": "unknown"}]
-    server = Server(problem(422, "VALIDATION_ERROR", errors=faults))
+    server = serve(problem(422, "VALIDATION_ERROR", errors=faults))
     with pytest.raises(ApiProblem) as caught:
         server.flows.store({})
     assert caught.value.status == 422
@@ -159,15 +191,17 @@ def test_a_refusal_is_an_exception_with_everything_the_api_said() -> None:
         httpx.Response(502, text="<html>bad gateway</html>"),
         httpx.Response(404, json=["not", "ours"]),
         httpx.Response(200, text="hello"),
+        httpx.Response(200, json={"not": "ours"}),
+        httpx.Response(200),
     ],
 )
-def test_somebody_else_at_the_address_is_told_apart(answer: httpx.Response) -> None:
+def test_somebody_else_at_the_address_is_told_apart(serve: Serve, answer: httpx.Response) -> None:
     with pytest.raises(UnexpectedAnswer):
-        Server(answer).executions.get("EX1")
+        serve(answer).executions.get("EX1")
 
 
-def test_a_request_is_what_the_api_takes() -> None:
-    server = Server(ok(), token="t0ken")
+def test_a_request_is_what_the_api_takes(serve: Serve) -> None:
+    server = serve(ok(), token="t0ken")
     server.executions.create("V21", inputs={"a": {"text": "\ud800"}}, autostart=True)
     request = server.requests[0]
     assert str(request.url) == "http://api.test/base/api/v1/executions"
@@ -178,8 +212,8 @@ def test_a_request_is_what_the_api_takes() -> None:
 
 
 @pytest.mark.parametrize("payload", [{"by": "Ada"}, [], 0, "", None])
-def test_a_signal_carries_any_json(payload: Any) -> None:
-    server = Server(ok({"delivered": "wait"}), ok({"delivered": None}))
+def test_a_signal_carries_any_json(serve: Serve, payload: Any) -> None:
+    server = serve(ok({"delivered": "wait"}), ok({"delivered": None}))
 
     assert server.executions.signal("EX1", "go/on", payload) == "wait"
     assert server.executions.signal("EX1", "go", payload, idempotency_key="k1") is None
@@ -187,18 +221,19 @@ def test_a_signal_carries_any_json(payload: Any) -> None:
     first, second = server.requests
     assert first.url.raw_path == b"/base/api/v1/executions/EX1/signals/go%2Fon"
     assert first.headers["Content-Type"] == "application/json"
+    assert first.headers["Idempotency-Key"] == "made"
     assert json.loads(first.content) == payload
     assert second.headers["Idempotency-Key"] == "k1"
 
 
-def test_ids_are_steps_of_the_path_whatever_they_hold() -> None:
-    server = Server(ok())
+def test_ids_are_steps_of_the_path_whatever_they_hold(serve: Serve) -> None:
+    server = serve(ok())
     server.executions.get("a/../b?c")
     assert server.requests[0].url.raw_path == b"/base/api/v1/executions/a%2F..%2Fb%3Fc"
 
 
-def test_an_execution_is_read_with_types_and_keeps_what_came() -> None:
-    execution = Server(ok()).executions.get("EX1")
+def test_an_execution_is_read_with_types_and_keeps_what_came(serve: Serve) -> None:
+    execution = serve(ok()).executions.get("EX1")
     assert execution.progress.settled == 3
     assert execution.started_at is not None
     assert execution.started_at.isoformat() == "2026-01-02T03:04:05.678000+00:00"
@@ -206,12 +241,12 @@ def test_an_execution_is_read_with_types_and_keeps_what_came() -> None:
     assert execution.raw == EXECUTION
 
 
-def test_lists_go_on_to_the_last_page() -> None:
+def test_lists_go_on_to_the_last_page(serve: Serve) -> None:
     pages = [
         ok({"items": [EXECUTION, EXECUTION], "nextCursor": "c1"}),
         ok({"items": [EXECUTION], "nextCursor": None}),
     ]
-    server = Server(*pages)
+    server = serve(*pages)
     assert len(list(server.executions.list(status="running"))) == 3
     queries = [dict(request.url.params) for request in server.requests]
     assert queries == [{"status": "running"}, {"status": "running", "cursor": "c1"}]
@@ -221,15 +256,15 @@ def page(item: dict[str, Any]) -> httpx.Response:
     return ok({"items": [item], "nextCursor": None})
 
 
-def test_trees_and_recoveries_are_read_with_types() -> None:
-    server = Server(page({"execution": EXECUTION, "levels": 2, "totalNested": 5}))
+def test_trees_and_recoveries_are_read_with_types(serve: Serve) -> None:
+    server = serve(page({"execution": EXECUTION, "levels": 2, "totalNested": 5}))
     after = datetime(2026, 1, 2, 3, tzinfo=timezone(timedelta(hours=2)))
     [root] = server.executions.roots("V2/1", after=after)
     assert (root.execution.id, root.levels, root.total_nested) == ("EX1", 2, 5)
     url = server.requests[0].url
     assert url.raw_path.startswith(b"/base/api/v1/flows/V2%2F1/executions?")
     assert dict(url.params) == {"after": "2026-01-02T01:00:00+00:00"}
-    server = Server(page({"id": "EX1", "parentId": "EX0", "level": 1, "execution": EXECUTION}))
+    server = serve(page({"id": "EX1", "parentId": "EX0", "level": 1, "execution": EXECUTION}))
     [member] = server.executions.tree("EX0")
     assert (member.execution.id, member.parent_id, member.level) == ("EX1", "EX0", 1)
     recovery = {
@@ -239,15 +274,15 @@ def test_trees_and_recoveries_are_read_with_types() -> None:
         "previousStatus": "running",
         "previousWorkerId": "w1",
     }
-    [told] = Server(page(recovery)).executions.recoveries("EX1")
+    [told] = serve(page(recovery)).executions.recoveries("EX1")
     assert (told.reason, told.previous_worker_id) == ("worker_died", "w1")
 
 
-def test_events_so_far_end_with_the_first_page_that_is_not_full() -> None:
+def test_events_so_far_end_with_the_first_page_that_is_not_full(serve: Serve) -> None:
     event = {"type": "t", "timestamp": AT, "executionId": "EX1", "data": {}}
     full = [event | {"index": index} for index in range(3, 3 + MOST_EVENTS)]
     last = event | {"index": 2000}
-    server = Server(
+    server = serve(
         ok({"events": full, "nextIndex": 1500, "end": False}),
         ok({"events": [last], "nextIndex": 2001, "end": False}),
     )
@@ -258,14 +293,14 @@ def test_events_so_far_end_with_the_first_page_that_is_not_full() -> None:
     assert {(each["limit"], each["eventTypes"]) for each in asked} == {("1000", "t,u")}
 
 
-def test_one_node_is_asked_for_by_its_id() -> None:
+def test_one_node_is_asked_for_by_its_id(serve: Serve) -> None:
     names = ("id", "type", "status", "attempt", "inputs", "outputs", "error")
-    server = Server(ok(dict.fromkeys(names) | {"id": "a/b"}))
+    server = serve(ok(dict.fromkeys(names) | {"id": "a/b"}))
     assert server.executions.node("EX1", "a/b").id == "a/b"
     assert server.requests[0].url.raw_path == b"/base/api/v1/executions/EX1/nodes/a%2Fb"
 
 
-def test_node_types_are_read_with_their_ports() -> None:
+def test_node_types_are_read_with_their_ports(serve: Serve) -> None:
     raw = {
         "type": "T",
         "category": "c",
@@ -275,7 +310,7 @@ def test_node_types_are_read_with_their_ports() -> None:
         "effects": True,
         "ports": [{"id": "p"}],
     }
-    server = Server(ok({"items": [raw], "nextCursor": None}), ok(raw))
+    server = serve(ok({"items": [raw], "nextCursor": None}), ok(raw))
     [listed] = server.node_types.list()
     assert server.node_types.get("T") == listed
     assert listed.ports == ({"id": "p"},)
@@ -285,31 +320,77 @@ def test_node_types_are_read_with_their_ports() -> None:
     ]
 
 
-def test_a_command_to_many_names_what_it_is_for() -> None:
-    server = Server(ok({"matched": 3, "accepted": 2}))
+def test_a_flow_is_replaced_only_over_the_version_that_was_seen(serve: Serve) -> None:
+    server = serve(problem(412, "PRECONDITION_FAILED"))
+    with pytest.raises(ApiProblem) as caught:
+        server.flows.replace("V2/1", {"nodes": []}, version=3)
+    assert caught.value.code == "PRECONDITION_FAILED"
+    [request] = server.requests
+    assert (request.method, request.url.raw_path) == ("PUT", b"/base/api/v1/flows/V2%2F1")
+    assert request.headers["If-Match"] == '"3"'
+
+
+def test_a_flow_is_exported_for_the_original(serve: Serve) -> None:
+    server = serve(ok({"schemaVersion": "v2"}))
+    assert server.flows.export("V21", 2) == {"schemaVersion": "v2"}
+    assert dict(server.requests[0].url.params) == {"version": "2", "format": "chaingraph"}
+
+
+def test_workers_are_read_with_types(serve: Serve) -> None:
+    raw = {
+        "workerId": "w1",
+        "hostname": "h",
+        "pid": 7,
+        "pool": "prefork",
+        "concurrency": 10,
+        "queues": ["default"],
+        "active": ["EX1"],
+        "status": "running",
+        "startedAt": AT,
+        "lastHeartbeatAt": AT,
+    }
+    [worker] = serve(page(raw)).workers.list()
+    assert (worker.id, worker.queues, worker.active) == ("w1", ("default",), ("EX1",))
+    assert worker.started_at.year == 2026
+
+
+def test_a_server_that_is_not_ready_is_an_answer_and_tried_no_more(serve: Serve) -> None:
+    raw = {"status": "unavailable", "postgres": "down", "redis": "up", "schema": "unknown"}
+    server = serve(httpx.Response(503, json=raw))
+    health = server.health.ready()
+    assert (health.is_ready, health.postgres) == (False, "down")
+    [request] = server.requests
+    assert request.url.path == "/base/health/ready"
+    assert serve(ok({"status": "ok"})).health.live() is None
+
+
+def test_a_command_to_many_names_what_it_is_for(serve: Serve) -> None:
+    server = serve(ok({"matched": 3, "accepted": 2}))
     assert server.executions.bulk("stop", status=["running"], ids=["EX1"]).accepted == 2
     body = {"action": "stop", "filter": {"status": ["running"], "ids": ["EX1"]}}
     assert json.loads(server.requests[0].content) == body
 
 
-def test_waiting_ends_with_the_execution() -> None:
-    server = Server(ok(), ok(), ok(EXECUTION | {"status": "failed"}))
+def test_waiting_ends_with_the_execution(serve: Serve) -> None:
+    server = serve(ok(), ok(), ok(EXECUTION | {"status": "failed"}))
     assert server.executions.wait("EX1").status == "failed"
     assert len(server.requests) == 3
 
 
-def test_waiting_survives_a_restart_of_the_server_but_not_its_absence_at_first() -> None:
+def test_waiting_survives_a_restart_of_the_server_but_not_its_absence_at_first(
+    serve: Serve,
+) -> None:
     refused = httpx.ConnectError("refused")
-    server = Server(ok(), *[refused] * 12, ok(EXECUTION | {"status": "completed"}))
+    server = serve(ok(), *[refused] * 12, ok(EXECUTION | {"status": "completed"}))
     assert server.executions.wait("EX1").is_final
-    server = Server(refused)
+    server = serve(refused)
     with pytest.raises(ServerUnreachable):
         server.executions.wait("EX1")
     assert len(server.requests) == 5
 
 
-def test_waiting_ends_in_time() -> None:
-    server = Server(ok())
+def test_waiting_ends_in_time(serve: Serve) -> None:
+    server = serve(ok())
     with pytest.raises(WaitTimeout, match="EX1 is running after 3 s") as caught:
         server.executions.wait("EX1", 3)
     assert isinstance(caught.value, TimeoutError)
@@ -337,5 +418,5 @@ def proxy_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
 def test_no_proxy_stands_between_this_machine_and_itself(host: str, proxy_is_set: None) -> None:
-    assert not Transport(f"http://{host}:1", None, timeout_s=1).uses_proxy
-    assert Transport("http://example.test", None, timeout_s=1).uses_proxy
+    assert not Address(f"http://{host}:1", None).uses_proxy
+    assert Address("http://example.test", None).uses_proxy
