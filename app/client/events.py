@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,12 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 from app.client.address import Address
 from app.client.calls import at
 from app.client.errors import ClientError, ServerUnreachable, UnexpectedAnswer
-from app.client.procedures import (
-    SERVICE_UNAVAILABLE,
-    TOO_MANY_REQUESTS,
-    read_problem,
-    read_retry_after,
-)
+from app.client.procedures import AWAY, TOO_MANY_REQUESTS, read_problem, read_retry_after
 from app.client.retrying import CALL, FOLLOW, Patience
 from app.client.shapes import Event
 
@@ -35,7 +31,7 @@ CLOSE_TIMEOUT_S = 1.0
 PING_S = 15.0
 
 #: Handshakes that were refused for now.
-_COME_BACK = frozenset({TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE})
+_COME_BACK = AWAY | {TOO_MANY_REQUESTS}
 
 #: How a connection is lost, or isn't made. A close with 1012 is one, too: the server restarts.
 LOSSES = (ConnectionClosed, InvalidHandshake, OSError)
@@ -122,7 +118,8 @@ class _Reader:
     @property
     def next_index(self) -> int:
         """The index that comes next: what a later stream begins with to go on here."""
-        return self._course.next_index
+        ready = self._course.ready
+        return ready[0].index if ready else self._course.next_index
 
     @property
     def status(self) -> str | None:
@@ -141,6 +138,7 @@ class EventStream(_Reader, Iterator[Event]):
         super().__init__(course, address)
         self._pause = pause
         self._socket: ClientConnection | None = None
+        self._opened = ExitStack()
 
     def __iter__(self) -> EventStream:
         return self
@@ -165,16 +163,15 @@ class EventStream(_Reader, Iterator[Event]):
 
     def close(self) -> None:
         """Leave; the execution goes on."""
-        socket, self._socket = self._socket, None
-        if socket is not None:
-            socket.close()
+        self._socket = None
+        self._opened.close()
 
     def _receive(self) -> None:
         """Take a frame, or make the connection again."""
         try:
             if self._socket is None:
                 url, options = self._course.connection(self._address)
-                self._socket = connect(url, **options)
+                self._socket = self._opened.enter_context(connect(url, **options))
                 self._course.connected()
             frame = self._socket.recv()
         except LOSSES as loss:

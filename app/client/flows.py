@@ -32,12 +32,6 @@ class Flows(Group[Way]):
         """Read a flow with its document, the newest version unless another is asked for."""
         return self.ask(get(at("flows", flow_id), Flow.from_json, {"version": version}))
 
-    @method
-    def export(self, flow_id: str, version: int | None = None) -> Procedure[Json]:
-        """Read a flow as a ChainGraph v2 document, for the original."""
-        wanted = {"version": version, "format": "chaingraph"}
-        return self.ask(get(at("flows", flow_id), _document, wanted))
-
     @listing
     def list(self) -> Listing[Flow]:
         """Give all flows, newest first, without their documents."""
@@ -53,7 +47,3 @@ class Flows(Group[Way]):
     def hide(self, flow_id: str) -> Procedure[None]:
         """Hide a flow; its executions stay readable."""
         return self.ask(delete(at("flows", flow_id)))
-
-
-def _document(answer: Json) -> Json:
-    return answer

@@ -6,7 +6,7 @@ group's transport, and tell the type checker what its caller gets.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import wraps
 from types import MethodType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
@@ -48,7 +48,9 @@ class method(Generic[P, T]):  # noqa: N801 — used as a decorator
     @overload
     def __get__(self, group: Group[Transport], _owner: type) -> Callable[P, T]: ...
     @overload
-    def __get__(self, group: Group[AsyncTransport], _owner: type) -> Callable[P, Awaitable[T]]: ...
+    def __get__(
+        self, group: Group[AsyncTransport], _owner: type
+    ) -> Callable[P, Coroutine[Any, Any, T]]: ...
     def __get__(self, group: Any, _owner: type) -> Any:
         return self if group is None else _bound(self._plan, group, group.transport.run)
 

@@ -3,8 +3,8 @@
 A procedure yields its next step to whoever carries it out, which may block or may be awaited,
 and is told what came of it. A call is tried again when it can't have been done: nobody took the
 connection, or the caller was over its rate (429). One that may be done twice is also tried
-again when the answer was lost, or says that the database is away (503): what that leaves open
-is whether it was done.
+again when the answer was lost, or says that the API or its database is away (502, 503, 504):
+what that leaves open is whether it was done.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from app.client.shapes import Execution, faults
 
 TOO_MANY_REQUESTS = 429
 SERVICE_UNAVAILABLE = 503
+#: Its database is away, or whoever stands before the API doesn't reach it.
+AWAY = frozenset({502, SERVICE_UNAVAILABLE, 504})
 
 #: Pauses (s) between two looks at an execution that is waited for: they grow.
 FIRST_LOOK_S = 0.05
@@ -127,7 +129,7 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
     return float(value) if value.isascii() and value.isdigit() and len(value) < 10 else None
 
 
-def _judged(call: Call[T], reply: Reply) -> httpx.Response | Again:
+def _judged(call: Call[Any], reply: Reply) -> httpx.Response | Again:
     answer = reply.outcome
     if isinstance(answer, httpx.RequestError):
         return _lost(call, reply.base_url, answer)
@@ -135,13 +137,13 @@ def _judged(call: Call[T], reply: Reply) -> httpx.Response | Again:
         return answer
     problem = read_problem(answer.status_code, answer.content, str(answer.url))
     if answer.status_code == TOO_MANY_REQUESTS or (
-        answer.status_code == SERVICE_UNAVAILABLE and call.is_repeatable
+        answer.status_code in AWAY and call.is_repeatable
     ):
         return Again(problem, read_retry_after(answer.headers))
     raise problem
 
 
-def _lost(call: Call[T], base_url: str, error: httpx.RequestError) -> Again:
+def _lost(call: Call[Any], base_url: str, error: httpx.RequestError) -> Again:
     if not isinstance(error, httpx.TransportError):
         raise UnexpectedAnswer(f"{base_url} answers what can't be read: {error}") from error
     unreachable = ServerUnreachable(f"{base_url} can't be reached: {_reason(error)}")

@@ -19,7 +19,7 @@ FLOW: dict[str, Any] = {
     "edges": [],
 }
 #: Or typer would look which shell started the tests.
-NAMED_SHELL = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+NAMED_SHELL = "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"
 
 
 def offered(*words: str) -> list[str]:
@@ -63,10 +63,11 @@ def test_a_shell_learns_to_complete(
     shell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(NAMED_SHELL, "1")
     run = CliRunner().invoke
-    shown = run(cli, ["--show-completion", shell], prog_name="chaingraph", env=NAMED_SHELL)
+    shown = run(cli, ["--show-completion", shell], prog_name="chaingraph")
     assert f"_CHAINGRAPH_COMPLETE=complete_{shell}" in shown.stdout
-    done = run(cli, ["--install-completion", shell], prog_name="chaingraph", env=NAMED_SHELL)
+    done = run(cli, ["--install-completion", shell], prog_name="chaingraph")
     assert done.exit_code == 0
     written = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
     assert any("_CHAINGRAPH_COMPLETE" in text for text in written)

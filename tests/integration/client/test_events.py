@@ -137,9 +137,9 @@ def test_it_goes_on_after_events_that_were_filtered_out(way: str) -> None:
 
 
 def test_a_server_that_is_full_or_restarts_is_asked_again(way: str) -> None:
-    relay = Relay(way, 503, 429, sends(frame(0), code=1012), 503, sends(END))
+    relay = Relay(way, 503, 429, sends(frame(0), code=1012), 503, 502, sends(END))
     assert indexes(relay) == [0]
-    assert len(relay.pauses) == 4
+    assert len(relay.pauses) == 5
 
 
 def test_a_refusal_is_the_problem_that_the_api_told(way: str) -> None:
@@ -165,6 +165,14 @@ def test_frames_that_aren_t_ours_are_told_of(way: str, text: str) -> None:
     relay = Relay(way, sends(text, code=1012))
     with relay.running(), pytest.raises(UnexpectedAnswer):
         next(relay.executions.events("EX1"))
+
+
+def test_who_leaves_in_a_frame_knows_which_index_comes_next(way: str) -> None:
+    relay = Relay(way, sends(frame(-1, 0, 1), END))
+    with relay.running(), relay.executions.events("EX1") as stream:
+        assert stream.next_index == -1
+        assert next(stream).index == -1
+        assert stream.next_index == 0
 
 
 def test_whoever_leaves_early_closes_the_connection(way: str) -> None:

@@ -150,6 +150,8 @@ def test_a_database_that_is_away_is_waited_for_where_twice_is_no_harm(serve: Ser
     server = serve(away, ok())
     server.executions.get("EX1")
     assert 2 <= server.pauses[0] <= 2.5
+    server = serve(httpx.Response(502, text="<html>bad gateway</html>"), ok())
+    assert server.executions.get("EX1").id == "EX1"
     server = serve(away, ok({"valid": True, "errors": [], "warnings": []}))
     assert server.flows.validate({}).is_valid
     server = serve(away, ok())
@@ -328,12 +330,6 @@ def test_a_flow_is_replaced_only_over_the_version_that_was_seen(serve: Serve) ->
     [request] = server.requests
     assert (request.method, request.url.raw_path) == ("PUT", b"/base/api/v1/flows/V2%2F1")
     assert request.headers["If-Match"] == '"3"'
-
-
-def test_a_flow_is_exported_for_the_original(serve: Serve) -> None:
-    server = serve(ok({"schemaVersion": "v2"}))
-    assert server.flows.export("V21", 2) == {"schemaVersion": "v2"}
-    assert dict(server.requests[0].url.params) == {"version": "2", "format": "chaingraph"}
 
 
 def test_workers_are_read_with_types(serve: Serve) -> None:
