@@ -8,6 +8,7 @@ from flask import Blueprint, Response
 from pydantic import BaseModel
 
 from app.executions.creation import Created, Replayed
+from app.executions.forking import NewFork
 from app.executions.service import NewExecution
 from web import shapes
 from web.answers import answer, page
@@ -22,6 +23,7 @@ from web.schemas import (
     CreateExecutions,
     EventsQuery,
     ExecutionNodesQuery,
+    ForkExecution,
     NoBody,
     Payload,
 )
@@ -35,13 +37,7 @@ blueprint = Blueprint("executions", __name__, url_prefix="/api/v1/executions")
 @gives(shapes.Execution, 201, headers=("Idempotency-Key",))
 def create(body: CreateExecution) -> Response:
     """Create an execution, and start it if asked to."""
-    match _create(body, [body], ""):
-        case Replayed([execution_id]):
-            execution, headers = services().executions.get(execution_id, caller()), REPLAYED
-        case Created([execution]):
-            headers = {}
-    location = f"{blueprint.url_prefix}/{execution['id']}"
-    return answer(execution, 201, {"Location": location, **headers})
+    return _created(_create(body, [body], ""))
 
 
 @blueprint.post("/batch")
@@ -112,6 +108,32 @@ def stop(execution_id: str, body: Command) -> Response:
     is told to end, or its result is dropped. 409 if it is final.
     """
     return answer(services().control.stop(execution_id, caller(), body.reason), 202)
+
+
+@blueprint.post("/<execution_id>/fork")
+@takes(body=ForkExecution)
+@gives(shapes.Execution, 201, headers=("Idempotency-Key",))
+def fork(execution_id: str, body: ForkExecution) -> Response:
+    """Create an execution that takes over what another one, in any status, has come to.
+
+    Taken over are the checkpoints of nodes that have ended and don't depend on `fromNodeId`,
+    over edges, or as a group on its children; without it, of completed nodes. A node runs anew,
+    and what depends on it does, if it failed (with `fromNodeId`: if that would end the execution,
+    too), if it gave an output and has not ended, or if `flowVersion` names a version in which its
+    type, ports, values or edges are others. Waits begin anew. `inputs` are laid over those of
+    the forked execution, and `options` over its options; inputs for a node that is taken over
+    are refused with 422. Its children and signals are not copied, nothing that is taken over is
+    done or told again; `execution:created` names it. 409 where the flow was deleted, or can't be
+    compiled any more.
+    """
+    wanted = NewFork(
+        from_node_id=body.from_node_id,
+        flow_version=body.flow_version,
+        inputs=body.inputs,
+        options=body.named_options(),
+        autostart=body.autostart,
+    )
+    return _created(services().forking.fork(execution_id, wanted, caller(), read_key(body)))
 
 
 @blueprint.post("/<execution_id>/recover")
@@ -193,6 +215,17 @@ def list_events(execution_id: str, query: EventsQuery) -> Response:
         types=query.event_types,
     )
     return answer({"events": events.events, "nextIndex": events.next_index, "end": events.end})
+
+
+def _created(made: Created | Replayed) -> Response:
+    """Show the one execution that was made, by this request or before."""
+    match made:
+        case Replayed([execution_id]):
+            execution, headers = services().executions.get(execution_id, caller()), REPLAYED
+        case Created([execution]):
+            headers = {}
+    location = f"{blueprint.url_prefix}/{execution['id']}"
+    return answer(execution, 201, {"Location": location, **headers})
 
 
 def _create(body: BaseModel, bodies: Sequence[CreateExecution], prefix: str) -> Created | Replayed:

@@ -17,6 +17,7 @@ from app.executions.control import Control
 from app.executions.creation import KeyedCreation
 from app.executions.effects import Effects
 from app.executions.flows import FlowService
+from app.executions.forking import Forking
 from app.executions.listings import Listings
 from app.executions.plans import PlanCache
 from app.executions.secrets import SecretService
@@ -35,6 +36,7 @@ from app.store.database import Database
 from app.store.events import EventLog
 from app.store.executions import ExecutionTable
 from app.store.flows import FlowStore
+from app.store.forks import ForkTable
 from app.store.keys import KeyTable
 from app.store.listings import ListingTable
 from app.store.readiness import present_revision, wanted_revision
@@ -95,6 +97,16 @@ class Parts:
             secrets=SecretService(SecretStore(self.sessions), self.keyring, fresh_id),
             executions=executions,
             creation=KeyedCreation(executions, KeyTable(self.sessions)),
+            forking=Forking(
+                executions,
+                self.table,
+                ForkTable(self.sessions),
+                KeyTable(self.sessions),
+                self.plans,
+                self.keyring,
+                fresh_id,
+                start_ttl_ms=settings.start_signal_timeout_ms,
+            ),
             control=Control(
                 executions,
                 PgCommandStore(self.sessions),

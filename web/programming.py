@@ -18,6 +18,8 @@ from app.caller import LOCAL
 from app.client.shapes import Execution, Member, Root
 from app.config import Settings, load_settings
 from app.errors import Conflict, NotFound
+from app.executions.creation import Created
+from app.executions.forking import NewFork
 from app.executions.options import complete, external_events
 from app.executions.service import Dispatcher, NewExecution
 from app.store.appending import EventAppender
@@ -70,6 +72,34 @@ class ExecutionService:
         )
         [created] = self._services.executions.create([wanted], LOCAL, lambda _: "")
         return Execution.from_json(created)
+
+    def fork(
+        self,
+        execution_id: str,
+        *,
+        from_node_id: str | None = None,
+        flow_version: int | None = None,
+        inputs: Mapping[str, Mapping[str, Any]] | None = None,
+        options: Mapping[str, Any] | None = None,
+        autostart: bool = False,
+    ) -> Execution:
+        """Create an execution that takes over what another has come to, in whatever status.
+
+        Without `from_node_id` that is every completed node; with it, all that doesn't depend on
+        that node. What `inputs` and `options` don't name is as it was.
+        """
+        wanted = NewFork(
+            from_node_id=from_node_id,
+            flow_version=flow_version,
+            inputs={node: dict(values) for node, values in (inputs or {}).items()},
+            options=options,
+            autostart=autostart,
+        )
+        match self._services.forking.fork(execution_id, wanted, LOCAL):
+            case Created([forked]):
+                return Execution.from_json(forked)
+            case _:
+                raise AssertionError("without a key nothing was there before")
 
     def start(self, execution_id: str) -> Execution:
         """Start an execution that was created without `autostart`."""

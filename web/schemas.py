@@ -170,6 +170,21 @@ class CreateExecution(Body):
     autostart: bool = False
 
 
+class ForkExecution(Body):
+    """What a fork takes. What is left out, also of `options`, is as in the forked execution."""
+
+    from_node_id: Id | None = None
+    flow_version: Version | None = None
+    inputs: dict[str, dict[str, Any]] | None = None
+    options: ExecutionOptions | None = None
+    autostart: bool = False
+
+    def named_options(self) -> dict[str, Any]:
+        """The options that the body names."""
+        named = self.model_dump(by_alias=True, exclude_unset=True, include={"options"})
+        return named.get("options") or {}
+
+
 class CreateExecutions(Body):
     """What `POST /executions/batch` takes: all of them are created, or none."""
 

@@ -13,6 +13,7 @@ from app.executions.bulk import BulkCommands
 from app.executions.control import Control
 from app.executions.creation import KeyedCreation
 from app.executions.flows import FlowService
+from app.executions.forking import Forking
 from app.executions.listings import Listings
 from app.executions.secrets import SecretService
 from app.executions.service import ExecutionService
@@ -80,6 +81,7 @@ class Services:
     secrets: SecretService
     executions: ExecutionService
     creation: KeyedCreation
+    forking: Forking
     takeover: Takeover
     control: Control
     signalling: Signalling

@@ -1,4 +1,4 @@
-"""`chaingraph executions start`, `pause`, `resume`, `step`, `stop`, `recover`, `signal`, `bulk`."""
+"""`chaingraph executions start`, `pause`, `resume`, `step`, `stop`, `fork`, `recover`, `signal`, `bulk`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,27 @@ from app.cli.arguments import ExecutionId, Reason, Status, part, text
 from app.cli.connection import connect
 from app.cli.event_lines import printable
 from app.cli.flow_file import read_value
+from app.cli.inputs import InputError, Inputs, read_inputs
 from app.cli.output import AsJson, print_json, print_raw
 from app.cli.words import why
 from app.client import Client, Execution
 
 Command = Callable[[Client], Execution]
 
+FromNode = Annotated[
+    str | None,
+    typer.Option(
+        "--from", metavar="NODE", callback=text, help="Run this anew.", show_default=False
+    ),
+]
+NewVersion = Annotated[
+    int | None, typer.Option("--version", min=1, help="Of the flow.", show_default=False)
+]
+NewInputs = Annotated[
+    list[str] | None,
+    typer.Option("--input", metavar="NODE.PORT=VALUE", callback=text, help="May be repeated."),
+]
+StartFork = Annotated[bool, typer.Option("--start", help="Start it at once.")]
 Action = Annotated[Literal["start", "pause", "resume", "stop"], typer.Argument(show_default=False)]
 SignalName = Annotated[
     str, typer.Argument(metavar="NAME", callback=part, help="Its name.", show_default=False)
@@ -68,6 +83,44 @@ def stop(execution_id: ExecutionId, *, reason: Reason = None, as_json: AsJson = 
     _carry_out(lambda client: client.executions.stop(execution_id, reason), as_json=as_json)
 
 
+def fork(
+    execution_id: ExecutionId,
+    *,
+    from_node: FromNode = None,
+    version: NewVersion = None,
+    inputs: NewInputs = None,
+    start: StartFork = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make an execution that takes over what another one has come to.
+
+    Without --from that is every completed node; with it, all that doesn't depend on that node.
+    """
+
+    def command(client: Client) -> Execution:
+        return client.executions.fork(
+            execution_id,
+            from_node_id=from_node,
+            flow_version=version,
+            inputs=_read_inputs(client, execution_id, version, inputs) if inputs else None,
+            autostart=start,
+        )
+
+    _carry_out(command, as_json=as_json)
+
+
+def _read_inputs(
+    client: Client, execution_id: str, version: int | None, given: list[str]
+) -> Inputs:
+    execution = client.executions.get(execution_id)
+    flow = client.flows.get(execution.flow_id, version=version or execution.flow_version)
+    try:
+        return read_inputs(given, dict(flow.document or {}))
+    except InputError as error:
+        told = error.message.removeprefix("--input ")
+        raise typer.BadParameter(told, param_hint="--input") from error
+
+
 def recover(execution_id: ExecutionId, *, as_json: AsJson = False) -> None:
     """Take an execution from a worker that hangs; another goes on from the last checkpoint."""
     _carry_out(lambda client: client.executions.recover(execution_id), as_json=as_json)
@@ -111,6 +164,10 @@ def bulk(
 def _carry_out(command: Command, *, as_json: bool) -> None:
     with connect() as client:
         execution = command(client)
+    _show(execution, as_json=as_json)
+
+
+def _show(execution: Execution, *, as_json: bool) -> None:
     if as_json:
         print_raw(execution)
         return

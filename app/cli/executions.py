@@ -11,6 +11,7 @@ from app.cli.arguments import ExecutionId, Limit, Status, first, text
 from app.cli.connection import connect
 from app.cli.execution_commands import (
     bulk,
+    fork,
     pause,
     recover,
     resume,
@@ -140,5 +141,5 @@ def recoveries(execution_id: ExecutionId, *, as_json: AsJson = False) -> None:
         print_table(RECOVERY_HEADINGS, map(recovery_row, shown))
 
 
-for each in (start, pause, resume, step, stop, recover, signal, bulk, events):
+for each in (start, pause, resume, step, stop, fork, recover, signal, bulk, events):
     executions.command()(each)

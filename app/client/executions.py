@@ -21,7 +21,7 @@ Inputs = Mapping[str, Mapping[str, Any]]
 class Executions(Group[Way]):
     """The executions of the caller. Every method raises ClientError.
 
-    A create, a batch and a signal carry an idempotency key, a new one unless it is given: where
+    A create, a batch, a fork and a signal carry an idempotency key, a new one unless it is given: where
     their answer is lost they are sent again, and yet done once.
     """
 
@@ -63,6 +63,33 @@ class Executions(Group[Way]):
         body = {"items": list(items)}
         key = self.key(idempotency_key)
         return self.ask(post(at("executions", "batch"), _executions, body, key=key))
+
+    @method
+    def fork(
+        self,
+        execution_id: str,
+        *,
+        from_node_id: str | None = None,
+        flow_version: int | None = None,
+        inputs: Inputs | None = None,
+        options: Json | None = None,
+        autostart: bool = False,
+        idempotency_key: str | None = None,
+    ) -> Procedure[Execution]:
+        """Create an execution that takes over what another has come to, in whatever status.
+
+        Without `from_node_id` that is every completed node; with it, all that doesn't depend on
+        that node. What `inputs` and `options` don't name is as it was.
+        """
+        body = {
+            "fromNodeId": from_node_id,
+            "flowVersion": flow_version,
+            "inputs": inputs,
+            "options": options,
+            "autostart": autostart,
+        }
+        path, key = at("executions", execution_id, "fork"), self.key(idempotency_key)
+        return self.ask(post(path, Execution.from_json, given(body), key=key))
 
     @method
     def start(self, execution_id: str) -> Procedure[Execution]:

@@ -81,6 +81,28 @@ class Engine:
         self._tell.initialized(self._queue.ready)
         self._skip_the_unfed()
 
+    def adopt(self, records: Iterable[Record]) -> list[int]:
+        """Begin a run that takes over what another one came to, in the order of writing.
+
+        Left out, and given back, are the nodes that are not ready when their turn comes. What
+        was told of the others is not told again; which nodes are skipped is.
+        """
+        self._tell.flow_started()
+        self._open_run()
+        early = []
+        for record in records:
+            node = self.plan.index_of[record.node_id]
+            if self.status[node] is not NodeStatus.INITIALIZED or self._missing[node]:
+                early.append(node)
+            elif isinstance(record, Resolution):
+                self._give(node, record.outputs)
+            else:
+                self._replay(record)
+        ready = [n for n in self._queue.ready if self.status[n] is NodeStatus.INITIALIZED]
+        self._tell.initialized(ready)
+        self._skip_the_unfed()
+        return early
+
     def restore(
         self,
         records: Iterable[Record],
@@ -298,6 +320,10 @@ class Engine:
         """Hand over what was told since the last call."""
         return self._tell.take()
 
+    def would_end(self, node: int) -> bool:
+        """Whether the run ends if a node fails."""
+        return self._options.fail_on_error and not self.plan.nodes[node].handles_error
+
     def conclude(self, verdict: Verdict, execution_ms: int) -> None:
         """Tell the end of the flow and of the execution, which took `execution_ms`."""
         self._tell.concluded(verdict, execution_ms)
@@ -323,7 +349,7 @@ class Engine:
         self.failures[node] = error
         told = {ERROR: True, ERROR_MESSAGE: error.message}
         self.outputs[node] = self.early.left_by(node, streamed, error) | told
-        if self._options.fail_on_error and not plan_node.handles_error and not self.unhandled:
+        if self.would_end(node) and not self.unhandled:
             self.unhandled = Failure(plan_node.id, error)
         self._settle(node, self.wiring.error_edges[node], self.wiring.value_edges[node])
 

@@ -26,8 +26,10 @@ def created_event(
     flow_version: int,
     metadata: Mapping[str, Value],
     lineage: Lineage,
+    *,
+    forked: Mapping[str, Value] | None = None,
 ) -> str:
-    """The data of `execution:created`, as JSON text."""
+    """The data of `execution:created`, as JSON text; `forked` says from what, of a fork."""
     created = Event(
         EventType.EXECUTION_CREATED,
         {
@@ -38,6 +40,7 @@ def created_event(
             "rootExecutionId": lineage.root_execution_id,
             "parentExecutionId": lineage.parent_execution_id,
             "executionDepth": lineage.depth,
+            **(forked or {}),
         },
     )
     return fit_event(execution_id, created)[0][1]

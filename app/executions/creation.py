@@ -50,7 +50,7 @@ class KeyedCreation:
             at = self._keys.create(key, rows)
             if at is not None:
                 return Created(self._executions.announce(rows, at))
-        return _replayed(key, known)
+        return replayed(key, known)
 
 
 def other_body() -> ValidationFailed:
@@ -59,7 +59,8 @@ def other_body() -> ValidationFailed:
     return ValidationFailed([Fault("", message)])
 
 
-def _replayed(key: RequestKey, known: KnownRequest) -> Replayed:
+def replayed(key: RequestKey, known: KnownRequest) -> Replayed:
+    """What was created under the key. Raises ValidationFailed where the body was another."""
     if known.body_hash != key.body_hash:
         raise other_body()
     return Replayed(known.created_ids)

@@ -60,8 +60,9 @@ class Inspection:
             _overlaid(wiring, loaded(row.inputs) or {}),
             driving_event(loaded(row.external_events)),
         )
-        if row.started_at is not None:
-            self._engine.restore(map(_as_record, checkpoints), self._granted)
+        # A fork has checkpoints before it has begun.
+        if row.started_at is not None or checkpoints:
+            self._engine.restore(map(as_record, checkpoints), self._granted)
             if row.status == "completed":
                 self._engine.verdict()
 
@@ -220,7 +221,8 @@ def _from_checkpoint(row: Row[Any]) -> dict[str, Value]:
     }
 
 
-def _as_record(row: Row[Any]) -> Record:
+def as_record(row: Row[Any]) -> Record:
+    """A checkpoint or a resolution as the API reads it, as the engine takes it."""
     if row.status == RESOLVED:
         return Resolution(row.node_id, loaded(row.outputs))
     error = loaded(row.error)

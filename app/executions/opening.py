@@ -82,7 +82,7 @@ def restore(
     elsewhere: Collection[str] = (),
 ) -> None:
     """Bring an engine to where the checkpoints and resolutions left the run."""
-    engine.restore(map(_as_record, stored), granted, elsewhere)
+    engine.restore(map(as_record, stored), granted, elsewhere)
 
 
 def limit_ms(timeout_ms: int | None, options: Mapping[str, Any]) -> int:
@@ -109,7 +109,8 @@ def refusal(error: ValidationFailed, execution_ms: int) -> tuple[str, list[Event
     ]
 
 
-def _as_record(row: StoredCheckpoint) -> Record:
+def as_record(row: StoredCheckpoint) -> Record:
+    """A checkpoint or a resolution, as the engine takes it."""
     if row.status == RESOLVED:
         return Resolution(row.node_id, from_json(row.outputs or "{}"))
     error: Mapping[str, str] | None = orjson.loads(row.error) if row.error else None

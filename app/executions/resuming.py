@@ -1,4 +1,4 @@
-"""How a run begins in a process: new, or where its checkpoints left it, with two reads."""
+"""How a run begins in a process: new, as a fork, or where its checkpoints left it, with two reads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import orjson
 
 from app.engine import Engine
 from app.executions.ledger import Ledger
-from app.executions.opening import new_engine, restore
+from app.executions.opening import as_record, new_engine, restore
 from app.executions.sent import SentSteps
 from app.executions.surroundings import Surroundings
 from app.executions.timers import Timers, Wait, read_plan
@@ -46,6 +46,8 @@ class Resumption:
         engine = new_engine(claimed, wiring, options, side_by_side=beside)
         if claimed.begun:
             next_seq = self._restore(engine)
+        elif claimed.is_fork:
+            next_seq = self._adopt(engine)
         else:
             engine.begin()
             next_seq = 0
@@ -63,6 +65,13 @@ class Resumption:
         restore(engine, stored, granted, self._sent.nodes)
         for wait, attempt in _waits_of(engine, stored, self._around.clock()):
             self._timers.wait(wait, attempt)
+        return stored[-1].seq + 1 if stored else 0
+
+    def _adopt(self, engine: Engine) -> int:
+        """Begin a fork; gives the number of its next checkpoint."""
+        store, execution_id = self._around.store, self._claimed.fence.execution_id
+        stored = self._insist(lambda: store.checkpoints(execution_id))
+        engine.adopt(map(as_record, stored))
         return stored[-1].seq + 1 if stored else 0
 
     def _insist(self, ask: Callable[[], Any]) -> Any:

@@ -79,7 +79,7 @@ class Dispatcher(Protocol):
         ...
 
 
-class _Uncompilable(Conflict):
+class Uncompilable(Conflict):
     """The flow of the execution can't be compiled here any more."""
 
     def __init__(self, error: ValidationFailed) -> None:
@@ -145,13 +145,13 @@ class ExecutionService:
             flow = self._flow(wanted.flow_id, caller, flows)
             version = wanted.flow_version or flow.version
             wiring = self._wiring(wanted, version, flow)
-            found = _faults(wanted, wiring, bounds)
+            found = faults_of(wanted, wiring, bounds)
             faults += [Fault(pointer(place) + fault.pointer, fault.message) for fault in found]
             # Its nodes run with the rights of the flow's owner, whoever has them run.
             owner = flow.owner_id
             # Inputs at fault fit no port, and no row will be made of them.
             kept = wanted if found else self._sealed(wanted, wiring, owner)
-            rows.append(_new_row(execution_id, kept, version, owner, wiring, self._start_ttl_ms))
+            rows.append(new_row(execution_id, kept, version, owner, wiring, self._start_ttl_ms))
         if faults:
             raise ValidationFailed(faults)
         return rows
@@ -226,7 +226,7 @@ class ExecutionService:
         }
         for execution_id in execution_ids:
             if execution_id not in rows:
-                raise _no_execution(execution_id)
+                raise no_execution(execution_id)
         limit = self._table.limit_reached(rows.values())
         return [execution_json(rows[execution_id], limit=limit) for execution_id in execution_ids]
 
@@ -261,7 +261,7 @@ class ExecutionService:
         """Read a page of events. Raises NotFound."""
         head = self._log.head(execution_id)
         if head is None or not caller.may_see(head.owner_id):
-            raise _no_execution(execution_id)
+            raise no_execution(execution_id)
         stored = self._log.read(execution_id, from_index, limit, types, up_to=head.last_event_index)
         is_full = len(stored) == limit
         past_all = max(from_index, head.last_event_index + 1)
@@ -313,31 +313,33 @@ class ExecutionService:
     def _own(self, execution_id: str, caller: Caller) -> Row[Any]:
         row = self._table.one(execution_id)
         if row is None or not caller.may_see(row.owner_id):
-            raise _no_execution(execution_id)
+            raise no_execution(execution_id)
         return row
 
     def _inspect(self, row: Row[Any]) -> Inspection:
         try:
             wiring = self._plans.get(row.flow_id, row.flow_version, self._document)
         except ValidationFailed as error:
-            raise _Uncompilable(error) from error
+            raise Uncompilable(error) from error
         return Inspection(wiring, row, self._table.checkpoints(row.id))
 
     def _outputs(self, row: Row[Any]) -> Value:
         try:
             return masked(self._inspect(row).outputs())
-        except _Uncompilable:
+        except Uncompilable:
             return None
 
     def _started_at(self, inspection: Inspection, execution_id: str) -> Mapping[str, datetime]:
         return self._table.started_at(execution_id) if inspection.has_running_nodes else {}
 
 
-def _no_execution(execution_id: str) -> NotFound:
+def no_execution(execution_id: str) -> NotFound:
+    """What is raised for an execution that isn't there, or isn't the caller's."""
     return NotFound(f"There is no execution '{execution_id}'")
 
 
-def _faults(wanted: NewExecution, wiring: Wiring, bounds: Bounds) -> list[Fault]:
+def faults_of(wanted: NewExecution, wiring: Wiring, bounds: Bounds) -> list[Fault]:
+    """What is wrong with what is wanted of a flow."""
     faults = []
     try:
         overlay_inputs(wiring.plan, wanted.inputs or {}, bounds)
@@ -353,7 +355,7 @@ def _faults(wanted: NewExecution, wiring: Wiring, bounds: Bounds) -> list[Fault]
     return faults
 
 
-def _new_row(
+def new_row(
     execution_id: str,
     wanted: NewExecution,
     version: int,
@@ -361,6 +363,7 @@ def _new_row(
     wiring: Wiring,
     start_timeout_ms: int,
 ) -> records.NewExecution:
+    """Make a row of what is wanted, and is without fault."""
     lineage = Lineage(owner, execution_id)
     metadata = wiring.plan.metadata
     return records.NewExecution(

@@ -24,6 +24,7 @@ from app.local import (
     commanded_statements,
     deadline_statements,
     family_statements,
+    fork_statements,
     key_statements,
     retention_statements,
     run_statements,
@@ -52,6 +53,7 @@ Hook = Callable[[str], object]
 HANDLERS: Mapping[str, Handler] = {
     **run_statements.HANDLERS,
     **family_statements.HANDLERS,
+    **fork_statements.HANDLERS,
     **step_statements.HANDLERS,
     **sweep_statements.HANDLERS,
     **slot_statements.HANDLERS,

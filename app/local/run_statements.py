@@ -82,6 +82,7 @@ def _claimed(turn: Turn, row: ExecutionRow) -> tuple[Any, ...]:
         row.external_events,
         row.execution_depth,
         row.children,
+        row.forked_from is not None,
     )
 
 

@@ -33,6 +33,18 @@ class NewExecution:
 
 
 @dataclass(frozen=True, slots=True)
+class Fork:
+    """What a new execution takes over from another: the checkpoints of these nodes.
+
+    `progress` counts the nodes that are settled by that.
+    """
+
+    source_id: str
+    nodes: Sequence[str]
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
 class NewChild:
     """A child to create with a boundary of its parent; JSON columns are texts.
 
@@ -125,7 +137,8 @@ class Claimed:
     """An execution that this process owns from now on, as its row was at the claim.
 
     `deadline_in_ms` is what is left until its deadline, below zero once that has passed; None
-    where it has none, or has not begun. `children` is how many it made that count.
+    where it has none, or has not begun. `children` is how many it made that count; `is_fork`
+    says that there may be checkpoints before it has begun.
     """
 
     fence: Fence
@@ -149,6 +162,7 @@ class Claimed:
     external_events: str | None = None
     depth: int = 0
     children: int = 0
+    is_fork: bool = False
 
     @property
     def request(self) -> Request | None:

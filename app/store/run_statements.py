@@ -38,7 +38,7 @@ _CLAIMED = f"""
     coalesce(1000 * extract(epoch FROM clock_timestamp() - e.started_at), 0)::bigint,
     (1000 * extract(epoch FROM {deadline_of("e.")} - clock_timestamp()))::bigint,
     e.requested, e.requested_reason, e.breakpoints_hit,
-    e.external_events::text, e.execution_depth, e.children
+    e.external_events::text, e.execution_depth, e.children, e.forked_from IS NOT NULL
 """
 
 

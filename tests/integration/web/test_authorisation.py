@@ -111,6 +111,9 @@ CASES: Mapping[tuple[str, str], Case] = {
     ("POST", f"{EXECUTIONS}/{{execution_id}}/resume"): COMMANDED,
     ("POST", f"{EXECUTIONS}/{{execution_id}}/step"): COMMANDED,
     ("POST", f"{EXECUTIONS}/{{execution_id}}/stop"): COMMANDED,
+    ("POST", f"{EXECUTIONS}/{{execution_id}}/fork"): Case(
+        404, lambda _: {}, {"Idempotency-Key": "k"}
+    ),
     ("POST", f"{EXECUTIONS}/{{execution_id}}/recover"): Case(403, lambda _: {}),
     ("POST", f"{EXECUTIONS}/{{execution_id}}/signals/{{name}}"): COMMANDED,
     ("GET", f"{API}/secrets"): Case(200),

@@ -138,6 +138,7 @@ def fake_services(**replaced: Any) -> Services:
         "secrets": None,
         "executions": FakeExecutions(),
         "creation": None,
+        "forking": None,
         "takeover": None,
         "control": None,
         "signalling": None,
