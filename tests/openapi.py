@@ -39,7 +39,7 @@ class Description:
             for method, each in methods.items()
         }
         self._urls = app.url_map.bind("localhost")
-        self._problem = document["components"]["responses"]["Problem"]
+        self._problems = document["components"]["responses"]
         self._schemas = copy.deepcopy(document["components"]["schemas"])
         for schema in self._schemas.values():
             if "properties" in schema:
@@ -49,7 +49,10 @@ class Description:
     def check(self, response: TestResponse) -> None:
         """Hold an answer against the description of its route."""
         answer = self._answer(response)
-        [(media_type, content)] = answer.get("content", {"": {}}).items()
+        contents = answer.get("content", {"": {}})
+        media_type = response.mimetype if response.mimetype in contents else next(iter(contents))
+        content = contents[media_type]
+        self._check_headers(response, answer.get("headers", {}))
         if "schema" in content:
             assert response.mimetype == media_type
             schema = {"components": {"schemas": self._schemas}, **content["schema"]}
@@ -61,12 +64,22 @@ class Description:
         method, path = response.request.method, response.request.path
         if not self._urls.test(path, method):
             assert response.status_code in UNROUTED, f"{method} {path}: {response.status}"
-            return self._problem
+            return {"content": self._problems["NotFound"]["content"]}
         endpoint, _ = self._urls.match(path, method)
         declared = self._operations[endpoint.replace(".", "_"), method]["responses"]
         answer: Json | None = declared.get(str(response.status_code))
-        assert answer or response.status_code >= 400, f"{method} {path}: {response.status}"
-        return self._problem if answer is None or "$ref" in answer else answer
+        assert answer is not None, f"{method} {path}: {response.status}"
+        name = answer.get("$ref", "").rpartition("/")[2]
+        return self._problems[name] if name else answer
+
+    def _check_headers(self, response: TestResponse, headers: Json) -> None:
+        for name, header in headers.items():
+            value = response.headers.get(name)
+            assert value is not None or not header.get("required"), name
+            if value is not None:
+                wanted = header["schema"]
+                is_number = wanted.get("type") == "integer"
+                Draft202012Validator(wanted).validate(int(value) if is_number else value)
 
 
 @cache

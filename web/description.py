@@ -14,6 +14,7 @@ View = TypeVar("View", bound=Callable[..., Response])
 _DECLARATION = "gives"
 
 JSON = "application/json"
+EVENT_STREAM = "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,9 @@ class Given:
     """What a view answers with when all is well, and by which headers it may be asked.
 
     `model` is the shape of its JSON; without one there is no body, or it is of another
-    `media_type`. `also` are further statuses with the same shape.
+    `media_type`. `also` are further statuses with the same shape, `sends` the headers that come
+    with it, `refuses` the statuses of problems beside those that every such route may give.
+    `streams` says that it gives its events one by one, too, to who accepts that.
     """
 
     model: type[BaseModel] | None
@@ -29,6 +32,9 @@ class Given:
     media_type: str | None
     headers: tuple[str, ...]
     also: tuple[int, ...]
+    sends: tuple[str, ...]
+    refuses: tuple[int, ...]
+    streams: bool
 
 
 def gives(
@@ -38,9 +44,13 @@ def gives(
     media_type: str | None = None,
     headers: tuple[str, ...] = (),
     also: tuple[int, ...] = (),
+    sends: tuple[str, ...] = (),
+    refuses: tuple[int, ...] = (),
+    streams: bool = False,
 ) -> Callable[[View], View]:
     """Declare what a view gives. A request costs nothing of it."""
-    declared = Given(model, status, JSON if model else media_type, headers, also)
+    kind = JSON if model else media_type
+    declared = Given(model, status, kind, headers, also, sends, refuses, streams)
 
     def decorate(view: View) -> View:
         setattr(view, _DECLARATION, declared)

@@ -34,7 +34,7 @@ blueprint = Blueprint("executions", __name__, url_prefix="/api/v1/executions")
 
 @blueprint.post("")
 @takes(body=CreateExecution)
-@gives(shapes.Execution, 201, headers=("Idempotency-Key",))
+@gives(shapes.Execution, 201, headers=("Idempotency-Key",), sends=("Location",), refuses=(404,))
 def create(body: CreateExecution) -> Response:
     """Create an execution, and start it if asked to."""
     return _created(_create(body, [body], ""))
@@ -42,7 +42,7 @@ def create(body: CreateExecution) -> Response:
 
 @blueprint.post("/batch")
 @takes(body=CreateExecutions)
-@gives(shapes.ExecutionList, 201, headers=("Idempotency-Key",))
+@gives(shapes.ExecutionList, 201, headers=("Idempotency-Key",), sends=("Location",), refuses=(404,))
 def create_batch(body: CreateExecutions) -> Response:
     """Create many executions, or none of them."""
     match _create(body, body.items, "/items/{}"):
@@ -56,7 +56,7 @@ def create_batch(body: CreateExecutions) -> Response:
 
 @blueprint.post("/<execution_id>/start")
 @takes(body=NoBody)
-@gives(shapes.Execution, 202)
+@gives(shapes.Execution, 202, refuses=(409,))
 def start(execution_id: str) -> Response:
     """Send the start signal."""
     return answer(services().executions.start(execution_id, caller()), 202)
@@ -64,7 +64,7 @@ def start(execution_id: str) -> Response:
 
 @blueprint.post("/<execution_id>/pause")
 @takes(body=Command)
-@gives(shapes.Execution, 202)
+@gives(shapes.Execution, 202, refuses=(409,))
 def pause(execution_id: str, body: Command) -> Response:
     """Pause at the next node boundary: what runs finishes, nothing starts.
 
@@ -76,7 +76,7 @@ def pause(execution_id: str, body: Command) -> Response:
 
 @blueprint.post("/<execution_id>/resume")
 @takes(body=Command)
-@gives(shapes.Execution, 202)
+@gives(shapes.Execution, 202, refuses=(409,))
 def resume(execution_id: str, body: Command) -> Response:  # noqa: ARG001 — nothing tells the reason
     """Have a paused execution go on, or withdraw a pause that is not effective yet.
 
@@ -87,7 +87,7 @@ def resume(execution_id: str, body: Command) -> Response:  # noqa: ARG001 — no
 
 @blueprint.post("/<execution_id>/step")
 @takes(body=Command)
-@gives(shapes.Execution, 202)
+@gives(shapes.Execution, 202, refuses=(409,))
 def step(execution_id: str, body: Command) -> Response:  # noqa: ARG001 — nothing tells the reason
     """Have a paused execution run one node, then pause again.
 
@@ -100,7 +100,7 @@ def step(execution_id: str, body: Command) -> Response:  # noqa: ARG001 — noth
 
 @blueprint.post("/<execution_id>/stop")
 @takes(body=Command)
-@gives(shapes.Execution, 202)
+@gives(shapes.Execution, 202, refuses=(409,))
 def stop(execution_id: str, body: Command) -> Response:
     """Stop an execution and all that descends from it, for good.
 
@@ -112,7 +112,7 @@ def stop(execution_id: str, body: Command) -> Response:
 
 @blueprint.post("/<execution_id>/fork")
 @takes(body=ForkExecution)
-@gives(shapes.Execution, 201, headers=("Idempotency-Key",))
+@gives(shapes.Execution, 201, headers=("Idempotency-Key",), sends=("Location",), refuses=(409,))
 def fork(execution_id: str, body: ForkExecution) -> Response:
     """Create an execution that takes over what another one, in any status, has come to.
 
@@ -138,7 +138,7 @@ def fork(execution_id: str, body: ForkExecution) -> Response:
 
 @blueprint.post("/<execution_id>/recover")
 @takes(body=NoBody)
-@gives(shapes.Execution, 202)
+@gives(shapes.Execution, 202, refuses=(409,))
 def recover(execution_id: str) -> Response:
     """Take an execution from its owner; another goes on from the last checkpoint.
 
@@ -150,7 +150,7 @@ def recover(execution_id: str) -> Response:
 
 @blueprint.post("/<execution_id>/signals/<name>")
 @takes(body=Payload)
-@gives(shapes.Signalled, 202, headers=("Idempotency-Key",))
+@gives(shapes.Signalled, 202, headers=("Idempotency-Key",), refuses=(409,))
 def signal(execution_id: str, name: str, body: Payload) -> Response:
     """Send a signal with any JSON as its payload; no body at all counts as `{}`.
 
@@ -178,7 +178,7 @@ def show(execution_id: str) -> Response:
 
 @blueprint.get("/<execution_id>/nodes")
 @takes(query=ExecutionNodesQuery)
-@gives(shapes.NodePage)
+@gives(shapes.NodePage, refuses=(409,))
 def list_nodes(execution_id: str, query: ExecutionNodesQuery) -> Response:
     """List an execution's nodes in document order.
 
@@ -193,7 +193,7 @@ def list_nodes(execution_id: str, query: ExecutionNodesQuery) -> Response:
 
 @blueprint.get("/<execution_id>/nodes/<path:node_id>")
 @takes()
-@gives(shapes.Node)
+@gives(shapes.Node, refuses=(409,))
 def show_node(execution_id: str, node_id: str) -> Response:
     """Show one node of an execution, values in full.
 

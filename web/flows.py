@@ -23,8 +23,8 @@ blueprint = Blueprint("flows", __name__, url_prefix="/api/v1/flows")
 
 
 @blueprint.post("")
-@takes(body=dict)
-@gives(shapes.SavedFlow, 201)
+@takes(body=dict, document=shapes.FlowDocument)
+@gives(shapes.SavedFlow, 201, sends=("Location", "ETag"), refuses=(409,))
 def store(body: dict[str, Any]) -> Response:
     """Store a flow: new, or a new version of one's own."""
     flow = services().flows.store(body, caller())
@@ -34,7 +34,7 @@ def store(body: dict[str, Any]) -> Response:
 
 
 @blueprint.post("/validate")
-@takes(body=dict)
+@takes(body=dict, document=shapes.AnyDocument)
 @gives(shapes.Validation)
 def validate(body: dict[str, Any]) -> Response:
     """Check a flow without storing it."""
@@ -60,7 +60,7 @@ def list_flows(query: PageQuery) -> Response:
 
 @blueprint.get("/<flow_id>")
 @takes(query=FlowQuery)
-@gives(shapes.FlowOrDocument, headers=("If-None-Match",))
+@gives(shapes.FlowOrDocument, headers=("If-None-Match",), sends=("ETag",))
 def show(flow_id: str, query: FlowQuery) -> Response:
     """Show a flow, one version of it, or that version's document alone."""
     flow = services().flows.get(flow_id, caller(), query.version)
@@ -70,8 +70,8 @@ def show(flow_id: str, query: FlowQuery) -> Response:
 
 
 @blueprint.put("/<flow_id>")
-@takes(body=dict)
-@gives(shapes.SavedFlow, headers=("If-Match",))
+@takes(body=dict, document=shapes.FlowDocument)
+@gives(shapes.SavedFlow, headers=("If-Match",), sends=("ETag",), refuses=(412,))
 def replace(flow_id: str, body: dict[str, Any]) -> Response:
     """Store a new version of a flow, if it is still the one that the caller saw."""
     match services().flows.replace(flow_id, body, caller(), _expected_versions()):

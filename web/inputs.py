@@ -29,17 +29,19 @@ _DECLARATION = "takes"
 class Taken:
     """What a view takes. `body` is `dict` where the view reads the document itself.
 
-    A RootModel takes other JSON than objects, too.
+    A RootModel takes other JSON than objects, too. `document` describes such a document.
     """
 
     query: type[BaseModel]
     body: type[BaseModel | dict[str, Any]] | None
+    document: type[BaseModel] | None = None
 
 
 def takes(
     *,
     query: type[BaseModel] = NoQuery,
     body: type[BaseModel | dict[str, Any]] | None = None,
+    document: type[BaseModel] | None = None,
 ) -> Callable[[View], View]:
     """Check query and body, and hand them to the view as `query` and `body`.
 
@@ -61,7 +63,7 @@ def takes(
                     given["body"] = document
             return view(**given)
 
-        setattr(taking, _DECLARATION, Taken(query, body))
+        setattr(taking, _DECLARATION, Taken(query, body, document))
         return taking
 
     return decorate

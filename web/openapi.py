@@ -11,15 +11,15 @@ from typing import Any
 from flask import Flask
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
-from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import Rule
 
 from web import shapes
 from web.access import OPEN_BLUEPRINTS
-from web.description import JSON, given_by
+from web.description import EVENT_STREAM, JSON, given_by
 from web.inputs import Taken, taken_by
-from web.problems import MEDIA_TYPE
+from web.refusals import components, reference, refusals_of
 
 _REFERENCE = "#/components/schemas/{model}"
 _VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -47,7 +47,35 @@ same key with another body is refused with 422.""",
     "If-None-Match": ("The ETag of what you have: it is not sent again (304).", {"type": "string"}),
 }
 
-_PROBLEM = {"$ref": "#/components/responses/Problem"}
+#: Headers that come with an answer.
+_SENT: Mapping[str, dict[str, Any]] = {
+    "Location": {
+        "description": "Where it is, or where the list is that it is in.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^/api/v1/"},
+    },
+    "ETag": {
+        "description": "Names the version, for If-Match and If-None-Match.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^"[0-9]+"$'},
+    },
+    "Idempotent-Replayed": {
+        "description": "There where the request had been carried out before.",
+        "schema": {"const": "true"},
+    },
+}
+
+#: What a stream of events looks like.
+_STREAM = """\
+id: 6
+event: execution:completed
+data: {"index":6,"type":"execution:completed","timestamp":"2026-01-02T03:04:05.678Z",\
+"executionId":"EX2222222222222222222222","data":{"executionTimeMs":12}}
+
+event: end
+data: {"status":"completed","nextIndex":7}
+
+"""
 
 _SECURITY_SCHEMES = {
     "token": {
@@ -74,6 +102,11 @@ class _Schemas(GenerateJsonSchema):
         """A member has its name."""
         return False
 
+    def default_schema(self, schema: Any) -> JsonSchemaValue:
+        """Null is what is left out, and need not be allowed."""
+        described = super().default_schema(schema)
+        return {key: value for key, value in described.items() if (key, value) != ("default", None)}
+
 
 def describe(app: Flask) -> Json:
     """Describe every route of an app that declares what it gives."""
@@ -88,12 +121,11 @@ def describe(app: Flask) -> Json:
     paths: dict[str, Json] = {}
     for rule, method, view in sorted(routes, key=lambda route: (route[0].rule, route[1])):
         path = _VARIABLE.sub(lambda found: f"{{{to_camel(found[1])}}}", rule.rule)
-        operation = _operation(rule, view, references)
-        if rule.endpoint.split(".")[0] not in OPEN_BLUEPRINTS:
+        is_open = rule.endpoint.split(".")[0] in OPEN_BLUEPRINTS
+        operation = _operation(rule, view, references, is_open=is_open)
+        if not is_open:
             operation["security"] = _SECURITY
-            operation["responses"] |= {"401": _PROBLEM, "403": _PROBLEM}
         paths.setdefault(path, {})[method.lower()] = operation
-    problem = {"schema": references[shapes.Problem]}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -106,7 +138,7 @@ def describe(app: Flask) -> Json:
         "components": {
             "schemas": schemas,
             "securitySchemes": _SECURITY_SCHEMES,
-            "responses": {"Problem": {"description": "No.", "content": {MEDIA_TYPE: problem}}},
+            "responses": components(references[shapes.Problem]),
         },
     }
 
@@ -127,13 +159,15 @@ def _schemas(views: list[Callable[..., Any]]) -> tuple[References, Json]:
 
 
 def _body_of(taken: Taken | None) -> type[BaseModel] | None:
-    """The model of a body; a document that the view reads itself is a flow."""
+    """The model of a body, or of a document that the view reads itself."""
     if taken is None or taken.body is None:
         return None
-    return taken.body if issubclass(taken.body, BaseModel) else shapes.FlowDocument
+    return taken.body if issubclass(taken.body, BaseModel) else taken.document
 
 
-def _operation(rule: Rule, view: Callable[..., Any], references: References) -> Json:
+def _operation(
+    rule: Rule, view: Callable[..., Any], references: References, *, is_open: bool
+) -> Json:
     taken = taken_by(view)
     summary, _, more = cleandoc(view.__doc__ or "").partition("\n")
     operation: Json = {
@@ -141,7 +175,10 @@ def _operation(rule: Rule, view: Callable[..., Any], references: References) -> 
         "tags": [_tag(rule.rule)],
         "summary": summary.rstrip("."),
         "parameters": [*_path(rule), *_query(taken), *_headers(view)],
-        "responses": _responses(view, references),
+        "responses": {
+            **_answers(view, references),
+            **_refusals(rule, view, is_open=is_open),
+        },
     }
     if more:
         operation["description"] = more.strip()
@@ -189,14 +226,34 @@ def _not_null(schema: Json) -> Json:
     return {**described, **choices[0]} if choices else described
 
 
-def _responses(view: Callable[..., Any], references: References) -> Json:
+def _answers(view: Callable[..., Any], references: References) -> Json:
     given = given_by(view)
     answer: Json = {"description": HTTP_STATUS_CODES[given.status]}
+    sent = list(given.sends)
+    if "Idempotency-Key" in given.headers:
+        sent.append("Idempotent-Replayed")
+    if sent:
+        answer["headers"] = {name: _SENT[name] for name in sent}
     if given.model is not None:
         answer["content"] = {JSON: {"schema": references[given.model]}}
     elif given.media_type is not None:
         answer["content"] = {given.media_type: {}}
-    responses = {str(status): answer for status in (given.status, *given.also)}
+    if given.streams:
+        answer["content"][EVENT_STREAM] = {"schema": {"type": "string"}, "example": _STREAM}
+    answers = {str(status): answer for status in (given.status, *given.also)}
     if "If-None-Match" in given.headers:
-        responses["304"] = {"description": HTTP_STATUS_CODES[304]}
-    return {**responses, "default": _PROBLEM}
+        answers["304"] = {"description": HTTP_STATUS_CODES[304], "headers": {"ETag": _SENT["ETag"]}}
+    return answers
+
+
+def _refusals(rule: Rule, view: Callable[..., Any], *, is_open: bool) -> Json:
+    taken, given = taken_by(view), given_by(view)
+    common = refusals_of(
+        is_open=is_open,
+        is_about_one=bool(_VARIABLE.search(rule.rule)),
+        takes=taken is not None,
+        has_body=taken is not None and taken.body is not None,
+        has_cursor=taken is not None and "cursor" in taken.query.model_fields,
+    )
+    statuses = {*common, *given.refuses} - set(given.also)
+    return {str(status): reference(status) for status in sorted(statuses)}

@@ -101,6 +101,8 @@ class NoBody(Body):
 class Command(Body):
     """What a command takes: why it is given."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "maintenance"}]})
+
     reason: Annotated[str | None, Field(max_length=MAX_REASON_LENGTH)] = None
 
 
@@ -161,6 +163,14 @@ class EventsQuery(Query):
 class CreateExecution(Body):
     """What `POST /executions` takes."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"flowId": "V2greeting", "inputs": {"who": {"text": "Grace"}}, "autostart": True}
+            ]
+        }
+    )
+
     flow_id: Id
     flow_version: Version | None = None
     inputs: dict[str, dict[str, Any]] | None = None
@@ -172,6 +182,12 @@ class CreateExecution(Body):
 
 class ForkExecution(Body):
     """What a fork takes. What is left out, also of `options`, is as in the forked execution."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"fromNodeId": "greet", "inputs": {"greet": {"template": "Hi {{name}}"}}}]
+        }
+    )
 
     from_node_id: Id | None = None
     flow_version: Version | None = None
@@ -187,6 +203,14 @@ class ForkExecution(Body):
 
 class CreateExecutions(Body):
     """What `POST /executions/batch` takes: all of them are created, or none."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"items": [{"flowId": "V2greeting"}, {"flowId": "V2greeting", "autostart": True}]}
+            ]
+        }
+    )
 
     items: Annotated[list[CreateExecution], Field(min_length=1, max_length=MAX_BATCH)]
 
@@ -217,6 +241,10 @@ _SECRET_DATA = [{"type": "string", "minLength": 1}, {"type": "object", "minPrope
 class NewSecret(Body):
     """What `POST /secrets` takes."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "mail", "secretType": "string", "data": "s3cret"}]}
+    )
+
     name: SecretName
     secret_type: SecretType = "string"  # noqa: S105 — the name of a type
     data: Annotated[Any, AfterValidator(_is_new_secret), WithJsonSchema({"anyOf": _SECRET_DATA})]
@@ -224,6 +252,8 @@ class NewSecret(Body):
 
 class ChangedSecret(Body):
     """What `PUT /secrets/{id}` takes; without `data`, or with its mask, that stays as it is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "mail", "data": "n3w"}]})
 
     name: SecretName
     secret_type: SecretType = "string"  # noqa: S105 — the name of a type
@@ -250,6 +280,14 @@ class BulkFilter(Body):
 
 class BulkCommand(Body):
     """What `POST /executions/bulk` takes."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"action": "stop", "filter": {"status": ["running"], "flowId": "V2greeting"}}
+            ]
+        }
+    )
 
     action: Literal["start", "pause", "resume", "stop"]
     filter: BulkFilter

@@ -20,7 +20,7 @@ blueprint = Blueprint("secrets", __name__, url_prefix="/api/v1/secrets")
 
 @blueprint.post("")
 @takes(body=NewSecret)
-@gives(shapes.Secret, 201)
+@gives(shapes.Secret, 201, sends=("Location",), refuses=(409,))
 def store(body: NewSecret) -> Response:
     """Store a secret under a name of its own, encrypted.
 
@@ -52,7 +52,7 @@ def show(secret_id: str) -> Response:
 
 @blueprint.put("/<secret_id>")
 @takes(body=ChangedSecret)
-@gives(shapes.Secret)
+@gives(shapes.Secret, refuses=(409,))
 def replace(secret_id: str, body: ChangedSecret) -> Response:
     """Replace a secret; without `data`, or with its mask, what it holds stays.
 

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from app.executions.options import ExecutionOptions, ExternalEvent
+from app.flows.document import MAX_NAME
 from app.nodes.library.secrets import SecretType
-from web.schemas import Status
+from web.schemas import MAX_ID_LENGTH, Status
 
 Item = TypeVar("Item")
 
@@ -27,6 +28,20 @@ Time = Annotated[
         }
     ),
 ]
+
+
+_GREETING = {
+    "metadata": {"name": "Greeting"},
+    "nodes": [
+        {"id": "who", "type": "TextNode", "values": {"text": "Ada"}},
+        {
+            "id": "greet",
+            "type": "HandlebarsTemplateNode",
+            "values": {"template": "Hello {{name}}"},
+        },
+    ],
+    "edges": [{"source": "who.text", "target": "greet.variables.name"}],
+}
 
 
 class Shape(BaseModel):
@@ -104,15 +119,31 @@ class Validation(Shape):
     warnings: list[Fault]
 
 
-class FlowDocument(BaseModel):
-    """A flow as it is written: nodes, and edges between their ports."""
+class FlowMetadata(BaseModel):
+    """What a flow is called; further members are kept."""
 
     model_config = ConfigDict(extra="allow")
 
-    id: str | None = None
-    metadata: dict[str, Any]
+    name: Annotated[str, Field(max_length=MAX_NAME)]
+
+
+class FlowDocument(BaseModel):
+    """A flow as it is written: nodes, and edges between their ports."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [_GREETING]})
+
+    id: Annotated[
+        str | None, WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH})
+    ] = None
+    metadata: FlowMetadata
     nodes: list[dict[str, Any]]
     edges: list[dict[str, Any]]
+
+
+class AnyDocument(BaseModel):
+    """Whatever is to be checked as a flow."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [_GREETING, {}]})
 
 
 class FlowOrDocument(RootModel[Flow | FlowDocument]):
