@@ -30,7 +30,7 @@ Time = Annotated[
 ]
 
 
-_GREETING = {
+_GREETING: dict[str, Any] = {
     "metadata": {"name": "Greeting"},
     "nodes": [
         {"id": "who", "type": "TextNode", "values": {"text": "Ada"}},

@@ -55,7 +55,7 @@ def take_over(
     """
     engine = new_engine()
     wiring, index_of = engine.wiring, engine.plan.index_of
-    known = [record for record in records if record.node_id in index_of]
+    known = [each for each in records if each.node_id in index_of and not _waits(each)]
     ended = {index_of[record.node_id] for record in known if _stands(engine, record, with_failures)}
     failed = {index_of[record.node_id] for record in known if _has_failed(record)}
     given = {index_of[record.node_id] for record in known if isinstance(record, Resolution)}
@@ -80,6 +80,10 @@ def _stands(engine: Engine, record: Record, with_failures: bool) -> bool:
     if _has_failed(record):
         return with_failures and not engine.would_end(engine.plan.index_of[record.node_id])
     return record.status is NodeStatus.COMPLETED
+
+
+def _waits(record: Record) -> bool:
+    return isinstance(record, Checkpoint) and record.status is NodeStatus.WAITING
 
 
 def _has_failed(record: Record) -> bool:

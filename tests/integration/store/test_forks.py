@@ -68,11 +68,13 @@ def test_who_claims_it_is_told_that_it_is_a_fork(
     new = world.new()
     ForkTable(world.database).create(new, fork_of(source, "a"), LOCAL)
 
-    claimed = claim(store, new.id)
+    claimed = claim(store, new.id, "w2")
 
     assert (claimed.is_fork, claimed.begun) == (True, False)
-    assert store.find_claim("w1", "token of w1") == claimed
-    assert not claim(store, world.create(), "w2").is_fork
+    found = store.find_claim("w2", "token of w2")
+    assert found is not None
+    assert (found.fence, found.is_fork) == (claimed.fence, True)
+    assert not claim(store, world.create(), "w3").is_fork
 
 
 def test_of_one_that_was_deleted_nothing_is_made(

@@ -77,9 +77,8 @@ def test_a_path_without_a_route_is_a_404(client: FlaskClient, path: str) -> None
     assert problem_of(client.get(path))["code"] == "NOT_FOUND"
 
 
-@pytest.mark.parametrize("command", ["fork"])
-def test_what_is_not_built_is_a_404(client: FlaskClient, command: str) -> None:
-    assert client.post(f"/api/v1/executions/EX1/{command}").status_code == 404
+def test_a_command_that_there_is_not_is_a_404(client: FlaskClient) -> None:
+    assert client.post("/api/v1/executions/EX1/rewind").status_code == 404
 
 
 def test_another_method_is_a_405_that_names_those_allowed(client: FlaskClient) -> None:
