@@ -11,7 +11,7 @@ import random
 import sys
 from pathlib import Path
 
-from tests.chaos.place import Plan
+from tests.chaos.place import draw_plan
 from tests.chaos.report import lines
 from tests.chaos.session import run
 
@@ -19,8 +19,8 @@ from tests.chaos.session import run
 def main() -> int:
     """Run what is asked for; gives 1 if a promise was broken."""
     asked = _arguments()
-    plan = Plan(asked.seed, asked.seconds, asked.pool, asked.dispatch)
-    print(f"{plan}, QUEUE_CONCURRENCY={plan.limit}", flush=True)
+    plan = draw_plan(asked.seed, asked.seconds, pool=asked.pool, dispatch=asked.dispatch)
+    print(plan, flush=True)
     told = run(plan, lambda text: print(text, flush=True))
     for line in lines(told):
         print(line)
@@ -33,8 +33,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seconds", type=float, default=300, help="how long things are lost")
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
-    parser.add_argument("--pool", choices=("prefork", "threads"), default="prefork")
-    parser.add_argument("--dispatch", choices=("inline", "message"), default="inline")
+    parser.add_argument("--pool", choices=("prefork", "threads"), help="else drawn")
+    parser.add_argument("--dispatch", choices=("inline", "message"), help="else drawn")
     parser.add_argument("--json", type=Path, help="a file for the same, for machines")
     return parser.parse_args()
 

@@ -33,8 +33,8 @@ FROZEN_S = (2.0, 3.5)
 AWAY_S = (0.2, 3.0)
 #: How late (ms) what comes over a slow cable is.
 LATE_MS = (20, 200)
-#: Something is lost so long (s) after the time before.
-EVERY_S = (0.3, 2.5)
+#: A worker is lost so long (s) after the time before; something that all stand on.
+WORKERS_EVERY_S, SERVERS_EVERY_S = (0.3, 2.0), (1.0, 8.0)
 #: How often a strike waits until all workers are of use.
 PATIENCE = 0.75
 READY_WITHIN_S = 120.0
@@ -56,6 +56,8 @@ class Tally:
     losses: Counter[str] = field(default_factory=Counter)
     #: Processes killed with SIGKILL, by what they were.
     kills: Counter[str] = field(default_factory=Counter)
+    #: Messages dropped, doubled and sent again.
+    messages: Counter[str] = field(default_factory=Counter)
     #: When some process was frozen, from and to, in seconds since the epoch.
     frozen: list[tuple[float, float]] = field(default_factory=list)
 
@@ -63,7 +65,8 @@ class Tally:
 class Strand:
     """Loses one thing after the other, in a thread of its own, until it is told to end."""
 
-    name = ""
+    name: str
+    every_s: tuple[float, float]
 
     def __init__(self, seed: int, tally: Tally, tell: Callable[[str], object]) -> None:
         self._tell = tell
@@ -95,7 +98,7 @@ class Strand:
 
     def _run(self) -> None:
         begun = time.monotonic()
-        while not self._is_over.wait(self._dice.uniform(*EVERY_S)):
+        while not self._is_over.wait(self._dice.uniform(*self.every_s)):
             loss = self._dice.choice(self.losses())
             at = time.monotonic() - begun
             loss()
@@ -119,6 +122,7 @@ class OfWorkers(Strand):
     """Kills, freezes, drains and cuts off workers."""
 
     name = "workers"
+    every_s = WORKERS_EVERY_S
 
     def __init__(
         self, seed: int, tally: Tally, tell: Callable[[str], object], fleet: Fleet
@@ -233,6 +237,7 @@ class OfServers(Strand):
     """Loses PostgreSQL, Redis, messages, the API, and the cables that lead to them."""
 
     name = "servers"
+    every_s = SERVERS_EVERY_S
 
     def __init__(
         self,
@@ -282,18 +287,24 @@ class OfServers(Strand):
 
         def drop(redis: Redis, queue: str, message: bytes) -> None:
             if self._dice.random() < 0.5:
-                redis.lrem(queue, 1, message)
+                self._tally.messages["dropped"] += int(redis.lrem(queue, 1, message))
 
         self._meddle(drop)
 
     def messages_doubled(self) -> None:
         """For a while, what is found in the queues is there three times."""
-        self._meddle(lambda redis, queue, message: redis.rpush(queue, message, message))
+
+        def double(redis: Redis, queue: str, message: bytes) -> None:
+            redis.rpush(queue, message, message)
+            self._tally.messages["doubled"] += 1
+
+        self._meddle(double)
 
     def old_messages_sent_again(self) -> None:
         with self._redis() as redis, suppress(RedisError):
             for queue, message in self._old_messages:
                 redis.lpush(queue, message)
+                self._tally.messages["sent again"] += 1
 
     def _meddle(self, treat: Callable[[Redis, str, bytes], object]) -> None:
         until = time.monotonic() + self._dice.uniform(*AWAY_S)

@@ -38,19 +38,26 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Plan:
-    """What a time of chaos is to be: the seed draws everything else."""
+    """What a time of chaos is to be: the seed draws what isn't said."""
 
     seed: int
     seconds: float
-    pool: str = "prefork"
-    dispatch: str = "inline"
+    pool: str
+    dispatch: str
+    #: QUEUE_CONCURRENCY; 0 for none.
+    limit: int
     #: Executions that clients have under way at once, at most.
     alive: int = 40
 
-    @property
-    def limit(self) -> int:
-        """QUEUE_CONCURRENCY: with one seed of three, less than there are slots."""
-        return random.Random(f"{self.seed}/limit").choice((0, 0, BERTHS * SLOTS - 2))
+
+def draw_plan(
+    seed: int, seconds: float, *, pool: str | None = None, dispatch: str | None = None
+) -> Plan:
+    """The plan of a seed; one in three has fewer slots in the cluster than its workers have."""
+    dice = random.Random(f"{seed}/plan")
+    drawn = dice.choice(("prefork", "threads")), dice.choice(("inline", "message"))
+    limit = dice.choice((0, 0, BERTHS * SLOTS - 2))
+    return Plan(seed, seconds, pool or drawn[0], dispatch or drawn[1], limit)
 
 
 @dataclass

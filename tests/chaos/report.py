@@ -29,6 +29,8 @@ class Report:
     losses: dict[str, int]
     #: Processes killed with SIGKILL, by what they were.
     kills: dict[str, int]
+    #: Messages dropped, doubled and sent again.
+    messages: dict[str, int]
     #: Executions by status; how many of them are children.
     executions: dict[str, int]
     children: int
@@ -72,6 +74,7 @@ def report(plan: Plan, tally: Tally, evidence: Evidence, found: Sequence[Fault])
         seconds=plan.seconds,
         losses=dict(tally.losses.most_common()),
         kills=dict(tally.kills.most_common()),
+        messages=dict(tally.messages),
         executions=dict(Counter(story.row.status for story in stories)),
         children=sum(story.row.parent is not None for story in stories),
         recoveries=dict(Counter(why for story in stories for why in story.recoveries)),
@@ -89,6 +92,7 @@ def lines(told: Report) -> Iterable[str]:
     """For people."""
     yield f"lost: {_listed(told.losses)}"
     yield f"killed with SIGKILL: {told.kills_in_all} processes ({_listed(told.kills)})"
+    yield f"messages: {_listed(told.messages)}"
     yield (
         f"executions: {told.executions_in_all} ({_listed(told.executions)}),"
         f" {told.children} of them children"

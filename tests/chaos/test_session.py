@@ -16,7 +16,7 @@ SEED, SECONDS = 3, 12.0
 
 @pytest.mark.timeout(400)
 def test_whatever_is_lost_every_promise_is_kept() -> None:
-    told = run(Plan(SEED, SECONDS, dispatch="message", alive=12), print)
+    told = run(Plan(SEED, SECONDS, "prefork", "message", limit=0, alive=12), print)
     print(*lines(told), sep="\n")  # noqa: T201 — to understand it
 
     assert told.violations == []
