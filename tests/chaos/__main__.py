@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import signal
 import sys
 from pathlib import Path
 
@@ -19,9 +20,12 @@ from tests.chaos.session import run
 def main() -> int:
     """Run what is asked for; gives 1 if a promise was broken."""
     asked = _arguments()
+    # What was started ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     plan = draw_plan(asked.seed, asked.seconds, pool=asked.pool, dispatch=asked.dispatch)
     print(plan, flush=True)
-    told = run(plan, lambda text: print(text, flush=True))
+    keep = asked.json and asked.json.with_suffix("")
+    told = run(plan, lambda text: print(text, flush=True), keep)
     for line in lines(told):
         print(line)
     if asked.json:
@@ -35,7 +39,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--pool", choices=("prefork", "threads"), help="else drawn")
     parser.add_argument("--dispatch", choices=("inline", "message"), help="else drawn")
-    parser.add_argument("--json", type=Path, help="a file for the same, for machines")
+    parser.add_argument("--json", type=Path, help="a file for the same; logs beside it")
     return parser.parse_args()
 
 

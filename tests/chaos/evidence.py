@@ -155,6 +155,8 @@ class Evidence:
     #: What clients were told that nobody should be told.
     complaints: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    #: What stands in the logs as an error, and how often: for people to look at.
+    log_errors: Counter[str] = field(default_factory=Counter)
 
     def kind_of(self, story: Story) -> Kind:
         """What flow it runs."""

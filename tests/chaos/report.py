@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tests.chaos.evidence import Evidence
+from tests.chaos.evidence import Evidence, Story
 from tests.chaos.losses import Tally
 from tests.chaos.place import Plan
 from tests.chaos.verdict import Fault
@@ -44,7 +44,11 @@ class Report:
     #: The longest time that nothing moved though something was to, and one that was.
     longest_stall: float
     stalled: str
+    #: Errors in the logs, by what they say.
+    log_errors: dict[str, int]
     violations: list[dict[str, Any]]
+    #: The logs of the executions that the violations name.
+    stories: dict[str, list[str]]
 
     @property
     def kills_in_all(self) -> int:
@@ -84,7 +88,13 @@ def report(plan: Plan, tally: Tally, evidence: Evidence, found: Sequence[Fault])
         clients=dict(sorted(evidence.counts.items())),
         longest_stall=round(stall, 1),
         stalled=stalled,
+        log_errors=dict(evidence.log_errors.most_common()),
         violations=[asdict(each) for each in found],
+        stories={
+            story.id: list(_told(story, evidence))
+            for story in stories
+            if any(story.id in each.text for each in found[:SHOWN])
+        },
     )
 
 
@@ -101,9 +111,27 @@ def lines(told: Report) -> Iterable[str]:
     yield f"effects: {told.effects}, more than once: {told.repeated_effects}"
     yield f"watched: {told.watches}; clients: {_listed(told.clients)}"
     yield f"longest stall: {told.longest_stall} s ({told.stalled})"
+    yield f"errors in the logs: {_listed(told.log_errors)}"
     for each in told.violations[:SHOWN]:
         yield f"BROKEN {each['promise']}: {each['text']}"
+    for story in told.stories.values():
+        yield from story
     yield f"{len(told.violations)} broken promises"
+
+
+def _told(story: Story, evidence: Evidence) -> Iterable[str]:
+    kind = evidence.kind_of(story)
+    yield f"{kind.name}, {story.row.status}, taken over: {story.recoveries}, {story.shown}"
+    for each in story.events:
+        data = {
+            name: each["data"].get(name) for name in ("nodeId", "attempt", "reason", "workerId")
+        }
+        yield f"{each['timestamp']} {each['index']} {each['type']} {data}"
+    for node, times in evidence.effects.get(story.id, {}).items():
+        yield f"effects of {node}: {times}"
+    for answer in evidence.answers:
+        if answer.execution_id == story.id:
+            yield f"{answer.at} {answer.command} {answer.shown}"
 
 
 HEAD = (

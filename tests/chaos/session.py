@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
-from tests.chaos import collecting
+from tests.chaos import collecting, logs
 from tests.chaos.evidence import Evidence, Quiet
 from tests.chaos.flows import Kind, store_kinds
 from tests.chaos.load import Load
@@ -24,8 +26,11 @@ LOOKS_EVERY_S = 0.2
 Tell = Callable[[str], object]
 
 
-def run(plan: Plan, tell: Tell) -> Report:
-    """Start everything, lose whatever can be lost, heal it, and judge what is left."""
+def run(plan: Plan, tell: Tell, keep: Path | None = None) -> Report:
+    """Start everything, lose whatever can be lost, heal it, and judge what is left.
+
+    If a promise was broken, the logs are kept in `keep`.
+    """
     tally = Tally()
     with place(plan) as here:
         here.fleet.await_manned()
@@ -40,11 +45,18 @@ def run(plan: Plan, tell: Tell) -> Report:
                 _lose(plan, here, tally, tell, to_api)
                 quiet = _heal(here, load, tell)
                 _end(here, load)
-            found = _evidence(plan, here, kinds, load, witness, tally, quiet)
+            evidence = _evidence(plan, here, kinds, load, witness, tally, quiet)
         finally:
             load.give_up()
             to_api.close()
-    return report(plan, tally, found, faults(found))
+        found = faults(evidence)
+        if found and keep is not None:
+            shutil.copytree(here.stack.directory, keep, ignore=_all_but_logs, dirs_exist_ok=True)
+    return report(plan, tally, evidence, found)
+
+
+def _all_but_logs(directory: str, names: list[str]) -> list[str]:
+    return [name for name in names if not name.endswith(".log")]
 
 
 def _lose(plan: Plan, here: Place, tally: Tally, tell: Tell, to_api: Proxy) -> None:
@@ -118,6 +130,7 @@ def _evidence(
         limit=plan.limit,
         complaints=load.book.complaints,
         counts=load.book.counts,
+        log_errors=logs.errors(here.stack.directory),
     )
 
 
