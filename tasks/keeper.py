@@ -9,8 +9,10 @@ import secrets
 import signal
 import socket
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from billiard.process import current_process
 from celery import bootsteps
 from celery.exceptions import CPendingDeprecationWarning
 from celery.signals import (
@@ -27,7 +29,10 @@ from app.recovery.sweeper import Sweeper
 from app.store.records import WorkerRow
 from tasks.announcer import Announcer
 from tasks.app import app
+from tasks.board import Board, Slot
 from tasks.draining import DrainFlag
+from tasks.ending import HANDS_OVER_WITHIN_S, Ending
+from tasks.frozen import FrozenWatch
 from tasks.process import WorkerProcess, become, lock_key, make_worker_id, present
 from tasks.sweeper import make_sweeper
 
@@ -35,6 +40,8 @@ if TYPE_CHECKING:
     from tasks.measuring import Measuring
 
 _PR_SET_PDEATHSIG = 1
+#: A worker waits so much longer (s) for its children than they take to give up what they run.
+_CHILDREN_END_WITHIN_S = HANDS_OVER_WITHIN_S + 1
 
 _log = logging.getLogger(__name__)
 
@@ -59,11 +66,15 @@ class Keeper(bootsteps.StartStopStep):
         # Named before the pool forks: children are named after their parent.
         self.worker_id = make_worker_id(self.settings)
         self.draining = DrainFlag()
+        # A child that takes the place of another has its number, and its slot.
+        self.board = Board(parent.concurrency)
+        self.frozen: FrozenWatch | None = None
         self.nodename: str = parent.hostname
         self.sends_events: bool = parent.task_events
         self.measuring = _measuring(self.settings)
         self.process: WorkerProcess | None = None
         self.sweeper: Sweeper | None = None
+        self._told: set[str] = set()
         _keepers[:] = [self]
 
     def start(self, parent: Any) -> None:
@@ -76,6 +87,7 @@ class Keeper(bootsteps.StartStopStep):
         )
         try:
             self.process = self.new_process(row)
+            self.process.check_schema()
         except SettingsError as error:
             _log.critical(error.message)
             raise SystemExit(1) from error
@@ -85,24 +97,59 @@ class Keeper(bootsteps.StartStopStep):
             self.measuring.serve(self.process.metrics)
         self.sweeper = make_sweeper(self.process, self.settings)
         self.sweeper.start()
+        self.bound_end(self.process, self._begin_end, _CHILDREN_END_WITHIN_S)
+        if row.pool == "prefork":
+            self.frozen = self.process.watch_children(self.board)
+            self.frozen.start()
 
     def stop(self, _parent: Any) -> None:
-        """The pool is about to end: sweep no more. Leases are renewed to the end."""
+        """The pool is about to end. Leases are renewed to the end."""
+        self.draining.set()
+
+    def tell_to_end(self, sig: str, *, at_once: bool) -> None:
+        """The worker was told to end by this signal; the same one again means at once."""
+        if at_once or sig in self._told:
+            _end_now()
+        self._told.add(sig)
+        self.draining.set()
+
+    def _begin_end(self) -> None:
+        """Sweep no more, and say so."""
         if self.sweeper is not None:
             self.sweeper.stop()
+        if self.process is not None:
+            self.process.say_draining()
+
+    def bound_end(
+        self, made: WorkerProcess, begin: Callable[[], object], hands_over_within_s: float
+    ) -> None:
+        """Have a process give up, once told to end, what it runs for longer than a drain may."""
+        made.ending = Ending(
+            self.draining,
+            self.settings.worker_drain_timeout_ms / 1000,
+            begin=begin,
+            give_up=made.give_up,
+            end_now=_end_now,
+            hands_over_within_s=hands_over_within_s,
+        )
+        made.ending.start()
 
     def end(self) -> None:
         """Nothing runs any more: forget the worker."""
+        if self.frozen is not None:
+            self.frozen.stop()
         if self.process is not None:
             self.process.end()
         if self.measuring is not None:
             self.measuring.end()
 
-    def new_process(self, row: WorkerRow) -> WorkerProcess:
+    def new_process(self, row: WorkerRow, slot: Slot | None = None) -> WorkerProcess:
         """Make the parent's or a child's process, the one that this process is from now on."""
         announcer = Announcer(app, self.nodename, enabled=self.sends_events)
         metrics = None if self.measuring is None else self.measuring.begin()
-        made = WorkerProcess(app, self.settings, row, announcer, self.draining, metrics)
+        made = WorkerProcess(
+            app, self.settings, row, announcer, self.draining, metrics=metrics, slot=slot
+        )
         become(made)
         name_process(workerId=row.worker_id)
         return made
@@ -133,17 +180,20 @@ def begin_child(**_: object) -> None:
     child_id = f"{keeper.worker_id}/{os.getpid()}-{secrets.token_hex(2)}"
     row = _row(keeper.settings, child_id, pool="prefork", concurrency=1, parent=keeper.worker_id)
     try:
-        keeper.new_process(row).start()
+        child: Any = current_process()
+        made = keeper.new_process(row, keeper.board.slot(child.index))
+        made.start()
+        keeper.bound_end(made, lambda: None, HANDS_OVER_WITHIN_S)
     except SettingsError as error:
         # When a worker begins its parent meets the same, and ends it.
         _log.error(error.message)
 
 
 @worker_shutting_down.connect
-def begin_drain(**_: object) -> None:
+def begin_drain(sig: str = "", how: str = "Warm", **_: object) -> None:
     """The worker was told to end: runs are handed over at their next node boundary."""
     for keeper in _keepers:
-        keeper.draining.set()
+        keeper.tell_to_end(sig, at_once=how == "Cold")
 
 
 @worker_process_shutdown.connect
@@ -168,6 +218,11 @@ def _measuring(settings: Settings) -> Measuring | None:
     from tasks.measuring import Measuring
 
     return Measuring(settings)
+
+
+def _end_now() -> NoReturn:
+    """End this process as it is; its children are killed by the kernel."""
+    os._exit(1)
 
 
 def _row(

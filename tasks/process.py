@@ -11,22 +11,26 @@ import hashlib
 import logging
 import os
 import secrets
+import signal
 import socket
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import astuple
 from random import SystemRandom
 from typing import TYPE_CHECKING, Literal
 
+import orjson
 from celery import Celery
 
 from app.config import Settings, urls
-from app.errors import StoreUnavailable
+from app.errors import SettingsError, StoreUnavailable
 from app.executions.effects import Effects
 from app.executions.executor import Executor
 from app.executions.lanes import Lanes
 from app.executions.listener import CommandListener
 from app.executions.meter import UNMEASURED
+from app.executions.node_watch import NodeWatch, overdue
 from app.executions.plans import PlanCache
 from app.executions.secrets import OwnersVault
 from app.executions.steps import Step
@@ -38,6 +42,8 @@ from app.recovery.leases import LeaseKeeper
 from app.store.database import Database
 from app.store.executions import ExecutionTable
 from app.store.leases import PgLeaseStore
+from app.store.overdue import OverdueStore
+from app.store.readiness import present_revision, wanted_revision
 from app.store.records import WorkerRow
 from app.store.runs import PgRunStore
 from app.store.secrets import SecretStore
@@ -50,8 +56,12 @@ from app.streams.publisher import EventPublisher
 from app.streams.signals import Signals
 from app.vault import Keyring
 from tasks.announcer import Announcer
+from tasks.board import Board, Slot
 from tasks.dispatcher import make_dispatcher
 from tasks.draining import DrainFlag
+from tasks.ending import Ending
+from tasks.frozen import FrozenWatch
+from tasks.pulse import MOST_STUCK_THREADS, Pulse
 from tasks.standby import Standby
 
 if TYPE_CHECKING:
@@ -77,7 +87,13 @@ def lock_key(worker_id: str) -> int:
 
 
 class WorkerProcess:
-    """What one operating-system process of a worker does and holds."""
+    """What one operating-system process of a worker does and holds.
+
+    With prefork a child has a `slot`, where its parent sees whether it is frozen.
+    """
+
+    #: Whether this process takes nothing more because nodes in it don't yield.
+    _is_retired = False
 
     def __init__(
         self,
@@ -86,11 +102,14 @@ class WorkerProcess:
         row: WorkerRow,
         announcer: Announcer,
         draining: DrainFlag,
+        *,
         metrics: WorkerMetrics | None = None,
+        slot: Slot | None = None,
     ) -> None:
         self.row = row
         self.announcer = announcer
         self.metrics = metrics
+        self.ending: Ending | None = None
         self._app = app
         self._settings = settings
         self._database = Database(
@@ -112,6 +131,8 @@ class WorkerProcess:
         self._fresh_id = id_source(SystemRandom())
         self._parent_pid = os.getppid()
         self._draining = draining
+        self._slot = slot
+        self.watch = NodeWatch(time.monotonic, self._post)
         self._sends_steps = settings.step_dispatch == "message"
         self._executor = Executor(
             row.worker_id,
@@ -139,20 +160,74 @@ class WorkerProcess:
             interval_s=settings.worker_heartbeat_interval_ms / 1000,
         )
 
+        self._pulse = Pulse(
+            self.watch,
+            most_stuck=MOST_STUCK_THREADS if slot is None else 1,
+            beat=self._beat,
+            retire=self._retire,
+            is_idle=lambda: not self._executor.running(),
+            end=self._leave,
+        )
+
     def start(self, *, runs_nodes: bool = True) -> None:
         """Register, renew leases, and, where nodes run, listen to commands and stand by."""
         self.leases.start()
         if runs_nodes:
+            if self._slot is not None:
+                self._slot.open(self.row.pid, time.monotonic())
+            self._pulse.start()
             self._listener.start()
         if runs_nodes and DEFAULT_QUEUE in self.row.queues:
             self.standby.start()
 
     def end(self) -> None:
         """Nothing runs any more: forget the process."""
+        self._pulse.stop()
+        if self._slot is not None:
+            self._slot.close()
         self.standby.stop()
         self._listener.stop()
         self.leases.stop(unregister=True)
         self.announcer.close()
+        if self.ending is not None and self.row.pool != "threads":
+            # With threads the interpreter waits for what still runs in one.
+            self.ending.over()
+
+    def check_schema(self) -> None:
+        """Raise SettingsError where the database has a schema that this code doesn't run on."""
+        wanted = wanted_revision()
+        try:
+            present = present_revision(self._database, wanted)
+        except StoreUnavailable as error:
+            _log.warning("could not look at the schema: %s", error)
+            return
+        if present != wanted:
+            raise SettingsError(
+                f"the database's schema is {present or 'not there'}, and this code runs on {wanted}:"
+                " run `chaingraph migrate`, or newer code"
+            )
+
+    def watch_children(self, board: Board) -> FrozenWatch:
+        """A watch over the children of this process, to be started."""
+        effects = Effects(self._publisher, self._signals, self.dispatcher)
+        return FrozenWatch(board, OverdueStore(self._database), effects.wake)
+
+    def say_draining(self) -> None:
+        """Say so at once that this process takes nothing more, on a connection of its own."""
+        store = PgLeaseStore(self._database, self.row)
+        try:
+            store.set_status("draining")
+        except StoreUnavailable as error:
+            _log.info("left it to the next renewal to say that this worker drains: %s", error)
+        finally:
+            store.close()
+
+    def give_up(self) -> int:
+        """Hand over what runs here although its nodes have not ended; gives how much that is."""
+        runs = self._executor.running()
+        for run in runs:
+            run.give_up()
+        return len(runs)
 
     def is_started(self, execution_id: str) -> bool:
         """Take the start signal, if it is there."""
@@ -168,17 +243,26 @@ class WorkerProcess:
         self._signals.clear_message(execution_id)
         with self.announcer.known(execution_id):
             count = self._executor.work()
-        if count:
+        if count or (self._is_draining() and not self._is_retired):
+            # What a worker that is told to end was woken for, another is woken for.
             self._hand_on()
 
-    def run_step(self, execution_id: str, node_id: str) -> None:
-        """Run a node: one that was started in this process, or one that was sent to it."""
+    def run_step(self, execution_id: str, node_id: str, queue: str = DEFAULT_QUEUE) -> bool:
+        """Run a node: one that was started in this process, or one that was sent to its queue.
+
+        False where the worker is told to end, and the step was sent on.
+        """
         step = self._steps.pop((execution_id, node_id), None)
         if step is not None:
-            step.run()
-            return
-        with self.announcer.known(execution_id, node_id):
-            self._executor.work_step(execution_id, node_id)
+            self.watch.run(step)
+        elif self._is_draining():
+            if not self._is_retired:
+                self.dispatcher.send_steps(execution_id, {node_id: queue})
+            return False
+        else:
+            with self.announcer.known(execution_id, node_id):
+                self._executor.work_step(execution_id, node_id)
+        return True
 
     def _hand_on(self) -> None:
         """Give the slot back with a hint to whoever takes it, where work is left."""
@@ -252,7 +336,27 @@ class WorkerProcess:
 
     def _is_draining(self) -> bool:
         """Whether nothing more is taken: the worker is to end, or the parent is gone."""
-        return self._draining.is_set() or os.getppid() != self._parent_pid
+        return self._is_retired or self._draining.is_set() or os.getppid() != self._parent_pid
+
+    def _post(self, due: float, step: Step | None) -> None:
+        """Have the parent see whose time is up first here."""
+        if self._slot is not None:
+            text = b"" if step is None else orjson.dumps(astuple(overdue(step)))
+            self._slot.post(due, text)
+
+    def _beat(self) -> None:
+        if self._slot is not None:
+            self._slot.beat(time.monotonic())
+
+    def _retire(self) -> None:
+        """Nodes here don't yield: hand over what else runs, and be replaced."""
+        self._is_retired = True
+        if self._slot is None:
+            self._leave()
+
+    def _leave(self) -> None:
+        """End this process as if it were told to: the pool replaces a child, others a worker."""
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def make_publisher(settings: Settings, metrics: WorkerMetrics | None) -> Publisher:

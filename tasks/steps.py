@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from app.nodes.queues import DEFAULT_QUEUE
 from tasks.app import app
 from tasks.process import process
 
@@ -26,7 +27,11 @@ def advance(execution_id: str) -> None:
     process().work(execution_id)
 
 
-@app.task(name="tasks.run_node")
-def run_node(execution_id: str, node_id: str) -> None:
-    """Run one node of an execution that this process owns."""
-    process().run_step(execution_id, node_id)
+@app.task(name="tasks.run_node", bind=True)
+def run_node(self: Task[..., None], execution_id: str, node_id: str) -> None:
+    """Run one node of an execution that this process owns, or that was sent to its queue."""
+    came_by = self.request.delivery_info or {}
+    queue = came_by.get("routing_key") or DEFAULT_QUEUE
+    if not process().run_step(execution_id, node_id, queue):
+        # It was sent on, with the rest of the chain.
+        self.request.chain = None

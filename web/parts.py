@@ -162,6 +162,7 @@ def celery_parts(settings: Settings, metrics: ApiMetrics | None = None) -> Parts
         publisher.close()
         client.close()
 
+    wanted = wanted_revision()
     return Parts(
         sessions=database,
         table=table,
@@ -173,7 +174,7 @@ def celery_parts(settings: Settings, metrics: ApiMetrics | None = None) -> Parts
         dispatcher=make_dispatcher(settings, table.slots, role="web"),
         hub=hub,
         health=HealthCheck(
-            wanted_revision(), partial(present_revision, database), partial(_answers, client)
+            wanted, partial(present_revision, database, wanted), partial(_answers, client)
         ),
         keyring=Keyring(settings.secret_key, settings.secret_key_old),
         end=end,

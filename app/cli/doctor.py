@@ -107,6 +107,8 @@ def _examine_schema(address: str) -> Finding:
         found = schema.revisions(address)
     except ChainGraphError as error:
         return Finding("schema", error.message, "run the code that fits the database")
+    if found.is_ahead:
+        return Finding("schema", f"{found.present}, which runs the code of {found.wanted}, too")
     if not found.is_current:
         detail = f"{found.present or 'empty'}, wanted {found.wanted}"
         return Finding("schema", detail, "run `chaingraph migrate`")

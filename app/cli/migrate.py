@@ -37,6 +37,8 @@ def _upgrade(database_url: str, *, as_json: bool) -> None:
     was = schema.upgrade(database_url)
     if as_json:
         print_json({"from": was.present, "to": was.wanted})
+    elif was.is_ahead:
+        typer.echo(f"The schema is {was.present}, and runs the code of {was.wanted}, too")
     elif was.is_current:
         typer.echo(f"The schema is up to date: {was.wanted}")
     else:

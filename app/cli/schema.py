@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
@@ -21,6 +21,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.config.urls import for_sqlalchemy
 from app.errors import ChainGraphError, StoreUnavailable
+from app.revisions import older_revisions
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,15 +41,24 @@ class SchemaError(ChainGraphError):
 
 @dataclass(frozen=True, slots=True)
 class Revisions:
-    """Where a database is and where the code wants it; None is an empty database."""
+    """Where a database is and where the code wants it; None is an empty database.
+
+    `runs_older` are earlier revisions whose code runs on it, too.
+    """
 
     present: str | None
     wanted: str | None
+    runs_older: Sequence[str] = ()
 
     @property
     def is_current(self) -> bool:
         """Whether nothing is left to do."""
         return self.present == self.wanted
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether it is beyond this code, which runs on it all the same."""
+        return self.wanted in self.runs_older
 
 
 def upgrade(database_url: str) -> Revisions:
@@ -59,6 +69,8 @@ def upgrade(database_url: str) -> Revisions:
     """
     with _connection(database_url) as connection, _one_at_a_time(connection):
         before = _revisions(connection)
+        if before.is_ahead:
+            return before
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 _upgrade(connection)
@@ -145,8 +157,9 @@ def _one_at_a_time(connection: Connection) -> Iterator[None]:
 def _revisions(connection: Connection) -> Revisions:
     present = MigrationContext.configure(connection).get_current_revision()
     wanted = ScriptDirectory.from_config(_config(connection)).get_current_head()
+    older = older_revisions(connection, present)
     connection.commit()
-    return Revisions(present, wanted)
+    return Revisions(present, wanted, older)
 
 
 def _config(connection: Connection) -> Config:

@@ -68,8 +68,13 @@ class Commanded:
     """Something is requested of the run, or was withdrawn, or it is stopped: it is to ask."""
 
 
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """The process ends and waits for no node any more: the run is to be handed over as it is."""
+
+
 #: What can arrive in a run's inbox.
-Arrival = Ended | Told | Streamed | Resolved | Stale | Disowned | Commanded
+Arrival = Ended | Told | Streamed | Resolved | Stale | Disowned | Commanded | GivenUp
 
 
 class Inbox(Protocol):

@@ -72,8 +72,8 @@ class Attempts:
         self._steps[node] = step
         self._streams.begin(step)
         allowed_ms = limit_ms(start.node.timeout_ms, self._options)
-        due = self._around.clock() + allowed_ms / 1000
-        self._timers.limit(node, start.attempt, due)
+        step.limit_ms, step.due = allowed_ms, self._around.clock() + allowed_ms / 1000
+        self._timers.limit(node, start.attempt, step.due)
         if not start.node.spec.effects:
             # Its `node:started` waits in the writer: out with it if the node takes long.
             writer.hurry(GATHER_LIVE_S)

@@ -79,6 +79,8 @@ class Executor:
 
     def _claim_offered(self, around: Surroundings) -> Run | None:
         """Linger for a moment: what comes meanwhile costs no message."""
+        if around.is_draining():
+            return None
         offered = around.linger()
         return None if offered is None else self._claim(around, offered)
 

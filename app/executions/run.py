@@ -18,6 +18,7 @@ from app.executions.arrivals import (
     Commanded,
     Disowned,
     Ended,
+    GivenUp,
     Resolved,
     Stale,
     Streamed,
@@ -37,6 +38,7 @@ from app.executions.sending import Sending
 from app.executions.sent import SentSteps
 from app.executions.settlement import Settlement
 from app.executions.signals import SignalWaits
+from app.executions.slicing import TimeSlice
 from app.executions.surroundings import Surroundings
 from app.executions.timers import SignalWait, Timers, Wait
 from app.executions.writer import Outcome, Writer, insist
@@ -94,10 +96,11 @@ class Run:
         self._commands = Commands(
             self._writer, self._options["breakpoints"], claimed.breakpoints_hit or ()
         )
-        self._is_lost = False
+        self._is_lost = self._is_given_up = False
         self._sent = SentSteps()
         self._sending = Sending(claimed.fence, self._sent, around)
         self._timers = Timers()
+        self._slice = TimeSlice(claimed.fence.execution_id, around, sent_at)
         self._wake = self._told_wake = claimed.wake
 
     def drive(self) -> RunEnd:
@@ -158,6 +161,10 @@ class Run:
         """Say, from any thread, that a command came."""
         self.inbox.put(Commanded())
 
+    def give_up(self) -> None:
+        """Say, from any thread, that the process ends and waits for no node any more."""
+        self.inbox.put(GivenUp())
+
     def confirm(self, sent_at: float, requested: str | None, wake: int) -> None:
         """Say, from any thread, what a renewal sent at `sent_at` found: that the fence holds."""
         self._writer.confirmed_at = max(self._writer.confirmed_at, sent_at)
@@ -186,6 +193,8 @@ class Run:
         """Cross one boundary; AGAIN where it is to be decided anew."""
         if self._is_lost:
             return RunEnd.LOST
+        if self._is_given_up:
+            return self._release()
         if self._time.is_up:
             return self._end_overdue()
         ledger = self._ledger
@@ -240,9 +249,10 @@ class Run:
         return RunEnd.FINISHED
 
     def _take_starts(self) -> list[Start]:
-        if self._around.is_draining():
+        engine, is_busy = self._ledger.engine, self._attempts.are_under_way
+        if self._around.is_draining() or self._slice.gives_way(engine, is_busy=is_busy):
             return []
-        return self._commands.take_starts(self._ledger.engine)
+        return self._commands.take_starts(engine)
 
     def _conclude(self) -> RunEnd | Outcome | None:
         """End the run, or pause it, where nothing is left to do before."""
@@ -274,7 +284,7 @@ class Run:
 
     def _settle_down(self) -> RunEnd | Outcome | None:
         """Wait where a wait is short, else give the execution up."""
-        if self._around.is_draining():
+        if self._around.is_draining() or self._slice.is_over:
             return self._release()
         wait = self._timers.soonest_wait()
         if wait is not None and wait.due - self._clock() <= WAIT_IN_PLACE_S:
@@ -284,7 +294,9 @@ class Run:
     def _release(self) -> RunEnd:
         if not self._writer.is_empty and self._commit() is Outcome.LOST:
             return RunEnd.LOST
-        self._insist(lambda: self._around.store.release(self.fence))
+        store = self._around.store
+        give_up = store.give_way if self._slice.is_over else store.release
+        self._insist(lambda: give_up(self.fence))
         return RunEnd.RELEASED
 
     def _park(self, wait: Wait | None) -> RunEnd | Outcome:
@@ -342,6 +354,9 @@ class Run:
                 self._hear()
                 if self._sent.nodes and not self._is_lost:
                     self._results.read()
+            case GivenUp():
+                self._is_given_up = True
+                self._attempts.cancel_all()
 
     def _on_stale(self, node: int) -> None:
         """A step was held up before it began: ask whether the run is still ours."""

@@ -14,7 +14,7 @@ from app.engine.state import as_node_failure
 from app.errors import NodeTimeout, StoreUnavailable, ValidationFailed
 from app.events.types import Event, EventType
 from app.events.wire import from_json, to_json
-from app.executions.arrivals import Arrival, Commanded, Disowned, Ended, Stale, Told
+from app.executions.arrivals import Arrival, Commanded, Disowned, Ended, GivenUp, Stale, Told
 from app.executions.opening import facts_of, limit_ms, new_engine, restore
 from app.executions.steps import Step, begins_until
 from app.executions.surroundings import Surroundings
@@ -88,6 +88,10 @@ class SentRun:
         """Say, from any thread, that the claim was not renewed."""
         self.inbox.put(Disowned())
 
+    def give_up(self) -> None:
+        """Say, from any thread, that the process ends and waits for no node any more."""
+        self.inbox.put(GivenUp())
+
     def drive(self) -> bool:
         """Run the node and hand its result in. False: the step is another's by now."""
         try:
@@ -108,26 +112,28 @@ class SentRun:
         stored = self._insist(lambda: store.checkpoints(execution_id))
         restore(engine, stored, {})
         node = wiring.plan.nodes[wiring.plan.index_of[node_id]]
-        return self._around.step(
+        step = self._around.step(
             facts_of(claimed),
             Start(node, claimed.attempt),
             engine.inputs(node.index),
             self.inbox,
             begins_until(self._confirmed_at, self._around.lease_s),
         )
+        step.claim_epoch = self.fence.epoch
+        step.limit_ms = limit_ms(node.timeout_ms, self._options)
+        step.due = self._around.clock() + step.limit_ms / 1000
+        return step
 
     def _await(self, step: Step) -> dict[str, Value] | None:
         """Wait for the node's end, its time limit or the loss of the claim (None)."""
-        timeout_ms = limit_ms(step.start.node.timeout_ms, self._options)
-        deadline = self._around.clock() + timeout_ms / 1000
         while True:
-            left_s = deadline - self._around.clock()
+            left_s = step.due - self._around.clock()
             if left_s <= 0:
                 step.cancel(timed_out=True)
-                error = NodeTimeout(f"not done within {timeout_ms} ms")
+                error = NodeTimeout(f"not done within {step.limit_ms} ms")
                 node = step.start.node.index
-                self._around.count(step, Ended(node, step.attempt, None, error, timeout_ms))
-                return self._result(_failed(error, timeout_ms, step))
+                self._around.count(step, Ended(node, step.attempt, None, error, step.limit_ms))
+                return self._result(_failed(error, step.limit_ms, step))
             match self._arrival(step, min(left_s, LONGEST_WAIT_S)):
                 case Told(event=event):
                     step.heard += 1
@@ -141,6 +147,16 @@ class SentRun:
                 case Stale():
                     step.fresh_until = begins_until(self._confirmed_at, self._around.lease_s)
                     self._around.launch(step)
+                case GivenUp():
+                    step.cancel(timed_out=False)
+                    self._give_back(step)
+                    return None
+
+    def _give_back(self, step: Step) -> None:
+        """Have another process take the step, as if it had not been taken here."""
+        self._insist(lambda: self._around.store.release(self.fence))
+        if self._around.send is not None:
+            self._around.send(step.execution_id, {step.node_id: step.start.node.queue})
 
     def _arrival(self, step: Step, wait_s: float) -> Arrival | None:
         try:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from app.engine import Start
@@ -103,6 +104,12 @@ class Step:
     fresh_until: float
     cancelled: Flag = field(default_factory=threading.Event)
     timed_out: bool = False
+    #: When the node's time is up, on the clock (s), and how much it has (ms).
+    due: float = inf
+    limit_ms: int = 0
+    #: Of a step that was sent: the epoch of its claim.
+    claim_epoch: int = 0
+    told_to_end_at: float = field(default=inf, init=False)
     #: The most bytes of JSON that an output may have.
     max_value_bytes: int = MAX_VALUE_BYTES
     flag: Callable[[], Flag] = threading.Event
@@ -277,6 +284,7 @@ class Step:
     def cancel(self, *, timed_out: bool) -> None:
         """Ask the node to end."""
         self.timed_out = timed_out
+        self.told_to_end_at = min(self.told_to_end_at, self.clock())
         self.cancelled.set()
         for reader in self.readers:
             reader.wake()

@@ -60,6 +60,7 @@ class ExecutionRow:
     children: int = 0
     waiting: str | None = None
     runnable_at: datetime | None = None
+    queued_at: datetime | None = None
     wake_at: datetime | None = None
     processing_started_at: datetime | None = None
     processing_worker_id: str | None = None

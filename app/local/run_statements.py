@@ -19,7 +19,9 @@ _STRAY_AFTER_MS = 1000
 def backlog(turn: Turn) -> list[ExecutionRow]:
     """What may be claimed, in the order of claiming."""
     runnable = [row for row in turn.tables.executions.values() if turn.guards.may_claim(row)]
-    return sorted(runnable, key=lambda row: (-row.priority, row.created_at, row.id))
+    return sorted(
+        runnable, key=lambda row: (-row.priority, row.queued_at or row.created_at, row.id)
+    )
 
 
 def claim_next(turn: Turn, worker: str, token: str, lease_ms: int) -> Rows:
@@ -266,6 +268,28 @@ def release(turn: Turn, execution: str, epoch: int) -> Rows:
     return [(execution,)]
 
 
+def give_way(turn: Turn, execution: str, epoch: int) -> Rows:
+    """The same, behind all others of its priority that wait by now."""
+    released = release(turn, execution, epoch)
+    if released:
+        turn.tables.executions[execution].queued_at = turn.at
+    return released
+
+
+def others_wait(turn: Turn, execution: str, for_ms: int) -> Rows:
+    """Whether others of its priority, or a higher one, wait for so long to be run."""
+    mine = turn.row(execution)
+    before = turn.after(-for_ms)
+    if mine is None:
+        return []
+    waiting = (
+        other
+        for other in turn.tables.executions.values()
+        if other.runnable_at and other.runnable_at < before and other.priority >= mine.priority
+    )
+    return [(1,)] if any(waiting) else []
+
+
 def holds(turn: Turn, execution: str, epoch: int) -> Rows:
     """Whether the fence holds."""
     return [] if turn.held(execution, epoch) is None else [(1,)]
@@ -354,6 +378,8 @@ HANDLERS: Mapping[str, Handler] = {
     sql.INSPECT.name: inspect,
     sql.PARK.name: park,
     sql.RELEASE.name: release,
+    sql.GIVE_WAY.name: give_way,
+    sql.OTHERS_WAIT.name: others_wait,
     sql.HOLDS.name: holds,
     sql.CHECKPOINTS.name: checkpoints,
     sql.DOCUMENT.name: document,

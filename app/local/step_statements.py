@@ -8,6 +8,7 @@ import orjson
 
 from app.local.rows import ClaimRow, ExecutionRow, RecoveryRow
 from app.local.turn import Handler, Rows, Turn, built
+from app.nodes.queues import DEFAULT_QUEUE
 from app.store import step_statements as sql
 
 
@@ -102,6 +103,37 @@ def hand_in_step(turn: Turn, execution: str, node: str, epoch: int, result: str)
         return []
     step.status, step.expires_at, step.result = "released", None, result
     return [(epoch,)]
+
+
+def hand_in_for(turn: Turn, execution: str, node: str, attempt: int, result: str) -> Rows:
+    """Hand a result in for a node whose owner ran it in place and doesn't yield."""
+    row = turn.row(execution)
+    if row is None or row.status != "running" or row.processing_worker_id is None:
+        return []
+    if orjson.loads(row.grants or "{}").get(node) != attempt:
+        return []
+    row.epoch += 1
+    row.deadline_at = row.wake_at = row.deadline()
+    row.runnable_at = turn.at
+    row.processing_worker_id = row.processing_started_at = None
+    turn.release_claim(execution)
+    earlier = turn.claim(execution, node)
+    first_epoch = attempt * sql.EPOCHS_PER_ATTEMPT
+    turn.put_claim(
+        ClaimRow(
+            execution_id=execution,
+            node_id=node,
+            worker_id=earlier.worker_id if earlier else "",
+            claimed_at=earlier.claimed_at if earlier else turn.at,
+            status="released",
+            epoch=max(earlier.epoch + 1, first_epoch) if earlier else first_epoch,
+            heartbeat_at=earlier.heartbeat_at if earlier else turn.at,
+            attempt=attempt,
+            queue=(earlier.queue if earlier else None) or DEFAULT_QUEUE,
+            result=result,
+        )
+    )
+    return [(execution,)]
 
 
 def holds_step(turn: Turn, execution: str, node: str, epoch: int) -> Rows:
@@ -230,6 +262,7 @@ HANDLERS: Mapping[str, Handler] = {
     sql.DROP_STEPS.name: drop_steps,
     sql.CLAIM_STEP.name: claim_step,
     sql.HAND_IN.name: hand_in_step,
+    sql.HAND_IN_FOR.name: hand_in_for,
     sql.HOLDS_STEP.name: holds_step,
     sql.WAKE.name: wake_execution,
     sql.RELEASE_STEP.name: release_step,

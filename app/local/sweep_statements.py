@@ -18,6 +18,9 @@ from app.store import sweep_statements as sql
 #: Losses of this kind count as crashes.
 _CRASHES = frozenset({"worker_died", "expired_claim"})
 
+#: So many lost processes are named at most.
+_MOST_NAMED = 10
+
 #: A process that was silent for so many of its leases is gone.
 _LEASES_OF_SILENCE = 3
 
@@ -177,6 +180,7 @@ def give_up(
         return []
     if row.crashes + _is_crash(reason) < most:
         return []
+    lost = [*_lost(turn, execution, most), previous]
     _take(turn, row, reason, by, previous)
     row.status, row.runnable_at = "failed", None
     row.requested = row.requested_reason = row.waiting = row.wake_at = None
@@ -184,8 +188,25 @@ def give_up(
     row.started_at = row.started_at or turn.at_ms
     row.completed_at = turn.at_ms
     leave_untold(row)
-    row.error_message = f"given up: its worker was lost {most} times since the last checkpoint"
+    granted: dict[str, int] = orjson.loads(row.grants or "{}")
+    ran = ", ".join(f"node '{node}' ran (attempt {attempt})" for node, attempt in granted.items())
+    row.error_message = (
+        f"given up: its worker was lost {most} times since the last checkpoint"
+        f"{', while ' + ran if ran else ''}; lost: {', '.join(lost)}"
+    )
+    row.error_node_id = next(iter(granted)) if len(granted) == 1 else None
     return _told(_tell_failure(turn, row, "WorkerLost", row.error_message))
+
+
+def _lost(turn: Turn, execution: str, most: int) -> list[str]:
+    """The processes that were lost with an execution before, the latest last."""
+    lost = [
+        each.previous_worker_id or ""
+        for each in turn.tables.recoveries
+        if each.execution_id == execution and _is_crash(each.recovery_reason)
+    ]
+    kept = min(most, _MOST_NAMED) - 1
+    return lost[-kept:] if kept > 0 else []
 
 
 def _tell_failure(turn: Turn, row: ExecutionRow, type_: str, message: str) -> EventBatchRow:
@@ -194,7 +215,7 @@ def _tell_failure(turn: Turn, row: ExecutionRow, type_: str, message: str) -> Ev
         "executionTimeMs": ms,
         "error": {"type": type_, "message": message},
     }
-    ended = {"executionTimeMs": ms, "errorMessage": message, "errorNodeId": None}
+    ended = {"executionTimeMs": ms, "errorMessage": message, "errorNodeId": row.error_node_id}
     types = ["flow:failed", "execution:failed"]
     return turn.tell(row, types, f"[{built(failed)}, {built(ended)}]", turn.at_ms)
 

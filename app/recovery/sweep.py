@@ -220,6 +220,8 @@ class Sweep:
         events = [(type_, data) for _, type_, data in recovered.events]
         told = Told(recovered.events[0][0], recovered.at, events)
         self._publish_events(recovered.execution_id, told)
+        for effect in recovered.stopped:
+            self._tell_effect(effect, "stop")
 
     def _publish_events(self, execution_id: str, told: Told) -> None:
         lines = envelopes(execution_id, told.first_index, told.at, told.events)

@@ -64,15 +64,16 @@ def end_descendants(
     return effects
 
 
-def give_up(session: StatementSession, execution_id: str, *loss: Any) -> list[tuple[Any, ...]]:
-    """Fail for good what crashed too often, and stop what descends from it; gives what it told.
+def give_up(
+    session: StatementSession, execution_id: str, *loss: Any
+) -> tuple[list[tuple[Any, ...]], list[Effect]]:
+    """Fail for good what crashed too often, and stop what descends from it.
 
-    `loss` are the parameters of GIVE_UP from the second on. Runs in the caller's transaction.
+    Gives what it told, and what was stopped. `loss` are the parameters of GIVE_UP from the
+    second on. Runs in the caller's transaction.
     """
     told = session.execute(GIVE_UP, execution_id, *loss)
-    if told:
-        end_descendants(session, [execution_id], PARENT_FAILED)
-    return told
+    return told, end_descendants(session, [execution_id], PARENT_FAILED) if told else []
 
 
 def _effects(rows: Sequence[tuple[Any, ...]]) -> list[Effect]:

@@ -45,9 +45,9 @@ def create_statement(name: str, more_types: str, at: str) -> Statement:
     ), created AS (
         INSERT INTO chaingraph_executions
             (id, flow_id, flow_version, owner_id, root_execution_id, priority, created_at,
-             options, inputs, integration, start_requested_at, runnable_at, wake_at, nodes_total,
+             queued_at, options, inputs, integration, start_requested_at, runnable_at, wake_at, nodes_total,
              updated_at, external_events)
-        SELECT id, flow_id, flow_version, owner_id, id, priority, at, options::json,
+        SELECT id, flow_id, flow_version, owner_id, id, priority, at, at, options::json,
             inputs::json, integration::json,
             CASE WHEN start_requested THEN at END, CASE WHEN start_requested THEN at END,
             CASE WHEN NOT start_requested THEN at + start_timeout_ms * interval '1 ms' END,
@@ -86,7 +86,7 @@ NEXT_RUNNABLE = Statement(
     "",
     """
     SELECT id FROM chaingraph_executions WHERE runnable_at IS NOT NULL
-    ORDER BY priority DESC, created_at, id LIMIT 1
+    ORDER BY priority DESC, queued_at, id LIMIT 1
     """,
 )
 

@@ -38,11 +38,11 @@ FAMILY = commanded(
         INSERT INTO chaingraph_executions
             (id, flow_id, flow_version, owner_id, root_execution_id, parent_execution_id,
              execution_depth, parent_node_id, child_ordinal, child_state, priority, created_at,
-             updated_at, start_requested_at, runnable_at, options, inputs, integration,
+             queued_at, updated_at, start_requested_at, runnable_at, options, inputs, integration,
              external_events, nodes_total)
         SELECT id, flow_id, flow_version, owner_id, root_execution_id, $1,
             execution_depth + 1, node_id, ordinal, 'open', priority, created_at,
-            at, created_at, created_at, options::json, inputs::json, integration::json,
+            created_at, at, created_at, created_at, options::json, inputs::json, integration::json,
             events::json, nodes_total
         FROM newborn
     ), announced AS (

@@ -72,6 +72,14 @@ class RunStore(Protocol):
         """Give the execution up at once, for another to go on with."""
         ...
 
+    def give_way(self, fence: Fence) -> None:
+        """Give the execution up at once, and have it wait behind the others of its priority."""
+        ...
+
+    def others_wait(self, execution_id: str, for_ms: int) -> bool:
+        """Whether others, no less urgent than this one, wait for so long to be run."""
+        ...
+
     def abandon(self, fence: Fence, worker_id: str, most_crashes: int) -> None:
         """Give the execution up after a crash of its run: counted, and failed if too many."""
         ...

@@ -1,4 +1,4 @@
-"""Whether the database can be used: there, and with the schema that this code was written for."""
+"""Whether the database can be used: there, and with a schema that this code runs on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from app.revisions import older_revisions
 from app.store.database import Database
 
 _MIGRATIONS = Path(__file__).parents[2] / "migrations"
@@ -17,10 +18,11 @@ def wanted_revision() -> str | None:
     return ScriptDirectory(str(_MIGRATIONS)).get_current_head()
 
 
-def present_revision(database: Database) -> str | None:
-    """The revision that the database has; None if it has no schema.
+def present_revision(database: Database, wanted: str | None) -> str | None:
+    """The revision that the database has, None without a schema; `wanted` if it runs that code.
 
     Raises StoreUnavailable.
     """
     with database.reading() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        present = MigrationContext.configure(connection).get_current_revision()
+        return wanted if wanted in older_revisions(connection, present) else present

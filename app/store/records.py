@@ -125,6 +125,21 @@ class Fence:
 
 
 @dataclass(frozen=True, slots=True)
+class Overdue:
+    """An attempt whose process can't give it up itself: whose it is, and what is to come of it.
+
+    `claim_epoch` is that of a sent step's own claim, 0 where the execution's owner runs the
+    node; `result` is JSON, as a sent step hands it in.
+    """
+
+    execution_id: str
+    node_id: str
+    attempt: int
+    claim_epoch: int
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What is requested of an execution's owner: `pause` or `step`, with the reason given."""
 
@@ -373,8 +388,8 @@ class WorkerRow:
 class Recovered:
     """An execution taken from an owner that was lost, and the event that tells it.
 
-    `ended` says that it crashed too often and was failed for good; `events` are
-    (index, type, data as JSON text), all of the time `at`.
+    `ended` says that it crashed too often and was failed for good; `stopped` is what descended
+    from it then. `events` are (index, type, data as JSON text), all of the time `at`.
     """
 
     execution_id: str
@@ -383,6 +398,7 @@ class Recovered:
     at: datetime
     ended: bool
     events: Sequence[tuple[int, str, str]]
+    stopped: Sequence[Effect] = ()
 
 
 @dataclass(frozen=True, slots=True)

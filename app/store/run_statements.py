@@ -51,7 +51,7 @@ def _claim(name: str, types: str, which: str, *, limit: str | None = None) -> St
     WITH picked AS MATERIALIZED (
         SELECT id FROM chaingraph_executions
         WHERE runnable_at IS NOT NULL {which}
-        ORDER BY priority DESC, created_at, id
+        ORDER BY priority DESC, queued_at, id
         LIMIT 1
         FOR UPDATE SKIP LOCKED
     ){free_slot(limit) if limit is not None else ""}, e AS (
@@ -272,14 +272,15 @@ PARK = Statement(
     """,
 )
 
-#: (execution, epoch): give up at once; the next worker goes on from the last checkpoint.
-RELEASE = Statement(
-    "release",
-    "text, int",
-    f"""
+
+def _release(name: str, more: str = "") -> Statement:
+    return Statement(
+        name,
+        "text, int",
+        f"""
     WITH guard AS (
         UPDATE chaingraph_executions
-        SET epoch = epoch + 1, runnable_at = clock_timestamp(),
+        SET epoch = epoch + 1, runnable_at = clock_timestamp(){more},
             deadline_at = {deadline_of()}, wake_at = {deadline_of()},
             processing_worker_id = NULL, processing_started_at = NULL
         WHERE id = $1 AND epoch = $2 AND status IN ('created', 'running')
@@ -287,6 +288,25 @@ RELEASE = Statement(
         RETURNING id
     ), {_RELEASE_CLAIM}
     SELECT id FROM guard
+    """,
+    )
+
+
+#: (execution, epoch): give up at once; the next worker goes on from the last checkpoint.
+RELEASE = _release("release")
+#: The same, behind all others of its priority that wait by now.
+GIVE_WAY = _release("give_way", ", queued_at = clock_timestamp()")
+
+#: (execution, ms): whether others of its priority, or a higher one, wait for so long to be run.
+OTHERS_WAIT = Statement(
+    "others_wait",
+    "text, int",
+    """
+    SELECT 1 FROM chaingraph_executions AS mine
+    WHERE mine.id = $1 AND EXISTS (
+        SELECT FROM chaingraph_executions AS other
+        WHERE other.priority >= mine.priority
+            AND other.runnable_at < clock_timestamp() - $2 * interval '1 ms')
     """,
 )
 

@@ -231,6 +231,14 @@ class PgRunStore:
         else:
             self._run(sql.RELEASE, fence.execution_id, fence.epoch)
 
+    def give_way(self, fence: Fence) -> None:
+        """Give the execution up at once, and have it wait behind the others of its priority."""
+        self._run(sql.GIVE_WAY, fence.execution_id, fence.epoch)
+
+    def others_wait(self, execution_id: str, for_ms: int) -> bool:
+        """Whether others, no less urgent than this one, wait for so long to be run."""
+        return bool(self._run(sql.OTHERS_WAIT, execution_id, for_ms))
+
     def abandon(self, fence: Fence, worker_id: str, most_crashes: int) -> None:
         """Give the execution up after a crash of its run: counted, and failed if too many."""
         args = (fence.execution_id, fence.epoch, "worker_died", worker_id, worker_id, most_crashes)

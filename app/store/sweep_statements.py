@@ -173,6 +173,24 @@ RECOVER = Statement(
     """,
 )
 
+#: What a row's owner ran when it was lost: its grants, in words.
+_RAN = """(SELECT string_agg(format('node ''%s'' ran (attempt %s)', g.key, g.value), ', ')
+                    FROM json_each_text(grants) AS g)"""
+
+#: The processes that were lost, the latest last; the row of this loss isn't there yet.
+_LOST = """(SELECT string_agg(lost.name, ', ' ORDER BY lost.id) FROM (
+                    SELECT id, previous_worker_id AS name FROM chaingraph_execution_recovery
+                    WHERE execution_id = $1
+                        AND recovery_reason IN ('worker_died', 'expired_claim')
+                    ORDER BY id DESC LIMIT least($6, 10) - 1) AS lost)"""
+
+_WHY_GIVEN_UP = f"""format('given up: its worker was lost %s times since the last checkpoint', $6)
+                || coalesce(', while ' || {_RAN}, '')
+                || '; lost: ' || concat_ws(', ', {_LOST}, $5)"""
+
+#: The one node that ran, if it was one.
+_CULPRIT = """(SELECT min(k) FROM json_object_keys(grants) AS k HAVING count(*) = 1)"""
+
 #: The same parameters: fail for good what crashed too often.
 GIVE_UP = Statement(
     "give_up",
@@ -184,12 +202,11 @@ GIVE_UP = Statement(
             requested_reason = NULL, waiting = NULL, wake_at = NULL, {CHILD_ENDED},
             started_at = coalesce(started_at, date_trunc('milliseconds', clock_timestamp())),
             completed_at = date_trunc('milliseconds', clock_timestamp()),
-            error_message = format(
-                'given up: its worker was lost %s times since the last checkpoint', $6),
+            error_message = {_WHY_GIVEN_UP}, error_node_id = {_CULPRIT},
             last_event_index = last_event_index + 2
         WHERE id = $1 AND epoch = $2 AND status IN ('created', 'running')
             AND crashes + {_COUNTS} >= $6
-        RETURNING id, last_event_index, updated_at, error_message,
+        RETURNING id, last_event_index, updated_at, error_message, error_node_id,
             greatest(0, 1000 * extract(epoch FROM updated_at - started_at))::bigint AS ms
     ), {_AUDIT}, steps AS (
         DELETE FROM chaingraph_execution_claims AS c
@@ -201,7 +218,7 @@ GIVE_UP = Statement(
                 json_build_object('executionTimeMs', ms,
                     'error', json_build_object('type', 'WorkerLost', 'message', error_message)),
                 json_build_object('executionTimeMs', ms,
-                    'errorMessage', error_message, 'errorNodeId', NULL))
+                    'errorMessage', error_message, 'errorNodeId', error_node_id))
         FROM guard
         RETURNING first_index, written_at, types, data
     )
@@ -247,7 +264,7 @@ LEFT_LYING = Statement(
     """
     SELECT id FROM chaingraph_executions
     WHERE runnable_at < clock_timestamp() - $1 * interval '1 ms'
-    ORDER BY priority DESC, created_at, id LIMIT $2
+    ORDER BY priority DESC, queued_at, id LIMIT $2
     """,
 )
 

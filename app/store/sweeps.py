@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
 from app.errors import StoreUnavailable
@@ -95,17 +96,19 @@ class PgSweepStore:
         args = (claim.execution_id, claim.epoch, reason, self._worker_id, claim.worker_id)
         told = self._run(sql.RECOVER, *args, most_crashes)
         if told:
-            return _recovered(claim, reason, told, ended=False)
+            return _recovered(claim, reason, told)
         return self._give_up(claim, claim.epoch, reason, most_crashes)
 
     def _give_up(
         self, claim: LostClaim, epoch: int, reason: str, most_crashes: int
     ) -> Recovered | None:
         args = (claim.execution_id, epoch, reason, self._worker_id, claim.worker_id)
-        told = self._on_session(
+        told, stopped = self._on_session(
             lambda session: session.transact(lambda: give_up(session, *args, most_crashes))
         )
-        return _recovered(claim, reason, told, ended=True) if told else None
+        return (
+            replace(_recovered(claim, reason, told), ended=True, stopped=stopped) if told else None
+        )
 
     def recover_step(self, claim: LostClaim, reason: str, most_crashes: int) -> Recovered | bool:
         """Take a sent step from a lost owner and tell its execution; False: nothing to take.
@@ -214,8 +217,6 @@ class PgSweepStore:
         return dict(self._run(sql.SLOTS))
 
 
-def _recovered(
-    claim: LostClaim, reason: str, told: list[tuple[Any, ...]], *, ended: bool
-) -> Recovered:
+def _recovered(claim: LostClaim, reason: str, told: list[tuple[Any, ...]]) -> Recovered:
     events = [(index, type_, data) for index, type_, _, data in told]
-    return Recovered(claim.execution_id, reason, claim.worker_id, told[0][2], ended, events)
+    return Recovered(claim.execution_id, reason, claim.worker_id, told[0][2], False, events)

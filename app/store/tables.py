@@ -136,6 +136,9 @@ executions = Table(
     Column("children", Integer, nullable=False, server_default=_zero),
     Column("waiting", JSON),
     Column("runnable_at", _at),
+    #: Its place in the backlog: since when it waits its turn, which is since it was created, or
+    #: since it last gave way to others.
+    Column("queued_at", _at, nullable=False, server_default=_now),
     Column("wake_at", _at),
     Column("processing_started_at", _at),
     Column("processing_worker_id", Text),
@@ -208,7 +211,7 @@ Index(
 Index(
     "ix_chaingraph_executions_runnable",
     executions.c.priority.desc(),
-    executions.c.created_at,
+    executions.c.queued_at,
     executions.c.id,
     postgresql_where=executions.c.runnable_at.is_not(None),
 )

@@ -173,6 +173,12 @@ def upgrade() -> None:
         sa.Column("children", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("waiting", sa.JSON(), nullable=True),
         sa.Column("runnable_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column(
+            "queued_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
         sa.Column("wake_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("processing_started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("processing_worker_id", sa.Text(), nullable=True),
@@ -252,7 +258,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_chaingraph_executions_runnable",
         "chaingraph_executions",
-        [sa.literal_column("priority DESC"), "created_at", "id"],
+        [sa.literal_column("priority DESC"), "queued_at", "id"],
         unique=False,
         postgresql_where=sa.text("runnable_at IS NOT NULL"),
     )

@@ -14,6 +14,7 @@ from app.errors import StoreUnavailable
 from app.executions.effects import Effects
 from app.executions.executor import Executor
 from app.executions.listener import CommandListener
+from app.executions.node_watch import NodeWatch
 from app.executions.steps import Step
 from app.executions.surroundings import Surroundings
 from app.recovery.leases import LeaseKeeper
@@ -96,6 +97,7 @@ class SimWorker(WorkerProcess):
         )
         self._lanes: Any = SimLanes(world, host)
         self._steps = {}
+        self.watch = NodeWatch(world.clock)
         self._plans = PLANS
         tokens = itertools.count(1)
         self._executor = Executor(

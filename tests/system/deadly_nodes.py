@@ -1,20 +1,42 @@
-"""Nodes that end badly, for NODE_MODULES: one kills its process, others stumble or hold."""
+"""Nodes that end badly, or not at all, for NODE_MODULES."""
 
 from __future__ import annotations
 
+import ctypes
 import os
-import signal
+import threading
 from typing import Annotated
 
 from app.errors import NodeError
 from app.nodes.sdk import NodeContext, Port, node
 
 
-@node("KillItsProcessNode", category="test")
-def kill_its_process(text: str = "") -> Annotated[str, Port("never")]:
-    """Kill this process with SIGKILL."""
-    os.kill(os.getpid(), signal.SIGKILL)
-    return text
+@node("ExitNode", category="test")
+def end_the_process(text: str = "") -> Annotated[str, Port("never")]:
+    """End this process without a word."""
+    os._exit(len(text))
+
+
+@node("SegfaultNode", category="test")
+def read_what_is_not_there(text: str = "") -> Annotated[str, Port("never")]:
+    """Have this process killed for reading at address 0."""
+    return text + str(ctypes.string_at(0))
+
+
+@node("FreezeNode", category="test")
+def freeze(ctx: NodeContext) -> Annotated[int, Port("attempt")]:
+    """At its first attempt, hold the interpreter's lock for an hour."""
+    if ctx.attempt == 1:
+        ctypes.PyDLL(None).sleep(3600)
+    return ctx.attempt
+
+
+@node("DeafNode", category="test")
+def hear_nothing(ctx: NodeContext) -> Annotated[int, Port("attempt")]:
+    """At its first attempt, go on for an hour whatever it is told."""
+    if ctx.attempt == 1:
+        threading.Event().wait(3600)
+    return ctx.attempt
 
 
 @node("StumbleNode", category="test")

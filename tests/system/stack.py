@@ -105,6 +105,10 @@ class Managed:
             self.popen.terminate()
         return self._see_end(within_s)
 
+    def see_end(self, within_s: float = ENDS_WITHIN_S) -> int:
+        """Wait until it has ended, return its exit status."""
+        return self._see_end(within_s)
+
     def end(self) -> None:
         """End it whatever state it is in: thawed, asked, then killed."""
         if not self.is_running:

@@ -218,3 +218,51 @@ def test_what_another_owns_or_what_has_ended_is_not_released(store: RunStore, wo
     assert lease is not None
     assert lease.status == "active"
     assert world.row(finished.fence.execution_id).runnable_at is None
+
+
+def test_what_gives_way_is_claimed_after_those_of_its_priority_that_wait(
+    store: RunStore, world: World
+) -> None:
+    first, second = world.create(), world.create()
+    less_urgent = world.create(priority=4)
+    claimed = claim(store, first)
+
+    store.give_way(claimed.fence)
+
+    row = world.row(first)
+    assert (row.epoch, row.processing_worker_id, row.failure_count) == (2, None, 0)
+    lease = world.claim_of(first)
+    assert lease is not None
+    assert (lease.status, lease.expires_at) == ("released", None)
+    later = world.create()
+    order = [claim(world.open(), None).fence.execution_id for _ in range(4)]
+    assert order == [second, first, later, less_urgent]
+
+
+def test_what_another_owns_does_not_give_way(store: RunStore, world: World) -> None:
+    execution = world.create()
+    claimed = claim(store, execution)
+    world.take_over(execution)
+    other = claim(world.open(), execution, "w2")
+
+    store.give_way(claimed.fence)
+
+    assert world.row(execution).epoch == other.fence.epoch
+    assert store.holds(other.fence)
+
+
+def test_others_wait_once_they_are_no_less_urgent_and_nobody_has_taken_them(
+    store: RunStore, world: World
+) -> None:
+    mine = claim(store, world.create(priority=5)).fence.execution_id
+
+    assert not store.others_wait(mine, 0)
+    world.create(priority=4)
+    assert not store.others_wait(mine, 0)
+    other = world.create(priority=5)
+    assert store.others_wait(mine, 0)
+    assert not store.others_wait(mine, 60_000)
+    claim(world.open(), other, "w2")
+    assert not store.others_wait(mine, 0)
+    world.create(priority=9)
+    assert store.others_wait(mine, 0)

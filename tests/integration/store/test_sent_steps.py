@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import pytest
 
+from app.store.overdue import OverdueStore
 from app.store.protocol import RunStore
-from app.store.records import Claimed, ClaimedStep, Fence, SentStep
+from app.store.records import Claimed, ClaimedStep, Fence, Overdue, SentStep
 from app.store.step_statements import EPOCHS_PER_ATTEMPT
 from app.store.sweeps import LostClaim, PgSweepStore
 from tests.integration.store.boundaries import DONE, LEASE_MS, boundary, claim, write
@@ -338,3 +339,72 @@ def test_an_execution_that_was_told_of_a_steps_end_is_not_told_of_the_row_that_i
 
     store.hand_in(take(store, execution, "b").fence, "{}")
     assert sweeps.tell_untold(10) == [execution]
+
+
+# -- nodes whose process can't give them up
+
+
+def test_a_timeout_is_handed_in_for_a_node_that_its_owner_runs_in_place(
+    store: RunStore, world: World, claimed: Claimed
+) -> None:
+    execution = claimed.fence.execution_id
+    write(store, claimed, 1, boundary("node:started", grants='{"a": 2}'))
+
+    owner = OverdueStore(world.database).time_out(Overdue(execution, "a", 2, 0, '{"x":1}'))
+
+    assert owner is None
+    row = world.row(execution)
+    assert (row.processing_worker_id, row.failure_count, row.crashes) == (None, 0, 0)
+    assert row.runnable_at is not None
+    lease = world.claim_of(execution)
+    assert lease is not None
+    assert (lease.status, lease.expires_at) == ("released", None)
+    assert not store.holds(claimed.fence)
+    assert world.recoveries(execution) == []
+    [step] = store.sent_steps(execution)
+    assert (step.node_id, step.attempt, step.status) == ("a", 2, "released")
+    assert json.loads(step.result or "") == {"x": 1}
+    assert store.claim_step(execution, "a", "w3", LEASE_MS) is None
+
+
+@pytest.mark.parametrize("attempt", [1, 3])
+def test_no_timeout_is_handed_in_for_another_attempt(
+    store: RunStore, world: World, claimed: Claimed, attempt: int
+) -> None:
+    execution = claimed.fence.execution_id
+    write(store, claimed, 1, boundary("node:started", grants='{"a": 2}'))
+
+    OverdueStore(world.database).time_out(Overdue(execution, "a", attempt, 0, "{}"))
+
+    assert store.holds(claimed.fence)
+    assert store.sent_steps(execution) == []
+
+
+def test_no_timeout_is_handed_in_where_nobody_runs_the_node(
+    store: RunStore, world: World, claimed: Claimed
+) -> None:
+    execution = claimed.fence.execution_id
+    write(store, claimed, 1, boundary("node:started", grants='{"a": 2}'))
+    store.release(claimed.fence)
+    epoch = world.row(execution).epoch
+
+    OverdueStore(world.database).time_out(Overdue(execution, "a", 2, 0, "{}"))
+
+    assert world.row(execution).epoch == epoch
+    assert store.sent_steps(execution) == []
+
+
+def test_a_timeout_is_handed_in_for_a_sent_step(
+    store: RunStore, world: World, claimed: Claimed
+) -> None:
+    execution = sent(store, claimed)
+    step = take(store, execution)
+
+    owner = OverdueStore(world.database).time_out(
+        Overdue(execution, "a", 1, step.fence.epoch, '{"x":1}')
+    )
+
+    assert owner == "w1"
+    assert store.holds(claimed.fence)
+    assert not store.holds(step.fence)
+    assert [json.loads(each.result or "") for each in store.sent_steps(execution)] == [{"x": 1}]

@@ -108,9 +108,11 @@ def test_what_went_on_or_ended_is_not_recovered(
 
 
 def crash(world: World, sweeps: PgSweepStore, execution: str, reason: str = "worker_died") -> bool:
-    """Claim it and be lost; whether it was given up."""
+    """Claim it, grant a node, and be lost; whether it was given up."""
     store = world.open()
     claimed = claim(store, execution)
+    grants = f'{{"a": {claimed.fence.epoch}}}'
+    write(store, claimed, 0, boundary("node:started", grants=grants))
     recovered = sweeps.recover(lost(claimed), reason, MOST)
     assert recovered is not None
     return recovered.ended
@@ -126,11 +128,16 @@ def test_what_crashes_too_often_is_failed_for_good(world: World, sweeps: PgSweep
     assert (row.status, row.failure_count, row.runnable_at) == ("failed", MOST, None)
     assert row.completed_at is not None
     assert row.started_at is not None
-    assert row.error_message == "given up: its worker was lost 5 times since the last checkpoint"
+    attempt = world.row(execution).epoch - 1
+    assert row.error_message == (
+        "given up: its worker was lost 5 times since the last checkpoint,"
+        f" while node 'a' ran (attempt {attempt}); lost: w1, w1, w1, w1, w1"
+    )
+    assert row.error_node_id == "a"
     events = world.events(execution)
-    assert [index for index, _, _ in events] == list(range(-1, MOST + 1))
+    assert [index for index, _, _ in events] == list(range(-1, 2 * MOST + 1))
     assert [type_ for _, type_, _ in events[-3:]] == [
-        "execution:recovered",
+        "node:started",
         "flow:failed",
         "execution:failed",
     ]
@@ -138,7 +145,7 @@ def test_what_crashes_too_often_is_failed_for_good(world: World, sweeps: PgSweep
     assert ended == {
         "executionTimeMs": ended["executionTimeMs"],
         "errorMessage": row.error_message,
-        "errorNodeId": None,
+        "errorNodeId": "a",
     }
     assert json.loads(events[-2][2])["error"] == {
         "type": "WorkerLost",
@@ -150,6 +157,49 @@ def test_what_crashes_too_often_is_failed_for_good(world: World, sweeps: PgSweep
     assert lease.status == "expired"
     assert world.open().claim("w1", "t", 1000, execution) is None
     assert len(world.recoveries(execution)) == MOST
+
+
+def test_what_is_given_up_without_a_node_names_none(world: World, sweeps: PgSweepStore) -> None:
+    execution = world.create()
+    fence = claim(world.open(), execution, "w7").fence
+
+    sweeps.recover(LostClaim(execution, fence.epoch, "w7"), "worker_died", 1)
+
+    row = world.row(execution)
+    assert row.error_message == (
+        "given up: its worker was lost 1 times since the last checkpoint; lost: w7"
+    )
+    assert row.error_node_id is None
+
+
+def test_of_many_nodes_that_ran_none_is_blamed_and_all_are_named(
+    world: World, store: RunStore, sweeps: PgSweepStore
+) -> None:
+    claimed = claim(store, world.create())
+    write(store, claimed, 0, boundary("node:started", grants='{"a": 1, "b": 2}'))
+
+    sweeps.recover(lost(claimed), "worker_died", 1)
+
+    row = world.row(claimed.fence.execution_id)
+    assert "while node 'a' ran (attempt 1), node 'b' ran (attempt 2);" in row.error_message
+    assert row.error_node_id is None
+
+
+def test_what_descends_from_what_is_given_up_is_stopped_and_told(
+    world: World, store: RunStore, sweeps: PgSweepStore, claimed: Claimed
+) -> None:
+    child = world.create()
+    world.adopt(child, claimed.fence.execution_id)
+    claim(world.open(), child, "w2")
+
+    recovered = sweeps.recover(lost(claimed), "worker_died", 1)
+
+    assert recovered is not None
+    [stopped] = recovered.stopped
+    assert (stopped.execution_id, list(stopped.owners)) == (child, ["w2"])
+    assert stopped.told is not None
+    assert [type_ for type_, _ in stopped.told.events] == ["flow:cancelled", "execution:stopped"]
+    assert world.row(child).status == "stopped"
 
 
 def test_a_checkpoint_forgives_the_crashes_before_it(world: World, sweeps: PgSweepStore) -> None:

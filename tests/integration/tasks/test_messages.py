@@ -25,6 +25,7 @@ def broker(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @dataclass
 class FakeProcess:
     started: bool = True
+    sends_on: bool = False
     calls: list[tuple[str, ...]] = field(default_factory=list)
 
     def is_started(self, execution_id: str) -> bool:
@@ -34,8 +35,9 @@ class FakeProcess:
     def work(self, execution_id: str) -> None:
         self.calls.append(("work", execution_id))
 
-    def run_step(self, execution_id: str, node_id: str) -> None:
-        self.calls.append(("run_step", execution_id, node_id))
+    def run_step(self, execution_id: str, node_id: str, queue: str) -> bool:
+        self.calls.append(("run_step", execution_id, node_id, queue))
+        return not self.sends_on
 
 
 @pytest.fixture
@@ -74,10 +76,32 @@ def test_without_the_start_signal_nothing_runs_and_nothing_is_sent(fake: FakePro
     assert left is None
 
 
+def run_node() -> object:
+    """Run the task as a message of the queue `slow` would have it; gives what is left."""
+    task: Any = tasks.run_node
+    chain = [tasks.advance.si(EXECUTION)]
+    task.push_request(chain=chain, delivery_info={"routing_key": "slow"})
+    try:
+        task.run(EXECUTION, "a")
+        return task.request.chain
+    finally:
+        task.pop_request()
+
+
 def test_a_node_is_run_by_the_process_that_has_it(fake: FakeProcess) -> None:
     tasks.run_node(EXECUTION, "a")
 
-    assert fake.calls == [("run_step", EXECUTION, "a")]
+    assert fake.calls == [("run_step", EXECUTION, "a", "default")]
+
+
+def test_after_a_node_that_was_sent_its_execution_goes_on(fake: FakeProcess) -> None:
+    assert run_node()
+    assert fake.calls == [("run_step", EXECUTION, "a", "slow")]
+
+
+def test_a_node_that_is_sent_on_takes_the_rest_of_its_chain_along(fake: FakeProcess) -> None:
+    fake.sends_on = True
+    assert run_node() is None
 
 
 def test_a_message_holds_ids_and_nothing_else() -> None:

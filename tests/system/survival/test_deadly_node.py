@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.system.ledger import Ledger
@@ -14,29 +16,38 @@ CRASHES = 3
 
 STARTED = "node:started"
 
-DEADLY = {
-    "metadata": {"name": "Deadly"},
-    "nodes": [
-        {"id": "before", "type": "TextNode", "values": {"text": "Ada"}},
-        {"id": "deadly", "type": "KillItsProcessNode"},
-    ],
-    "edges": [{"source": "before.text", "target": "deadly.text"}],
-}
+
+def deadly_flow(node_type: str) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "Deadly"},
+        "nodes": [
+            {"id": "before", "type": "TextNode", "values": {"text": "Ada"}},
+            {"id": "deadly", "type": node_type},
+        ],
+        "edges": [{"source": "before.text", "target": "deadly.text"}],
+    }
 
 
-@pytest.mark.parametrize("dispatch", ["inline", "message"])
+@pytest.mark.parametrize(
+    ("dispatch", "node_type"), [("inline", "ExitNode"), ("message", "SegfaultNode")]
+)
 def test_what_crashes_too_often_is_failed_for_good(
-    site: Stack, ledger: Ledger, make_crew: MakeCrew, dispatch: str
+    site: Stack, ledger: Ledger, make_crew: MakeCrew, dispatch: str, node_type: str
 ) -> None:
     crew = make_crew(STEP_DISPATCH=dispatch, RECOVERY_MAX_FAILURE_COUNT=str(CRASHES))
     crew.muster(1)
     healthy = site.run(site.store(ledger.chain(4)))
-    deadly = site.run(site.store(DEADLY))
+    deadly = site.run(site.store(deadly_flow(node_type)))
     wait_until(lambda: is_final(site, deadly) or starts_of(site, deadly) > CRASHES, "it is over")
 
     trace = Trace(site, deadly)
     trace.assert_whole("failed")
-    assert f"{CRASHES} times" in trace.execution["errorMessage"]
+    lost = [process for _, process, _ in trace.recoveries]
+    assert trace.execution["errorMessage"] == (
+        f"given up: its worker was lost {CRASHES} times since the last checkpoint,"
+        f" while node 'deadly' ran (attempt {CRASHES}); lost: {', '.join(lost)}"
+    )
+    assert trace.execution["errorNodeId"] == "deadly"
     assert [event["type"] for event in trace.events[-2:]] == ["flow:failed", "execution:failed"]
     assert trace.events[-1]["data"]["errorMessage"] == trace.execution["errorMessage"]
     assert trace.attempts() == {"before": [1], "deadly": list(range(1, CRASHES + 1))}

@@ -73,7 +73,10 @@ class Store:
         self.recovered.append((claim.execution_id, reason))
         ended = claim.execution_id in self.giving_up
         type_ = "execution:failed" if ended else "execution:recovered"
-        return Recovered(claim.execution_id, reason, claim.worker_id, AT, ended, [(7, type_, "{}")])
+        events = [(7, type_, "{}")]
+        stopped = [Effect(f"{claim.execution_id}'s child", owners=["w3"])] if ended else []
+        at = (claim.execution_id, reason, claim.worker_id, AT)
+        return Recovered(*at, ended, events, stopped)
 
     def end_unstarted(self, limit: int) -> list[Effect]:
         self.limits.add(limit)
@@ -267,6 +270,7 @@ def test_a_recovery_is_told_and_what_was_given_up_is_not_hinted() -> None:
         ("EX2", 7, "execution:recovered"),
     ]
     assert setting.hinted == ["EX2"]
+    assert setting.told == [("EX1's child", "stop")]
 
 
 def test_owners_of_what_is_ended_hear_of_it() -> None:
