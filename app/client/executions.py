@@ -21,8 +21,8 @@ Inputs = Mapping[str, Mapping[str, Any]]
 class Executions(Group[Way]):
     """The executions of the caller. Every method raises ClientError.
 
-    A create, a batch, a fork and a signal carry an idempotency key, a new one unless it is given: where
-    their answer is lost they are sent again, and yet done once.
+    A create, a batch, a fork and a signal carry an idempotency key, a new one unless it is given:
+    where their answer is lost they are sent again, and yet done once.
     """
 
     @method

@@ -238,6 +238,18 @@ def test_a_stop_says_why(chaingraph: CommandLine, busy: str) -> None:
     assert again.err == "chaingraph: Conflict: Cannot stop execution in status stopped\n"
 
 
+def test_a_fork_runs_anew_from_a_node_on(
+    chaingraph: CommandLine, failed: str, api: Stack, echo_url: str
+) -> None:
+    mended = f"one.baseUri={echo_url}"
+    forked = chaingraph("executions", "fork", failed, "--input", mended, "--start", "--json").json
+    assert forked["forkedFrom"] == failed
+    api.await_status(forked["id"], "completed")
+    told = chaingraph("executions", "fork", forked["id"], "--from", "two")
+    assert told.out.split()[1] == "created:"
+    assert chaingraph("executions", "fork", failed, "--input", "nonsense").status == 2
+
+
 def test_a_signal_goes_to_the_node_that_waits(chaingraph: CommandLine, api: Stack) -> None:
     waiter = {"id": "wait", "type": "WaitForSignalNode", "values": {"name": "go"}}
     flow = {"metadata": {"name": "approval"}, "nodes": [waiter], "edges": []}

@@ -68,6 +68,20 @@ def test_a_create_that_is_sent_again_is_done_once(client: Any) -> None:
     assert first.id == second.id != other.id
 
 
+def test_a_fork_takes_over_what_is_done(client: Any) -> None:
+    flow_id = client.flows.store(flow(TEXT, TEXT | {"id": "b"})).id
+    first = client.executions.create(flow_id, autostart=True)
+    client.executions.wait(first.id, 30)
+    fork = client.executions.fork(
+        first.id, from_node_id="b", inputs={"b": {"text": "Grace"}}, autostart=True
+    )
+    assert fork.raw["forkedFrom"] == first.id
+    ended = client.executions.wait(fork.id, 30)
+    assert ended.outputs == {"who": {"text": "Ada"}, "b": {"text": "Grace"}}
+    started = client.executions.recorded_events(fork.id, types=["node:started"])
+    assert [event.data["nodeId"] for event in started] == ["b"]
+
+
 def test_commands_to_an_execution(client: Any) -> None:
     flow_id = client.flows.store(flow(TEXT, TEXT | {"id": "b"})).id
     options = {"breakpoints": ["who"]}
