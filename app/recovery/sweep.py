@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Protocol
 
 from app.events.log import STATUS_AT_END
 from app.events.wire import envelopes
 from app.logs import bound
+from app.recovery.deaths import DeathWatch
 from app.recovery.retention import Retention
 from app.store.bulk import COMMAND_BATCH
 from app.store.records import Effect, Recovered, Told
 from app.store.sweeps import LostClaim, PgSweepStore
 
-#: Between the two looks at a lock that seems lost, in seconds.
-SECOND_LOOK_S = 0.2
 #: How many rows one statement of the sweep takes.
 BATCH = 500
 #: How many of those batches one turn carries out: recoveries must not wait for them.
@@ -75,13 +75,14 @@ class SweepOptions:
     `retention_days` is RETENTION_DAYS: what ended so long ago is deleted; 0 keeps everything.
 
     `look_ms`: a timer that is set between two beats, and due before the next one, is found so
-    late at most.
+    late at most. `lock_look_ms`: who has the beat looks so often whether a process has died.
     """
 
     recovers: bool
     most_crashes: int
     interval_ms: int
     look_ms: int = 50
+    lock_look_ms: int = 100
     retention_days: int = 0
 
 
@@ -115,6 +116,7 @@ class Sweep:
         self._tell_effect = tell
         self._clock = clock
         self._meter = meter
+        self._deaths = DeathWatch(store.unlocked, clock, options.lock_look_ms / 1000)
         self._retention = Retention(store, options.retention_days, clock)
 
     def turn(self) -> float:
@@ -163,13 +165,11 @@ class Sweep:
                 return
 
     def _recover_dead(self) -> None:
-        """What processes own that hold no lock any more, at two looks."""
-        suspects = self._store.unlocked()
-        if not suspects:
+        """Look whether processes have died; take what those own."""
+        dead = self._deaths.look()
+        if not dead:
             return
-        self._pause(SECOND_LOOK_S)
-        dead = sorted(suspects & self._store.unlocked())
-        while dead and (claims := self._store.claims_of(dead, BATCH)):
+        while claims := self._store.claims_of(dead, BATCH):
             if not self._recover(claims, "worker_died"):
                 # What is left can't be taken now; it is found again when its lease is over.
                 break
@@ -253,12 +253,22 @@ class Sweep:
         self._messages.hint(self._store.fire_timers(BATCH))
 
     def _keep_time(self, until: float) -> None:
-        """Fire each timer at its time, also those that are set meanwhile."""
+        """Fire each timer at its time, also those that are set meanwhile, and see deaths."""
         while (left_ms := round((until - self._clock()) * 1000)) > 0:
+            if not (next_look_ms := self._next_look_ms()):
+                self._recover_dead()
+                continue
             due_ms = self._store.next_timer_ms(left_ms)
             wait_ms = left_ms if due_ms is None else max(due_ms, FINEST_MS)
-            if self._pause(min(wait_ms, left_ms, self._options.look_ms) / 1000):
+            pause_ms = min(wait_ms, left_ms, self._options.look_ms, next_look_ms)
+            if self._pause(pause_ms / 1000):
                 # Told to end: it would not wait any more.
                 return
-            if wait_ms <= self._options.look_ms:
+            if due_ms is not None and due_ms <= pause_ms:
                 self._fire_timers()
+
+    def _next_look_ms(self) -> int:
+        """How soon the locks are to be looked at; not in this turn, without recovery."""
+        if not self._options.recovers:
+            return self._options.interval_ms
+        return ceil(round(self._deaths.next_in_s() * 1000, 3))

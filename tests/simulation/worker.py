@@ -134,6 +134,7 @@ class SimWorker(WorkerProcess):
                 most_crashes=self._options.most_crashes,
                 interval_ms=round(SCAN_S * 1000),
                 look_ms=round(SCAN_S * 1000),
+                lock_look_ms=round(SCAN_S * 1000),
             ),
             publish=self._publisher.publish,
             messages=self.dispatcher,

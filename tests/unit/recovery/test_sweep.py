@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from app.recovery.sweep import BATCH, MOST_COMMAND_BATCHES, SECOND_LOOK_S, Sweep, SweepOptions
+from app.recovery.deaths import SECOND_LOOK_S
+from app.recovery.sweep import BATCH, MOST_COMMAND_BATCHES, Sweep, SweepOptions
 from app.store.bulk import COMMAND_BATCH, Action, Batch, Done
 from app.store.records import Deleted, Effect, Place, Recovered, Told
 from app.store.sweeps import LostClaim
@@ -22,9 +23,10 @@ def ended(execution_id: str) -> Effect:
 
 @dataclass
 class Store:
-    """What is lost, what is due; `looks` are the answers of `unlocked`, one after another."""
+    """What is lost, what is due; `free`: from when to when (s) a process's lock is free."""
 
-    looks: list[set[str]] = field(default_factory=list)
+    free: dict[str, tuple[float, float]] = field(default_factory=dict)
+    looked_at: list[float] = field(default_factory=list)
     claims: list[LostClaim] = field(default_factory=list)
     overdue: list[LostClaim] = field(default_factory=list)
     silent_workers: list[str] = field(default_factory=list)
@@ -48,7 +50,13 @@ class Store:
         return 0 if self.is_due else 120
 
     def unlocked(self) -> set[str]:
-        return self.looks.pop(0) if self.looks else set()
+        self.looked_at.append(self.now)
+        gone = self.unregistered
+        return {
+            each
+            for each, (since, until) in self.free.items()
+            if since <= self.now < until and each not in gone
+        }
 
     def claims_of(self, worker_ids: Sequence[str], limit: int) -> list[LostClaim]:
         self.limits.add(limit)
@@ -123,6 +131,9 @@ class Store:
     def purge(self, older_than_ms: int, executions: int, rows: int) -> int:
         return 0
 
+    def forget_audit(self, days: int, rows: int) -> int:
+        raise AssertionError("nothing is to be forgotten")
+
     def lying_queues(self, older_than_ms: int) -> list[str]:
         return list(self.lying_steps)
 
@@ -182,36 +193,47 @@ def claim(number: int, worker: str = "w1") -> LostClaim:
 
 
 def test_a_sweep_is_left_to_whoever_has_the_beat() -> None:
-    setting = Setting(Store(looks=[{"w1"}] * 2, claims=[claim(1)], lying=["EX9"], is_due=False))
+    setting = Setting(
+        Store(free={"w1": (0.0, 9.0)}, claims=[claim(1)], lying=["EX9"], is_due=False)
+    )
 
     assert setting.turn() == 0.12
 
     assert (setting.store.recovered, setting.hinted, setting.pauses) == ([], [], [])
 
 
-def test_who_holds_no_lock_at_two_looks_is_dead() -> None:
-    setting = Setting(Store(looks=[{"w1", "w2"}, {"w1", "w3"}], claims=[claim(1), claim(2, "w2")]))
+def test_whose_lock_stays_free_is_dead_the_others_are_not() -> None:
+    free = {"w1": (0.0, 9.0), "w2": (0.0, 0.15), "w3": (0.4, 9.0)}
+    setting = Setting(Store(free=free, claims=[claim(1), claim(2, "w2"), claim(3, "w3")]))
 
     setting.turn()
 
-    assert setting.pauses[0] == SECOND_LOOK_S
     assert setting.store.recovered == [("EX1", "worker_died")]
     assert setting.store.unregistered == ["w1"]
     assert setting.hinted == ["EX1"]
 
 
-def test_with_every_lock_held_there_is_no_second_look() -> None:
-    setting = Setting(Store())
+def test_a_death_between_two_beats_is_seen_by_who_has_the_beat() -> None:
+    setting = Setting(Store(free={"w1": (0.13, 9.0)}, claims=[claim(1)]))
 
     setting.turn()
 
-    assert SECOND_LOOK_S not in setting.pauses
-    assert setting.store.unregistered == []
+    assert setting.store.recovered == [("EX1", "worker_died")]
+    seen_at, proved_at = 0.2, 0.2 + SECOND_LOOK_S
+    assert {seen_at, proved_at} <= set(setting.store.looked_at)
+
+
+def test_what_is_due_is_not_held_up_by_a_lock_that_seems_lost() -> None:
+    setting = Setting(Store(free={"w1": (0.0, 0.3)}, timers=[0, 70, 110, 190]))
+
+    setting.turn()
+
+    assert setting.late_ms == {f"EX at {at}": 0 for at in (0, 70, 110, 190)}
 
 
 def test_all_that_the_dead_own_is_taken_in_batches() -> None:
     many = [claim(number) for number in range(2 * BATCH + 1)]
-    setting = Setting(Store(looks=[{"w1"}] * 2, claims=many))
+    setting = Setting(Store(free={"w1": (0.0, 9.0)}, claims=many))
 
     setting.turn()
 
@@ -221,7 +243,9 @@ def test_all_that_the_dead_own_is_taken_in_batches() -> None:
 
 def test_a_claim_that_can_not_be_taken_does_not_hold_the_sweep_up() -> None:
     setting = Setting(
-        Store(looks=[{"w1"}] * 2, claims=[claim(1), claim(2)], untakable={"EX1"}, lying=["EX9"])
+        Store(
+            free={"w1": (0.0, 9.0)}, claims=[claim(1), claim(2)], untakable={"EX1"}, lying=["EX9"]
+        )
     )
 
     setting.turn()
@@ -241,7 +265,7 @@ def test_expired_leases_are_judged_by_who_may() -> None:
 
 
 def test_the_dead_are_dead_whoever_looks() -> None:
-    setting = Setting(Store(looks=[{"w1"}] * 2, claims=[claim(1)]), may_judge=False)
+    setting = Setting(Store(free={"w1": (0.0, 9.0)}, claims=[claim(1)]), may_judge=False)
 
     setting.turn()
 
@@ -249,7 +273,7 @@ def test_the_dead_are_dead_whoever_looks() -> None:
 
 
 def test_without_recovery_timers_and_hints_go_on() -> None:
-    store = Store(looks=[{"w1"}] * 2, claims=[claim(1)], overdue=[claim(2)])
+    store = Store(free={"w1": (0.0, 9.0)}, claims=[claim(1)], overdue=[claim(2)])
     store.timers, store.lying = [0], ["EX9"]
     setting = Setting(store, recovers=False)
 
@@ -261,7 +285,9 @@ def test_without_recovery_timers_and_hints_go_on() -> None:
 
 
 def test_a_recovery_is_told_and_what_was_given_up_is_not_hinted() -> None:
-    setting = Setting(Store(looks=[{"w1"}] * 2, claims=[claim(1), claim(2)], giving_up={"EX1"}))
+    setting = Setting(
+        Store(free={"w1": (0.0, 9.0)}, claims=[claim(1), claim(2)], giving_up={"EX1"})
+    )
 
     setting.turn()
 
@@ -336,7 +362,7 @@ def test_a_timer_that_is_set_after_the_beat_is_late_by_one_look_at_most() -> Non
 
 
 def test_the_next_turn_comes_one_interval_after_this_one_began() -> None:
-    setting = Setting(Store(looks=[{"w1"}, set()]))
+    setting = Setting(Store(free={"w1": (0.0, 0.1)}))
 
     assert setting.turn() == 0.0
     assert setting.store.now == 0.5
@@ -363,7 +389,7 @@ def test_a_timer_that_is_due_and_held_is_not_asked_for_without_pause() -> None:
 
     setting.turn()
 
-    assert 0 < len(setting.pauses) <= 50
+    assert 0 < len(setting.pauses) <= 60
     assert sum(setting.pauses) < 0.6
 
 
