@@ -10,9 +10,11 @@ from celery.signals import setup_logging
 
 from app.config import load_settings
 from app.logs import set_up_logging
+from tasks.bounded import bound_queues
 from tasks.broker import guard_closed_channel
 
 guard_closed_channel()
+bound_queues()
 # Celery warns of root because pickled messages would run as root; ours are JSON, ids only.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 

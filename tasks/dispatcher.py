@@ -18,6 +18,7 @@ from app.nodes.queues import DEFAULT_QUEUE
 from app.streams.client import Role, connect
 from app.streams.lingering import offer
 from tasks.app import app
+from tasks.bounded import MOST_QUEUED
 
 #: How long (s) the number of slots is taken to stay what it was.
 SLOTS_KEPT_S = 2.0
@@ -68,11 +69,12 @@ class Dispatcher:
         return max(0, min(wanted, self._slot_count(queue) - queued))
 
     def send(self, execution_ids: Sequence[str]) -> None:
-        """Send `chain(await_start, advance)` of each execution."""
+        """Send `chain(await_start, advance)` of each execution, as long as slots are unwoken."""
         advance = self._app.tasks["tasks.advance"]
         await_start = self._app.tasks["tasks.await_start"]
         for execution_id in execution_ids:
-            if not self._publish(await_start, execution_id, chain=[advance.si(execution_id)]):
+            chain = [advance.si(execution_id)]
+            if not self._wake_with(await_start, execution_id, chain=chain):
                 return
 
     def hint(self, execution_ids: Sequence[str]) -> None:
@@ -81,7 +83,7 @@ class Dispatcher:
             return
         advance = self._app.tasks["tasks.advance"]
         for execution_id in self.unoffered(execution_ids):
-            if not self._publish(advance, execution_id):
+            if not self._wake_with(advance, execution_id):
                 return
 
     def send_steps(self, execution_id: str, queues: Mapping[str, str]) -> None:
@@ -92,6 +94,14 @@ class Dispatcher:
             chain = [advance.si(execution_id)]
             if not self._publish(run_node, execution_id, node_id, chain=chain, queue=queue):
                 return
+
+    def _wake_with(self, task: object, execution_id: str, **options: object) -> bool:
+        """Send a message that wakes a slot, unless as many messages lie there as there are slots.
+
+        Several may have looked at the queue at the same time: the broker decides.
+        """
+        most = self._slot_count()
+        return self._publish(task, execution_id, **{MOST_QUEUED: most}, **options)
 
     def _publish(self, task: object, *ids: str, **options: object) -> bool:
         try:

@@ -39,13 +39,16 @@ class SimCelery:
         bodies: tuple[Any, ...] = (tasks.await_start, tasks.advance, tasks.run_node)
         self.tasks = {body.name: SimTask(self, body) for body in bodies}
 
-    def send(self, message: Message) -> None:
-        """Put a message on the queue, as often as fate has it. Raises RedisError."""
+    def send(self, message: Message, most_queued: int | None = None) -> None:
+        """Put a message on the queue, as often as fate has it. Raises RedisError.
+
+        Not where so many lie there already.
+        """
         match self._fate(message):
             case "comes":
-                self._redis.rpush(message.queue, message)
+                self._redis.rpush_within(most_queued, message.queue, message)
             case "comes twice":
-                self._redis.rpush(message.queue, message, message)
+                self._redis.rpush_within(most_queued, message.queue, message, message)
             case "is lost":
                 self._redis.ping()
 
@@ -69,6 +72,11 @@ class SimTask:
         return Message(self.name, ids)
 
     def apply_async(
-        self, ids: Sequence[str], *, chain: Sequence[Message] = (), queue: str = QUEUE
+        self,
+        ids: Sequence[str],
+        *,
+        chain: Sequence[Message] = (),
+        queue: str = QUEUE,
+        most_queued: int | None = None,
     ) -> None:
-        self._celery.send(Message(self.name, tuple(ids), tuple(chain), queue))
+        self._celery.send(Message(self.name, tuple(ids), tuple(chain), queue), most_queued)

@@ -54,6 +54,12 @@ class SimRedis:
         self.arrive()
         return self._push(key, values)
 
+    def rpush_within(self, most: int | None, key: str, *values: Any) -> int:
+        """Push, unless the list is so long already, as one step."""
+        self.arrive()
+        is_full = most is not None and len(self.lists.get(key, ())) >= most
+        return 0 if is_full else self._push(key, values)
+
     def llen(self, key: str) -> int:
         self.arrive()
         return len(self.lists.get(key, ()))
