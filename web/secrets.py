@@ -26,7 +26,7 @@ def store(body: NewSecret) -> Response:
 
     Needs SECRET_KEY: without it the answer is 422 SECRET_KEY_MISSING.
     """
-    secret = services().secrets.store(caller().owner_id, body.name, body.secret_type, body.data)
+    secret = services().secrets.store(caller(), body.name, body.secret_type, body.data)
     response = answer(secret, 201)
     response.headers["Location"] = f"{blueprint.url_prefix}/{secret['id']}"
     return response
@@ -59,7 +59,7 @@ def replace(secret_id: str, body: ChangedSecret) -> Response:
     Nodes that begin from then on are given the new one.
     """
     changed: dict[str, Any] = services().secrets.replace(
-        secret_id, caller().owner_id, body.name, body.secret_type, body.data
+        secret_id, caller(), body.name, body.secret_type, body.data
     )
     return answer(changed)
 
@@ -69,5 +69,5 @@ def replace(secret_id: str, body: ChangedSecret) -> Response:
 @gives(status=204)
 def delete(secret_id: str) -> Response:
     """Delete a secret; a node that still refers to it will fail."""
-    services().secrets.delete(secret_id, caller().owner_id)
+    services().secrets.delete(secret_id, caller())
     return Response(status=204)

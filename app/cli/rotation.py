@@ -15,6 +15,7 @@ from typing import Any
 import psycopg2
 from psycopg2 import sql
 
+from app.cli.account import account
 from app.errors import SecretUnreadable, StoreUnavailable
 from app.vault import Keyring
 
@@ -39,6 +40,16 @@ _TABLES = """
         AND c.relname <> 'chaingraph_event_batches'
     GROUP BY c.relname
     ORDER BY c.relname
+"""
+
+#: A stored secret is moved, and that is noted.
+_MOVE_STORED = """
+    WITH moved AS (
+        UPDATE chaingraph_secrets SET sealed = %(new)s WHERE id = %(id)s AND sealed = %(old)s
+        RETURNING id
+    )
+    INSERT INTO chaingraph_audit (owner_id, action, subject_kind, subject_id)
+    SELECT %(by)s, 'rotate', 'secret', id FROM moved
 """
 
 
@@ -152,11 +163,12 @@ def _read(cursor: Any, place: Place, after: Sequence[Any] | None) -> list[Sequen
 
 
 def _replace(cursor: Any, place: Place, key: Sequence[Any], old: str, new: str) -> bool:
-    cast = sql.SQL("::json" if place.is_json else "")
-    query = sql.SQL("UPDATE {} SET {} = %s{} WHERE {} AND {}::text = %s").format(
+    if not place.is_json:
+        cursor.execute(_MOVE_STORED, {"id": key[0], "old": old, "new": new, "by": account()})
+        return bool(cursor.rowcount)
+    query = sql.SQL("UPDATE {} SET {} = %s::json WHERE {} AND {}::text = %s").format(
         sql.Identifier(place.table),
         sql.Identifier(place.column),
-        cast,
         _is_row(place),
         sql.Identifier(place.column),
     )

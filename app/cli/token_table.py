@@ -6,7 +6,6 @@ that does it, under the account of this machine that did it.
 
 from __future__ import annotations
 
-import getpass
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from typing import Any, Literal
 import psycopg2
 from psycopg2 import errors
 
+from app.cli.account import account
 from app.errors import ChainGraphError, StoreUnavailable
 from app.events.wire import timestamp
 from app.ids import TOKEN_PREFIX, id_source
@@ -118,7 +118,7 @@ def _fresh_id() -> str:
 def _execute(database_url: str, statement: str, **values: str) -> Sequence[Token]:
     with _connection(database_url) as connection, connection.cursor() as cursor:
         try:
-            cursor.execute(statement, {**values, "by": _account()})
+            cursor.execute(statement, {**values, "by": account()})
         except errors.UndefinedTable as error:
             raise TokenError("the database has no tokens yet: run `chaingraph migrate`") from error
         return [Token(*row) for row in cursor.fetchall()]
@@ -136,12 +136,3 @@ def _connection(database_url: str) -> Iterator[Any]:
         yield connection
     finally:
         connection.close()
-
-
-def _account() -> str:
-    """Who does this: the account that the command runs as."""
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (OSError, KeyError):
-        # An account without a name.
-        return f"cli:{os.geteuid()}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from app.caller import Caller
 from app.errors import (
     Conflict,
     NonRetryableError,
@@ -86,21 +87,24 @@ class SecretService:
         self._keyring = keyring
         self._fresh_id = fresh_id
 
-    def store(self, owner: str, name: str, secret_type: str, data: Value) -> dict[str, Any]:
+    def store(self, caller: Caller, name: str, secret_type: str, data: Value) -> dict[str, Any]:
         """Store a new secret. Raises SecretKeyMissing, Conflict where its name is taken."""
+        owner, token = caller.owner_id, caller.token_id
         sealed = self._keyring.seal(owner, data)
-        row = self._store.add(self._fresh_id(SECRET_PREFIX), owner, name, secret_type, sealed)
+        id_ = self._fresh_id(SECRET_PREFIX)
+        row = self._store.add(id_, owner, name, secret_type, sealed, token)
         return _shown(row, name)
 
     def replace(
-        self, secret_id: str, owner: str, name: str, secret_type: str, data: Value
+        self, secret_id: str, caller: Caller, name: str, secret_type: str, data: Value
     ) -> dict[str, Any]:
         """Replace a secret; the mask, or None, in the place of its data keeps that.
 
         Raises NotFound, SecretKeyMissing, Conflict.
         """
+        owner, token = caller.owner_id, caller.token_id
         sealed = None if data in (None, MASK) else self._keyring.seal(owner, data)
-        row = self._store.change(secret_id, owner, name, secret_type, sealed)
+        row = self._store.change(secret_id, owner, name, secret_type, sealed, token)
         if row is None:
             raise NotFound(f"There is no secret '{secret_id}'")
         return _shown(row, name)
@@ -120,9 +124,9 @@ class SecretService:
         after = (last.created_at, last.id) if last else None
         return SecretPage([_shape(row) for row in shown], after)
 
-    def delete(self, secret_id: str, owner: str) -> None:
+    def delete(self, secret_id: str, caller: Caller) -> None:
         """Delete a secret. Raises NotFound."""
-        if not self._store.remove(secret_id, owner):
+        if not self._store.remove(secret_id, caller.owner_id, caller.token_id):
             raise NotFound(f"There is no secret '{secret_id}'")
 
 

@@ -10,6 +10,7 @@ from random import SystemRandom
 from secrets import token_hex
 from typing import Any
 
+from app.caller import Caller
 from app.engine import Engine, RunOptions, Start, Wiring
 from app.errors import Fault, NodeError, NodeTimeout, ValidationFailed
 from app.events.types import Event, EventType
@@ -108,7 +109,7 @@ def _vault(secrets: Mapping[str, Value]) -> OwnersVault:
     keyring = Keyring(token_hex(32))
     service = SecretService(store, keyring, id_source(SystemRandom()))
     for name, data in secrets.items():
-        service.store(OWNER_ID, name, "string", data)
+        service.store(Caller(OWNER_ID), name, "string", data)
     return OwnersVault(keyring, store)
 
 

@@ -96,8 +96,14 @@ def purge_deleted(turn: Turn, older_than_ms: int, executions: int, _rows: int) -
     return [(len(taken),)]
 
 
+def forget_audit(_turn: Turn, _days: int, _rows: int) -> Rows:
+    """Nothing is noted here."""
+    return [(0,)]
+
+
 HANDLERS: Mapping[str, Handler] = {
     sql.DELETE_ROOTS.name: delete_old_roots,
     sql.DELETE_DESCENDANTS.name: delete_descendants,
     sql.PURGE.name: purge_deleted,
+    sql.FORGET_AUDIT.name: forget_audit,
 }

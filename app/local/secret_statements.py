@@ -14,7 +14,7 @@ from app.store import secrets
 
 
 def add_secret(
-    turn: Turn, secret: str, owner: str, name: str, secret_type: str, sealed: str
+    turn: Turn, secret: str, owner: str, name: str, secret_type: str, sealed: str, _: str | None
 ) -> Rows:
     """A new secret."""
     _refuse_taken(turn, secret, owner, name)
@@ -31,7 +31,13 @@ def add_secret(
 
 
 def change_secret(
-    turn: Turn, secret: str, owner: str, name: str, secret_type: str, sealed: str | None
+    turn: Turn,
+    secret: str,
+    owner: str,
+    name: str,
+    secret_type: str,
+    sealed: str | None,
+    _: str | None,
 ) -> Rows:
     """The secret with another name, type or content."""
     row = _owned(turn, secret, owner)
@@ -67,7 +73,7 @@ def list_secrets(turn: Turn, owner: str, created_at: datetime, secret: str, limi
     return [_shown(row) for row in rows[:limit]]
 
 
-def remove_secret(turn: Turn, secret: str, owner: str) -> Rows:
+def remove_secret(turn: Turn, secret: str, owner: str, _: str | None) -> Rows:
     """Gone for good."""
     if _owned(turn, secret, owner) is None:
         return []

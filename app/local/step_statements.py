@@ -198,6 +198,11 @@ def note_recovery(
     )
 
 
+def lock_lost_step(turn: Turn, execution: str, node: str, epoch: int) -> Rows:
+    """Whether a step's loss is yet to be noted."""
+    return [(1,)] if _held(turn, execution, node, epoch) is not None else []
+
+
 def crashes(turn: Turn, execution: str) -> Rows:
     """What a step's loss is measured against."""
     row = turn.row(execution)
@@ -267,6 +272,7 @@ HANDLERS: Mapping[str, Handler] = {
     sql.WAKE.name: wake_execution,
     sql.RELEASE_STEP.name: release_step,
     sql.RECOVER_STEP.name: recover_step,
+    sql.LOCK_LOST_STEP.name: lock_lost_step,
     sql.CRASHES.name: crashes,
     sql.LYING_QUEUES.name: lying_queues,
     sql.RESEND_STEPS.name: resend_steps,

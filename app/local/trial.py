@@ -129,7 +129,7 @@ def _store_secrets(process: LocalProcess, secrets: Mapping[str, Value]) -> None:
     store = SecretStore(process.database)
     service = SecretService(store, process.keyring, id_source(SystemRandom()))
     for name, data in secrets.items():
-        service.store(LOCAL.owner_id, name, "string", data)
+        service.store(LOCAL, name, "string", data)
 
 
 def _create(

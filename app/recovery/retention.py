@@ -1,4 +1,6 @@
-"""Retention: what ended long ago is deleted, tree by tree, a little at each sweep."""
+"""Retention: what ended long ago is deleted, tree by tree, a little at each sweep, and with it
+what was noted so long ago of who did what.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ MOST_S = 0.1
 EXECUTIONS = 100
 #: Descendants of deleted roots that one statement deletes.
 DESCENDANTS = 500
-#: Rows of each table that one statement purges.
+#: Rows of each table that one statement purges, and rows of the audit.
 ROWS = 2000
 #: What belongs to a deleted execution stays for so long (ms): for who read its row just before.
 READERS_MS = 60_000
@@ -36,6 +38,10 @@ class RetentionStore(Protocol):
         """Delete what belonged to deleted executions; gives of how many."""
         ...
 
+    def forget_audit(self, days: int, rows: int) -> int:
+        """Delete what was noted so many days ago; gives how many rows those were."""
+        ...
+
 
 class Retention:
     """One process's part in it. For one thread. `clock` is monotonic, in seconds.
@@ -50,10 +56,12 @@ class Retention:
         self._after: Place | None = None
         self._is_round_over = False
         self._next_at = 0.0
+        self._audit_at = 0.0
 
     def turn(self) -> None:
         """Delete a little, if there is anything to delete. Raises StoreUnavailable."""
         until = self._clock() + MOST_S
+        self._forget_audit()
         while self._next_at <= self._clock() < until:
             if not (self._purge() or self._delete_descendants() or self._delete_roots()):
                 self._next_at = self._clock() + REST_S
@@ -63,6 +71,12 @@ class Retention:
 
     def _delete_descendants(self) -> bool:
         return self._store.delete_descendants(EXECUTIONS, DESCENDANTS) > 0
+
+    def _forget_audit(self) -> None:
+        if not self._days or self._clock() < self._audit_at:
+            return
+        if not self._store.forget_audit(self._days, ROWS):
+            self._audit_at = self._clock() + REST_S
 
     def _delete_roots(self) -> bool:
         """Delete of the next executions; False at the end of the round."""

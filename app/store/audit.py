@@ -1,8 +1,9 @@
 """Who did what, noted by the statement that does it, so that one is never there without the other.
 
-Noted are commands to executions, flows that are saved and hidden, tokens that are made and
-revoked (app/cli/token_table.py), and forks, by the ids of the new executions. Creating others is not:
-each names its owner, and there are very many. Local mode keeps nothing, and notes nothing.
+Noted are commands to executions, flows that are saved and hidden, secrets that are stored, changed,
+deleted and moved to another key (app/cli/rotation.py), tokens that are made and revoked
+(app/cli/token_table.py), and forks, by the ids of the new executions. Creating others is not: each
+names its owner, and there are very many. Local mode keeps nothing, and notes nothing.
 """
 
 from __future__ import annotations

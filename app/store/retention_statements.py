@@ -154,3 +154,22 @@ def _purge() -> str:
 #: What belonged to executions that are deleted for so long (ms): of so many, of each table so
 #: many rows. Those of which there may be more are taken again. (ms, executions, rows)
 PURGE = Statement("purge_deleted", "int, int, int", _purge())
+
+#: What was noted more than so many days ago, among the lowest so many numbers; how many rows that
+#: were. They are numbered in the order of time, about, so nothing old is left behind for long.
+#: (days, numbers)
+FORGET_AUDIT = Statement(
+    "forget_audit",
+    "int, int",
+    """
+    WITH lowest AS MATERIALIZED (
+        SELECT min(id) AS id FROM chaingraph_audit
+    ), gone AS (
+        DELETE FROM chaingraph_audit
+        WHERE id >= (SELECT id FROM lowest) AND id < (SELECT id + $2 FROM lowest)
+            AND at < clock_timestamp() - $1 * interval '1 day'
+        RETURNING 1
+    )
+    SELECT count(*)::int FROM gone
+    """,
+)

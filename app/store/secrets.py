@@ -16,29 +16,42 @@ from app.store.texts import is_storable
 #: Before every secret there is: where a list that is newest first begins.
 _NEWEST = (datetime.max.replace(tzinfo=UTC), "")
 
-#: (id, owner, name, type, sealed): a new secret; unique violation where its name is taken.
+#: (id, owner, name, type, sealed, token): a new secret; unique violation where its name is taken.
 ADD = Statement(
     "add_secret",
-    "text, text, text, text, text",
+    "text, text, text, text, text, text",
     """
-    INSERT INTO chaingraph_secrets
-        (id, owner_id, name, secret_type, sealed, created_at, updated_at)
-    SELECT $1, $2, $3, $4, $5, now, now
-    FROM date_trunc('milliseconds', clock_timestamp()) AS now
-    RETURNING id, owner_id, name, secret_type, created_at, updated_at
+    WITH made AS (
+        INSERT INTO chaingraph_secrets
+            (id, owner_id, name, secret_type, sealed, created_at, updated_at)
+        SELECT $1, $2, $3, $4, $5, now, now
+        FROM date_trunc('milliseconds', clock_timestamp()) AS now
+        RETURNING id, owner_id, name, secret_type, created_at, updated_at
+    ), noted AS (
+        INSERT INTO chaingraph_audit (owner_id, token_id, action, subject_kind, subject_id)
+        SELECT $2, $6, 'create', 'secret', id FROM made
+    )
+    SELECT * FROM made
     """,
 )
 
-#: (id, owner, name, type, sealed or null for what it is): the same for a secret that there is.
+#: (id, owner, name, type, sealed or null for what it is, token): the same for a secret that there
+#: is.
 CHANGE = Statement(
     "change_secret",
-    "text, text, text, text, text",
+    "text, text, text, text, text, text",
     """
-    UPDATE chaingraph_secrets
-    SET name = $3, secret_type = $4, sealed = coalesce($5, sealed),
-        updated_at = date_trunc('milliseconds', clock_timestamp())
-    WHERE id = $1 AND owner_id = $2
-    RETURNING id, owner_id, name, secret_type, created_at, updated_at
+    WITH changed AS (
+        UPDATE chaingraph_secrets
+        SET name = $3, secret_type = $4, sealed = coalesce($5, sealed),
+            updated_at = date_trunc('milliseconds', clock_timestamp())
+        WHERE id = $1 AND owner_id = $2
+        RETURNING id, owner_id, name, secret_type, created_at, updated_at
+    ), noted AS (
+        INSERT INTO chaingraph_audit (owner_id, token_id, action, subject_kind, subject_id)
+        SELECT $2, $6, 'update', 'secret', id FROM changed
+    )
+    SELECT * FROM changed
     """,
 )
 
@@ -76,11 +89,19 @@ LIST = Statement(
     """,
 )
 
-#: (id, owner): gone for good.
+#: (id, owner, token): gone for good.
 REMOVE = Statement(
     "remove_secret",
-    "text, text",
-    "DELETE FROM chaingraph_secrets WHERE id = $1 AND owner_id = $2 RETURNING id",
+    "text, text, text",
+    """
+    WITH gone AS (
+        DELETE FROM chaingraph_secrets WHERE id = $1 AND owner_id = $2 RETURNING id
+    ), noted AS (
+        INSERT INTO chaingraph_audit (owner_id, token_id, action, subject_kind, subject_id)
+        SELECT $2, $3, 'delete', 'secret', id FROM gone
+    )
+    SELECT id FROM gone
+    """,
 )
 
 
@@ -102,30 +123,46 @@ class SecretRow:
 
 
 class SecretStore:
-    """Secrets in PostgreSQL. Every method may raise StoreUnavailable."""
+    """Secrets in PostgreSQL. Every method may raise StoreUnavailable.
+
+    Only their owners change them; `token` is the id of the token that they came with, for the
+    audit.
+    """
 
     def __init__(self, database: Sessions) -> None:
         self._database = database
 
     def add(
-        self, secret_id: str, owner: str, name: str, secret_type: str, sealed: str
+        self,
+        secret_id: str,
+        owner: str,
+        name: str,
+        secret_type: str,
+        sealed: str,
+        token: str | None = None,
     ) -> SecretRow | NameTaken:
         """Store a new secret."""
         try:
-            [row] = self._rows(ADD, secret_id, owner, name, secret_type, sealed)
+            [row] = self._rows(ADD, secret_id, owner, name, secret_type, sealed, token)
         except DuplicateId:
             return NameTaken()
         return row
 
     def change(
-        self, secret_id: str, owner: str, name: str, secret_type: str, sealed: str | None
+        self,
+        secret_id: str,
+        owner: str,
+        name: str,
+        secret_type: str,
+        sealed: str | None,
+        token: str | None = None,
     ) -> SecretRow | NameTaken | None:
         """Replace a secret, but for what it holds where `sealed` is None.
 
         None if the owner has no such secret.
         """
         try:
-            rows = self._rows(CHANGE, secret_id, owner, name, secret_type, sealed)
+            rows = self._rows(CHANGE, secret_id, owner, name, secret_type, sealed, token)
         except DuplicateId:
             return NameTaken()
         return rows[0] if rows else None
@@ -148,10 +185,10 @@ class SecretStore:
         created_at, secret_id = before or _NEWEST
         return self._rows(LIST, owner, created_at, secret_id, limit)
 
-    def remove(self, secret_id: str, owner: str) -> bool:
+    def remove(self, secret_id: str, owner: str, token: str | None = None) -> bool:
         """Delete a secret; False if the owner has no such one."""
         with self._database.session() as session:
-            return bool(session.execute(REMOVE, secret_id, owner))
+            return bool(session.execute(REMOVE, secret_id, owner, token))
 
     def _rows(self, statement: Statement, *args: object) -> list[SecretRow]:
         with self._database.session() as session:

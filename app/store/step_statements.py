@@ -192,6 +192,18 @@ RECOVER_STEP = Statement(
     """,
 )
 
+#: (execution, node, epoch): lock the claim of a step whose owner is lost, before its execution's
+#: row, as RECOVER_STEP does. Void where that loss was noted before.
+LOCK_LOST_STEP = Statement(
+    "lock_lost_step",
+    "text, text, int",
+    """
+    SELECT 1 FROM chaingraph_execution_claims
+    WHERE execution_id = $1 AND node_id = $2 AND epoch = $3 AND status = 'active'
+    FOR UPDATE
+    """,
+)
+
 #: (execution): what a step's loss is measured against.
 CRASHES = Statement(
     "crashes",

@@ -102,10 +102,16 @@ class PgSweepStore:
     def _give_up(
         self, claim: LostClaim, epoch: int, reason: str, most_crashes: int
     ) -> Recovered | None:
-        args = (claim.execution_id, epoch, reason, self._worker_id, claim.worker_id)
-        told, stopped = self._on_session(
-            lambda session: session.transact(lambda: give_up(session, *args, most_crashes))
-        )
+        args = (claim.execution_id, epoch, reason, self._worker_id, claim.worker_id, most_crashes)
+
+        def end(session: StatementSession) -> tuple[list[tuple[Any, ...]], Sequence[Effect]]:
+            # A claim may be on a list that is older than the note of its loss.
+            step = (claim.execution_id, claim.node_id, claim.epoch)
+            if claim.node_id and not session.execute(steps.LOCK_LOST_STEP, *step):
+                return [], ()
+            return give_up(session, *args)
+
+        told, stopped = self._on_session(lambda session: session.transact(lambda: end(session)))
         return (
             replace(_recovered(claim, reason, told), ended=True, stopped=stopped) if told else None
         )
@@ -207,6 +213,13 @@ class PgSweepStore:
         Gives of how many executions; 0 once nothing is left.
         """
         return int(self._run(retention.PURGE, older_than_ms, executions, rows)[0][0])
+
+    def forget_audit(self, days: int, rows: int) -> int:
+        """Forget what was noted so many days ago, of the oldest so many; how many those were.
+
+        0 once none is old.
+        """
+        return int(self._run(retention.FORGET_AUDIT, days, rows)[0][0])
 
     def carry_out_commands(self, limit: int) -> Batch:
         """Carry out commands to many executions that whoever recorded them has left."""

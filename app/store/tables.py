@@ -348,7 +348,7 @@ Index(
     postgresql_where=tokens.c.revoked_at.is_(None),
 )
 
-#: Who did what to which execution, flow or token: written by the statement that did it.
+#: Who did what to which execution, flow, secret or token: written by the statement that did it.
 audit = Table(
     "chaingraph_audit",
     metadata,
@@ -359,7 +359,9 @@ audit = Table(
     Column("action", Text, nullable=False),
     Column("subject_kind", Text, nullable=False),
     Column("subject_id", Text, nullable=False),
-    CheckConstraint("subject_kind IN ('execution', 'flow', 'token')", name="subject_kind"),
+    CheckConstraint(
+        "subject_kind IN ('execution', 'flow', 'secret', 'token')", name="subject_kind"
+    ),
 )
 Index("ix_chaingraph_audit_subject", audit.c.subject_id, audit.c.id)
 

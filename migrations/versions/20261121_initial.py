@@ -453,7 +453,7 @@ def upgrade() -> None:
         sa.Column("subject_kind", sa.Text(), nullable=False),
         sa.Column("subject_id", sa.Text(), nullable=False),
         sa.CheckConstraint(
-            "subject_kind IN ('execution', 'flow', 'token')",
+            "subject_kind IN ('execution', 'flow', 'secret', 'token')",
             name=op.f("ck_chaingraph_audit_subject_kind"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_chaingraph_audit")),

@@ -10,7 +10,9 @@ from app.caller import Caller
 from app.store.bulk import BulkFilter, BulkStore
 from app.store.commands import PgCommandStore
 from app.store.flows import FlowStore
+from app.store.secrets import NameTaken, SecretStore
 from app.store.signals import SignalStore
+from app.store.sweeps import PgSweepStore
 from app.store.takeovers import TakeoverTable
 from tests.world import PgWorld
 
@@ -46,7 +48,7 @@ def actions(world: PgWorld) -> list[str]:
 def test_a_command_is_noted_with_its_token_and_what_it_was_given_to(
     world: PgWorld, commands: PgCommandStore
 ) -> None:
-    execution = world.create(start=False)
+    execution = world.create(start=False, owner_id="ada")
     assert world.table.request_start(execution, ADA)
     assert noted(world) == [("ada", "TK1", "start", "execution", execution)]
     assert not world.table.request_start(execution, ADA)
@@ -143,6 +145,37 @@ def test_what_is_done_to_flows_is_noted(world: PgWorld) -> None:
     # It is still Ada's.
     assert [row.owner_id for row in flows.page(None, 10, None)] == []
     assert world.execute("SELECT owner_id FROM chaingraph_flows")[0].owner_id == "ada"
+
+
+def test_what_is_done_to_secrets_is_noted(world: PgWorld) -> None:
+    secrets = SecretStore(world.database)
+    secrets.add("SE1", "ada", "key", "openai", "sealed", "TK1")
+    assert secrets.add("SE2", "ada", "key", "openai", "sealed", "TK1") == NameTaken()
+    assert secrets.change("SE1", "ada", "other", "openai", None, "TK2")
+    assert secrets.change("SE1", "bob", "other", "openai", None, "TK3") is None
+    assert secrets.remove("SE1", "ada")
+    assert not secrets.remove("SE1", "ada")
+    assert noted(world) == [
+        ("ada", "TK1", "create", "secret", "SE1"),
+        ("ada", "TK2", "update", "secret", "SE1"),
+        ("ada", None, "delete", "secret", "SE1"),
+    ]
+
+
+def test_what_was_noted_long_ago_is_forgotten_the_oldest_first(world: PgWorld) -> None:
+    for flow in ("V2a", "V2b", "V2c", "V2d"):
+        FlowStore(world.database).store(flow, ADA, "A", "{}")
+    world.execute(
+        "UPDATE chaingraph_audit SET at = at - interval '8 days' WHERE subject_id <> 'V2d'"
+    )
+    sweeps = PgSweepStore(world.database, "sweeper")
+
+    assert sweeps.forget_audit(9, 10) == 0
+    assert sweeps.forget_audit(7, 2) == 2
+    assert [each[4] for each in noted(world)] == ["V2c", "V2d"]
+    assert sweeps.forget_audit(7, 2) == 1
+    assert sweeps.forget_audit(7, 2) == 0
+    assert [each[4] for each in noted(world)] == ["V2d"]
 
 
 def test_creating_executions_is_not_noted(world: PgWorld) -> None:

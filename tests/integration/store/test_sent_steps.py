@@ -246,6 +246,20 @@ def test_a_step_that_crashes_too_often_fails_its_execution(
     assert store.sent_steps(execution) == []
 
 
+def test_a_loss_that_was_counted_fails_nothing_a_second_time(
+    store: RunStore, world: World, sweeps: PgSweepStore, claimed: Claimed
+) -> None:
+    execution = sent(store, claimed)
+    step = take(store, execution)
+    assert sweeps.recover_step(lost(step), "worker_died", 2) is True
+
+    # Whoever has an older list of what is lost comes with the same claim again.
+    assert sweeps.recover_step(lost(step), "worker_died", 2) is False
+
+    row = world.row(execution)
+    assert (row.status, row.crashes, len(world.recoveries(execution))) == ("running", 1, 1)
+
+
 def test_a_parked_execution_whose_step_crashes_too_often_waits_for_nothing(
     store: RunStore, world: World, sweeps: PgSweepStore, claimed: Claimed
 ) -> None:

@@ -79,6 +79,9 @@ def test_afterwards_nothing_needs_the_old_key(filled: str, rows: Rows) -> None:
     [(outputs,)] = rows("SELECT outputs FROM chaingraph_checkpoints")
     assert outputs["text"] == "as it is"
     assert rotation.rotate(filled, Keyring(NEW, OLD)).rewritten == 0
+    audited = "SELECT action, owner_id LIKE 'cli:%%', count(*) FROM chaingraph_audit"
+    moved = rows(f"{audited} WHERE subject_kind = 'secret' GROUP BY 1, 2 ORDER BY 1")
+    assert moved == [("create", False, 1), ("rotate", True, 1)]
 
 
 def test_what_neither_key_opens_is_named_and_left(filled: str, rows: Rows) -> None:

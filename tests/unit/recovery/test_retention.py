@@ -3,7 +3,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from app.recovery.retention import DESCENDANTS, EXECUTIONS, MOST_S, READERS_MS, REST_S, Retention
+from app.recovery.retention import (
+    DESCENDANTS,
+    EXECUTIONS,
+    MOST_S,
+    READERS_MS,
+    REST_S,
+    ROWS,
+    Retention,
+)
 from app.store.records import Deleted, Place
 
 BEGIN = datetime(2026, 1, 2, tzinfo=UTC)
@@ -20,6 +28,7 @@ class Store:
     now: float = 0.0
     purges: int = 0
     places: list[Place | None] = field(default_factory=list)
+    noted: int = 0
 
     def delete_roots(self, days: int, after: Place | None, limit: int) -> Deleted:
         assert (days, limit) == (7, EXECUTIONS)
@@ -45,6 +54,12 @@ class Store:
         taken = min(self.purgeable, executions)
         self.purgeable -= taken
         return taken
+
+    def forget_audit(self, days: int, rows: int) -> int:
+        assert (days, rows) == (7, ROWS)
+        gone = min(self.noted, rows)
+        self.noted -= gone
+        return gone
 
 
 def retention(store: Store, days: int = 7) -> Retention:
@@ -121,3 +136,29 @@ def test_the_descendants_of_a_rounds_last_roots_do_not_wait_for_the_next_round()
     retention(store).turn()
 
     assert (store.descendants, len(store.places)) == (0, 1)
+
+
+def test_what_was_noted_long_ago_goes_a_little_at_each_sweep() -> None:
+    store = Store(executions=0, noted=3 * ROWS)
+    kept = retention(store)
+
+    kept.turn()
+    assert store.noted == 2 * ROWS
+    for _ in range(3):
+        kept.turn()
+    assert store.noted == 0
+
+    store.noted = 1
+    kept.turn()
+    assert store.noted == 1
+    store.now += REST_S
+    kept.turn()
+    assert store.noted == 0
+
+
+def test_zero_days_keep_what_was_noted() -> None:
+    store = Store(executions=0, noted=5)
+
+    retention(store, days=0).turn()
+
+    assert store.noted == 5
