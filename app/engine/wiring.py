@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 
 from app.engine.participation import NO_GROUP, Participation, groups_of, participation
+from app.events.fitting import Shared, share
 from app.flows.plan import InPort, Plan
 from app.values.ports import ERROR, ERROR_MESSAGE, EXECUTE, SYSTEM_PORTS, PortType
 
@@ -60,6 +61,11 @@ class Wiring:
             partial(participation, plan, self.group_of)
         )
         self.has_cycle = self._finds_cycle()
+
+    @cached_property
+    def metadata(self) -> Shared:
+        """The flow's metadata, as each of its executions tells it."""
+        return share(dict(self.plan.metadata))
 
     def participation(self, event: str | None) -> Participation:
         """Who takes part in a run for this event; None: for none."""

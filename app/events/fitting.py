@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
+
+import orjson
 
 from app.events.types import Event, EventType
 from app.events.wire import EncodedEvent, to_json
@@ -49,6 +52,42 @@ def fit_event(execution_id: str, event: Event) -> list[EncodedEvent]:
         return [(event.type.value, encoded.decode())]
     fit = _FITTERS.get(event.type, _fit_any)
     return [(event.type.value, text.decode()) for text in fit(execution_id, event.data)]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A value that many events hold, encoded once: `texts` are it in whole, and cut.
+
+    Those that fit into no event are left out. `size` is that of the whole, in bytes of JSON.
+    """
+
+    size: int
+    texts: tuple[bytes, ...]
+
+
+def share(value: Value) -> Shared:
+    """Encode a value for the events that hold it."""
+    whole = to_json(value)
+    size = len(whole)
+    cut = _cut_texts(value, MAX_VALUE_BYTES) if isinstance(value, dict) else None
+    texts = [whole] if size <= MAX_DATA_BYTES else []
+    return Shared(size, (*texts, *([] if cut is None else [to_json(cut)])))
+
+
+def fit_shared(execution_id: str, event: Event, member: str, shared: Shared) -> EncodedEvent:
+    """Encode an event whose data holds a shared value as this member, as `fit_event` would.
+
+    What the data holds in its place counts for nothing.
+    """
+    for text in shared.texts:
+        encoded = to_json({**event.data, member: orjson.Fragment(text)})
+        if len(encoded) <= MAX_DATA_BYTES:
+            return event.type.value, encoded.decode()
+    held: Value = truncated(shared.size, f"/api/v1/executions/{execution_id}")
+    if shared.texts:
+        # It is the rest that is too large.
+        held = orjson.Fragment(shared.texts[-1])
+    return fit_event(execution_id, Event(event.type, {**event.data, member: held}))[0]
 
 
 def _fit_completed(execution_id: str, data: Data) -> Iterator[bytes]:
@@ -112,14 +151,17 @@ def _shrink(value: Value, limit: int, href: str) -> Value:
         return value
     if isinstance(value, str):
         return _cut(value, limit)
-    if isinstance(value, dict):
-        texts_cut = {
-            key: _cut(each, limit // 2) if isinstance(each, str) else each
-            for key, each in value.items()
-        }
-        if len(to_json(texts_cut)) <= limit:
-            return texts_cut
-    return truncated(size, href)
+    cut = _cut_texts(value, limit) if isinstance(value, dict) else None
+    return truncated(size, href) if cut is None else cut
+
+
+def _cut_texts(values: Data, limit: int) -> dict[Any, Value] | None:
+    """The same with its texts cut; None if even that takes more than `limit` bytes."""
+    cut = {
+        key: _cut(each, limit // 2) if isinstance(each, str) else each
+        for key, each in values.items()
+    }
+    return cut if len(to_json(cut)) <= limit else None
 
 
 def _cut(text: str, room: int) -> str:

@@ -193,10 +193,10 @@ class Children:
 
     def bear_item(self, item: Item) -> str:
         """Have the child of an item made; gives its id."""
-        id_, plan = self._around.fresh_id(EXECUTION_PREFIX), item.wiring.plan
+        id_ = self._around.fresh_id(EXECUTION_PREFIX)
         self._made += item.counts
         created = created_event(
-            id_, item.flow_id, item.flow_version, plan.metadata, self._lineage()
+            id_, item.flow_id, item.flow_version, item.wiring.metadata, self._lineage()
         )
         child = NewChild(
             id=id_,
@@ -231,9 +231,7 @@ class Children:
             flow_id=flow_id,
             flow_version=version,
             nodes_total=wiring.participation(name).total,
-            created_event=created_event(
-                id_, flow_id, version, wiring.plan.metadata, self._lineage()
-            ),
+            created_event=created_event(id_, flow_id, version, wiring.metadata, self._lineage()),
             # The name comes first: only so far is it read when the children are looked at.
             external_events=to_json([{"eventName": name, **wanted.event}]).decode(),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.events.fitting import fit_event
+from app.events.fitting import Shared, fit_shared
 from app.events.types import Event, EventType
 from app.values.ports import Value
 
@@ -24,18 +24,22 @@ def created_event(
     execution_id: str,
     flow_id: str,
     flow_version: int,
-    metadata: Mapping[str, Value],
+    metadata: Shared,
     lineage: Lineage,
     *,
     forked: Mapping[str, Value] | None = None,
 ) -> str:
-    """The data of `execution:created`, as JSON text; `forked` says from what, of a fork."""
+    """The data of `execution:created`, as JSON text.
+
+    `metadata` is the flow's, which may be large, and is the same for all of its executions;
+    `forked` says from what, of a fork.
+    """
     created = Event(
         EventType.EXECUTION_CREATED,
         {
             "flowId": flow_id,
             "flowVersion": flow_version,
-            "flowMetadata": metadata,
+            "flowMetadata": None,
             "ownerId": lineage.owner_id,
             "rootExecutionId": lineage.root_execution_id,
             "parentExecutionId": lineage.parent_execution_id,
@@ -43,4 +47,4 @@ def created_event(
             **(forked or {}),
         },
     )
-    return fit_event(execution_id, created)[0][1]
+    return fit_shared(execution_id, created, "flowMetadata", metadata)[1]

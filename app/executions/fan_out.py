@@ -30,7 +30,8 @@ from app.nodes.fan_out import ERRORS, FAILED, ITEMS, RESULTS, FanningOut
 from app.store.records import Claimed
 from app.values.ports import Value
 
-#: The checkpoints of so many children are read at a time, with all that their nodes gave.
+#: The checkpoints of so many children are read at a time, with all that their nodes gave; of
+#: fewer where they are large.
 BATCH = 20
 
 #: Characters of an `itemTarget` that a message tells.
@@ -181,8 +182,10 @@ class FanOuts:
         """What the node gives. Raises NonRetryableError, ValidationFailed."""
         results = _Array(RESULTS, self._around.max_value_bytes)
         errors = _Array(ERRORS, self._around.max_value_bytes)
-        for first in range(0, len(fan.items), BATCH):
-            for row, stored in self._ended(fan, first):
+        place = 0
+        while place < len(fan.items) and (children := self._ended(fan, place)):
+            place += len(children)
+            for row, stored in children:
                 if row.status == "completed":
                     results.add(Inspection(self._wiring(fan.plan), row, stored).outputs())
                 else:

@@ -207,7 +207,7 @@ class Forking:
             id_,
             new.flow_id,
             version,
-            wiring.plan.metadata,
+            wiring.metadata,
             Lineage(owner, id_),
             forked={"forkedFrom": source.row.id, "takenOver": nodes},
         )

@@ -10,6 +10,9 @@ from app.executions.timers import SignalWait, Wait
 from app.flows.plan import Plan
 from app.values.ports import Value
 
+#: Of the children that an execution waits for so many are named; a fan-out may have thousands.
+MOST_NAMED = 100
+
 
 def why_parked(
     wait: Wait | None,
@@ -27,7 +30,10 @@ def why_parked(
         queue = plan.nodes[plan.index_of[step]].queue
         return _waiting("worker", since, {"nodeId": step, "queue": queue})
     if wait is None:
-        return _waiting("children", since, {"childExecutionIds": list(children)})
+        detail: dict[str, Value] = {"childExecutionIds": list(children[:MOST_NAMED])}
+        if len(children) > MOST_NAMED:
+            detail["children"] = len(children)
+        return _waiting("children", since, detail)
     until = None if wait.at is None else timestamp(wait.at)
     node_id = plan.nodes[wait.node].id
     match wait.plan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -135,8 +136,10 @@ def children_made(turn: Turn, parent: str, node: str) -> Rows:
     return [(sum(row.parent_node_id == node for row in children_of(turn, [parent])),)]
 
 
-def ended_children(turn: Turn, parent: str, node: str, first: int, limit: int) -> Rows:
-    """So many children of a node from a place on, in order."""
+def ended_children(
+    turn: Turn, parent: str, node: str, first: int, limit: int, most_bytes: int
+) -> Rows:
+    """So many children of a node from a place on, in order; fewer where they are large."""
     places = range(first, first + limit)
     of_node = [
         row
@@ -144,6 +147,8 @@ def ended_children(turn: Turn, parent: str, node: str, first: int, limit: int) -
         if row.parent_node_id == node and row.child_ordinal in places
     ]
     of_node.sort(key=lambda row: row.child_ordinal or 0)
+    sizes = itertools.accumulate((_size(turn, row) for row in of_node), initial=0)
+    of_node = [row for row, before in zip(of_node, sizes, strict=False) if before < most_bytes]
     return [
         (
             row.child_ordinal,
@@ -158,6 +163,11 @@ def ended_children(turn: Turn, parent: str, node: str, first: int, limit: int) -
         )
         for row in of_node
     ]
+
+
+def _size(turn: Turn, row: ExecutionRow) -> int:
+    given = [outputs for _, _, _, _, outputs, *_ in checkpoints(turn, row.id)]
+    return sum(len(text.encode()) for text in (row.inputs, *given) if text is not None)
 
 
 def ended_nodes(turn: Turn, executions: Sequence[str]) -> Rows:

@@ -96,16 +96,33 @@ MADE = Statement(
     """,
 )
 
-#: (parent, node, from, limit): so many children of a node from a place on, in order.
+#: Children are read together as long as what they were given and gave is no more (bytes).
+READ_TOGETHER = 1 << 20
+
+#: (parent, node, from, limit, bytes): so many children of a node from a place on, in order; fewer
+#: where they are large: the last is the one that brings what they were given and what their nodes
+#: gave to so many bytes. The length of a text is known without reading it.
 ENDED = Statement(
     "ended_children",
-    "text, text, int, int",
+    "text, text, int, int, bigint",
     """
-    SELECT child_ordinal, id, status, error_message, started_at, options::text, inputs::text,
-        external_events::text, grants::text
-    FROM chaingraph_executions
-    WHERE parent_execution_id = $1 AND parent_node_id = $2
-        AND child_ordinal >= $3 AND child_ordinal < $3 + $4
+    WITH next AS (
+        SELECT child_ordinal, id, status, error_message, started_at, options::text, inputs::text,
+            external_events::text, grants::text,
+            coalesce(octet_length(inputs::text), 0) + given AS size
+        FROM chaingraph_executions AS e, LATERAL (
+            SELECT coalesce(sum(octet_length(outputs::text)), 0) AS given FROM (
+                SELECT outputs FROM chaingraph_checkpoints WHERE execution_id = e.id
+                UNION ALL
+                SELECT outputs FROM chaingraph_resolutions WHERE execution_id = e.id) AS all_outputs
+        ) AS nodes
+        WHERE parent_execution_id = $1 AND parent_node_id = $2
+            AND child_ordinal >= $3 AND child_ordinal < $3 + $4
+    )
+    SELECT child_ordinal, id, status, error_message, started_at, options, inputs, external_events,
+        grants
+    FROM (SELECT *, sum(size) OVER (ORDER BY child_ordinal) - size AS before FROM next) AS summed
+    WHERE before < $5
     ORDER BY child_ordinal
     """,
 )

@@ -146,7 +146,10 @@ class RunStore(Protocol):
     def ended_children(
         self, execution_id: str, node_id: str, first: int, limit: int
     ) -> Sequence[tuple[EndedChild, Sequence[EndedNode]]]:
-        """So many children of a node from a place on, in order, each with its checkpoints."""
+        """So many children of a node from a place on, in order, each with its checkpoints.
+
+        Fewer, and one at least, where they are large.
+        """
         ...
 
     def take_signals(

@@ -307,8 +307,12 @@ class PgRunStore:
     def ended_children(
         self, execution_id: str, node_id: str, first: int, limit: int
     ) -> list[tuple[EndedChild, list[EndedNode]]]:
-        """So many children of a node from a place on, in order, each with its checkpoints."""
-        rows = self._run(family.ENDED, execution_id, node_id, first, limit)
+        """So many children of a node from a place on, in order, each with its checkpoints.
+
+        Fewer where they are large: the last of them is the one that passes READ_TOGETHER bytes.
+        """
+        most_bytes = family.READ_TOGETHER
+        rows = self._run(family.ENDED, execution_id, node_id, first, limit, most_bytes)
         found: dict[str, list[EndedNode]] = {row[1]: [] for row in rows}
         for id_, *columns, _seq in self._run(family.ENDED_NODES, list(found)):
             found[id_].append(EndedNode(*columns))

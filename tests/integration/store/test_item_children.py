@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.store.family_statements import READ_TOGETHER
 from app.store.protocol import RunStore
 from app.store.records import Claimed, Family
 from tests.integration.store.boundaries import DONE, boundary, checkpoint, claim, write
@@ -65,6 +66,21 @@ def test_children_are_read_in_order_with_their_checkpoints(
         ("b", "completed", '{"text":"Ada"}'),
         ("a", "completed", '{"text":"Bo"}'),
     ]
+
+
+def test_large_children_are_read_in_smaller_parts(
+    world: World, store: RunStore, parent: Claimed
+) -> None:
+    """What a reader holds at a time is bounded by what one of them gave."""
+    runs = world.open()
+    for number in range(3):
+        each = claim(runs, f"EXchild{number}", "w2")
+        text = "x" * (READ_TOGETHER * 2 // 3)
+        rows = [checkpoint("a", seq=0, outputs=f'{{"text":"{text}"}}')]
+        write(runs, each, 0, boundary("node:completed", checkpoints=rows))
+
+    assert [row.ordinal for row, _ in ended(store, parent, 0, 10)] == [0, 1]
+    assert [row.ordinal for row, _ in ended(store, parent, 2, 10)] == [2]
 
 
 @pytest.mark.parametrize("flow_id", ["V2none", "V2\x00", "V2\ud800"])

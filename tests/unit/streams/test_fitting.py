@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from app.events.fitting import MAX_DATA_BYTES, MAX_VALUE_BYTES, fit_event, fit_outputs
+from app.events.fitting import (
+    MAX_DATA_BYTES,
+    MAX_VALUE_BYTES,
+    fit_event,
+    fit_outputs,
+    fit_shared,
+    share,
+)
 from app.events.types import Event, EventType
 
 
@@ -108,3 +115,39 @@ def test_large_metadata_of_a_flow_is_left_out() -> None:
 def test_anything_else_that_cannot_be_cut_is_left_out_as_a_whole() -> None:
     [data] = fitted(EventType.FLOW_PAUSED, **{str(number): number for number in range(10_000)})
     assert data["$truncated"] is True
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"name": "Small", "tags": [1, 2**70]},
+        {"name": "x" * (MAX_DATA_BYTES - 400)},
+        {"name": "Cut", "description": "é" * MAX_DATA_BYTES},
+        {"name": "Left out", "tags": ["x"] * MAX_DATA_BYTES},
+    ],
+    ids=lambda metadata: metadata["name"][:8],
+)
+def test_what_many_events_hold_is_fitted_once_as_it_is_for_each(metadata: dict[str, Any]) -> None:
+    data = {"flowId": "V2a", "flowMetadata": metadata, "executionDepth": 0}
+    alone = fit_event("EX1", Event(EventType.EXECUTION_CREATED, data))
+
+    placed = Event(EventType.EXECUTION_CREATED, {**data, "flowMetadata": None})
+    together = fit_shared("EX1", placed, "flowMetadata", share(metadata))
+
+    assert [together] == alone
+
+
+def test_no_shared_text_is_larger_than_an_event() -> None:
+    shared = share({"description": "x" * (5 << 20), "name": "Long"})
+    assert shared.size > 5 << 20
+    assert [len(text) <= MAX_DATA_BYTES for text in shared.texts] == [True]
+
+
+def test_beside_what_is_too_large_itself_a_shared_value_stays() -> None:
+    data = {"flowMetadata": {"name": "Small"}, "takenOver": ["node"] * MAX_DATA_BYTES}
+    alone = fit_event("EX1", Event(EventType.EXECUTION_CREATED, data))
+
+    placed = Event(EventType.EXECUTION_CREATED, {**data, "flowMetadata": None})
+    together = fit_shared("EX1", placed, "flowMetadata", share(data["flowMetadata"]))
+
+    assert [together] == alone
