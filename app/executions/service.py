@@ -177,7 +177,6 @@ class ExecutionService:
 
     def start(self, execution_id: str, caller: Caller) -> dict[str, Value]:
         """Send the start signal. Raises NotFound, Conflict."""
-        row = self._own(execution_id, caller)
         if not self._table.request_start(execution_id, caller):
             row = self._own(execution_id, caller)
             already = row.status == "created"
@@ -365,7 +364,7 @@ def new_row(
 ) -> records.NewExecution:
     """Make a row of what is wanted, and is without fault."""
     lineage = Lineage(owner, execution_id)
-    metadata = wiring.plan.metadata
+    metadata = wiring.metadata
     return records.NewExecution(
         id=execution_id,
         flow_id=wanted.flow_id,

@@ -76,10 +76,12 @@ def _create(
     ]
 
 
-def request_start(turn: Turn, execution: str, *_by: object) -> Rows:
+def request_start(
+    turn: Turn, execution: str, _who: str | None, _token: str | None, owner: str | None
+) -> Rows:
     """Request the start, once."""
     row = turn.row(execution)
-    if row is None or not turn.guards.may_start(row):
+    if row is None or owner not in {None, row.owner_id} or not turn.guards.may_start(row):
         return []
     row.start_requested_at = row.runnable_at = turn.at
     row.wake += 1

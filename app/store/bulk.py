@@ -162,7 +162,7 @@ def _do(session: StatementSession, taken: Sequence[tuple[str, Action]]) -> Itera
     commands = PgCommandStore(_Joined(session))
     for execution_id, action in taken:
         match action:
-            case "start" if session.execute(REQUEST_START, execution_id, *by(None)):
+            case "start" if session.execute(REQUEST_START, execution_id, *by(None), None):
                 yield Done(action, Effect(execution_id))
             case "pause" if effect := commands.pause(execution_id, PAUSED):
                 yield Done(action, effect)

@@ -64,16 +64,17 @@ def create_statement(name: str, more_types: str, at: str) -> Statement:
 #: Creates any number of executions.
 CREATE = create_statement("create_executions", "", "SELECT clock_timestamp() AS at")
 
-#: (execution, who, token): request the start, once.
+#: (execution, who, token, owner or null for any): request the start, once.
 REQUEST_START = Statement(
     "request_start",
-    "text" + BY_TYPES,
+    "text" + BY_TYPES + ", text",
     f"""
     WITH guard AS (
         UPDATE chaingraph_executions
         SET start_requested_at = clock_timestamp(), runnable_at = clock_timestamp(),
             wake_at = NULL, wake = wake + 1, waiting = NULL
-        WHERE id = $1 AND status = 'created' AND start_requested_at IS NULL
+        WHERE id = $1 AND ($4 IS NULL OR owner_id = $4)
+            AND status = 'created' AND start_requested_at IS NULL
         RETURNING id
     ), noted AS ({noted("'start'", "execution", "guard", 2)})
     SELECT id FROM guard
@@ -156,9 +157,13 @@ class ExecutionTable:
         return at
 
     def request_start(self, execution_id: str, caller: Caller | None = None) -> bool:
-        """Request the start; False where it was requested before or the status forbids it."""
+        """Request the start; False where it was requested before or the status forbids it.
+
+        Also where the caller sees no such execution.
+        """
+        scope = None if caller is None else caller.scope
         with self._sessions.session() as session:
-            return bool(session.execute(REQUEST_START, execution_id, *by(caller)))
+            return bool(session.execute(REQUEST_START, execution_id, *by(caller), scope))
 
     def next_runnable(self) -> str | None:
         """The execution that a worker would claim next."""

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from app.caller import Caller
 from app.store.executions import DuplicateId
 from tests.integration.store.boundaries import claim
 from tests.world import PgWorld, World
@@ -90,6 +91,14 @@ def test_what_has_ended_is_not_started(world: World, status: str) -> None:
 
     assert not world.table.request_start(execution)
     assert world.row(execution).runnable_at is None
+
+
+def test_another_owners_is_not_started_but_by_who_sees_all(world: World) -> None:
+    execution = world.create(start=False, owner_id="ada")
+
+    assert not world.table.request_start(execution, Caller("bob"))
+    assert world.row(execution).start_requested_at is None
+    assert world.table.request_start(execution, Caller("root", "admin"))
 
 
 def test_a_start_lets_a_worker_claim(world: World) -> None:
