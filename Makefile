@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 SECONDS ?= 300
 MINUTES ?= 30
 
-.PHONY: help install run test lint bench chaos soak clean
+.PHONY: help install run test lint bench chaos soak reliability clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /make \1\t/' | expand -t 16
@@ -53,6 +53,9 @@ chaos: install ## lose whatever can be lost under load: SECONDS=300 SEED=1 for t
 
 soak: install ## chaos over several seeds, pools and dispatch modes: MINUTES=30 SEED=1
 	$(BIN)/python -m tests.chaos.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+reliability: install ## show what is promised, with figures (ARGS="--only kills" for one promise)
+	$(BIN)/python -m tests.reliability $(ARGS)
 
 clean: ## remove .venv and what the tools left; .data stays
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

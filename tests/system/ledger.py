@@ -41,6 +41,11 @@ class Ledger:
         """Whether no effect is under way."""
         return not self._under_way
 
+    def total(self) -> int:
+        """How many effects there were, of all nodes."""
+        with self._lock:
+            return self._counts.total()
+
     def count(self, execution_id: str, node_id: str) -> int:
         """How often a node of an execution had its effect."""
         with self._lock:

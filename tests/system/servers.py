@@ -96,10 +96,14 @@ class ScratchValkey(_Scratch):
 
 
 class ScratchPostgres(_Scratch):
-    """A PostgreSQL whose commits outlive its processes, though not the machine."""
+    """A PostgreSQL whose commits outlive its processes, though not the machine.
 
-    def __init__(self, directory: Path, guardian: Guardian) -> None:
-        self._postgres = prepare_postgres(directory, fsync="off", shared_buffers="64MB")
+    `settings` are laid over those that make it so.
+    """
+
+    def __init__(self, directory: Path, guardian: Guardian, **settings: str) -> None:
+        given = {"fsync": "off", "shared_buffers": "64MB", **settings}
+        self._postgres = prepare_postgres(directory, **given)
         super().__init__(self._postgres, directory.with_suffix(".log"), guardian)
         self.url = self._postgres.url(DATABASE)
 

@@ -49,9 +49,11 @@ class Watchers:
 
 
 @contextmanager
-def watching(stack: Stack, execution_ids: Sequence[str]) -> Iterator[Watchers]:
+def watching(
+    stack: Stack, execution_ids: Sequence[str], within_s: float = 30
+) -> Iterator[Watchers]:
     """Watch executions; by the end of the block they should be about to end."""
     watchers = Watchers(stack, execution_ids)
     watchers.start()
     yield watchers
-    watchers.join()
+    watchers.join(within_s)
