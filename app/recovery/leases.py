@@ -95,8 +95,19 @@ class LeaseKeeper:
                 run.confirm(sent_at, held[fence].requested, held[fence].wake)
             else:
                 run.disown()
-        self._store.release_strays(list(runs))
+        self._release_strays(list(runs))
         self._note_renewal(sent_at)
+
+    def _release_strays(self, fences: list[Fence]) -> None:
+        """Release what is claimed and runs nowhere in this process.
+
+        The answers may have been long on their way: what was claimed and has begun to run in the
+        meantime is none.
+        """
+        strays = self._store.strays(fences)
+        if strays:
+            running = {run.fence for run in self._running()}
+            self._store.release([each for each in strays if each not in running])
 
     def may_judge(self) -> bool:
         """Whether this process renewed for one lease without a break, up to now.

@@ -94,10 +94,15 @@ class PgLeaseStore:
             self._is_locked = False
         return [Renewed(Fence(*row[:3]), *row[3:]) for row in renewed]
 
-    def release_strays(self, fences: Sequence[Fence]) -> None:
-        """Release what this process holds a claim on and doesn't run."""
-        strays = self._run(run_statements.STRAYS, self._worker.worker_id, *_names(fences))
-        for execution_id, epoch, node_id in strays:
+    def strays(self, fences: Sequence[Fence]) -> list[Fence]:
+        """What this process has a claim on, for a second and longer, beside these."""
+        rows = self._run(run_statements.STRAYS, self._worker.worker_id, *_names(fences))
+        return [Fence(*row) for row in rows]
+
+    def release(self, fences: Sequence[Fence]) -> None:
+        """Give up what this process has claimed, for others to go on with at once."""
+        for fence in fences:
+            execution_id, epoch, node_id = fence.execution_id, fence.epoch, fence.node_id
             if node_id:
                 self._run(step_statements.RELEASE_STEP, execution_id, node_id, epoch)
             else:

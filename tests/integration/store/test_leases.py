@@ -124,8 +124,10 @@ def test_what_nothing_runs_is_released_for_others(
     )
     age_claims(world, 2)
 
-    leases.release_strays([running.fence])
+    strays = leases.strays([running.fence])
+    leases.release(strays)
 
+    assert strays == [stray.fence]
     assert not store.holds(stray.fence)
     assert store.holds(running.fence)
     assert store.holds(foreign.fence)
@@ -136,11 +138,9 @@ def test_what_nothing_runs_is_released_for_others(
 def test_what_was_claimed_a_moment_ago_is_no_stray(
     world: World, store: RunStore, leases: PgLeaseStore
 ) -> None:
-    claimed = claim(store, world.create())
+    claim(store, world.create())
 
-    leases.release_strays([])
-
-    assert store.holds(claimed.fence)
+    assert leases.strays([]) == []
 
 
 # -- the lock

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,9 @@ class Store:
     requested: str | None = None
     is_away: bool = False
     calls: list[tuple[str, list[Fence]]] = field(default_factory=list)
+    claimed: list[Fence] = field(default_factory=list)
+    #: What happens while a renewal is on its way.
+    meanwhile: Callable[[], object] = lambda: None
 
     def register(self) -> None:
         if self.is_away:
@@ -38,10 +41,14 @@ class Store:
     def renew(self, fences: Sequence[Fence]) -> list[Renewed]:
         self.clock.now += 0.5
         self.calls.append(("renew", list(fences)))
+        self.meanwhile()
         return [Renewed(fence, self.requested) for fence in fences if fence in self.held]
 
-    def release_strays(self, fences: Sequence[Fence]) -> None:
-        self.calls.append(("release_strays", list(fences)))
+    def strays(self, fences: Sequence[Fence]) -> list[Fence]:
+        return [each for each in self.claimed if each not in fences]
+
+    def release(self, fences: Sequence[Fence]) -> None:
+        self.calls.append(("release", list(fences)))
 
 
 @dataclass
@@ -95,16 +102,28 @@ def test_what_held_is_confirmed_as_of_when_the_renewal_was_sent() -> None:
 
 
 def test_a_heartbeat_registers_renews_and_releases_what_nothing_runs() -> None:
-    run = Held(Fence("EX1", 1))
+    run, stray = Held(Fence("EX1", 1)), Fence("EX2", 3)
     setting = Setting([run])
+    setting.store.claimed = [run.fence, stray]
 
     setting.keeper.renew()
 
     assert setting.store.calls == [
         ("register", []),
         ("renew", [run.fence]),
-        ("release_strays", [run.fence]),
+        ("release", [stray]),
     ]
+
+
+def test_what_began_to_run_while_the_renewal_was_on_its_way_is_kept() -> None:
+    begun, stray = Held(Fence("EX1", 1)), Fence("EX2", 3)
+    setting = Setting()
+    setting.store.claimed = [begun.fence, stray]
+    setting.store.meanwhile = lambda: setting.running.append(begun)
+
+    setting.keeper.renew()
+
+    assert setting.store.calls[-1] == ("release", [stray])
 
 
 def test_while_the_store_is_away_nothing_is_disowned() -> None:

@@ -172,7 +172,7 @@ def test_renewing_what_does_not_run(monkeypatch: Patch) -> None:
         return renew(self, list({*fences, *(Fence(*row) for row in rows)}))
 
     monkeypatch.setattr(PgLeaseStore, "renew", renew_all)
-    monkeypatch.setattr(PgLeaseStore, "release_strays", lambda *_: None)
+    monkeypatch.setattr(PgLeaseStore, "release", lambda *_: None)
 
     assert "1: never ends" in found(CUTS)
 
