@@ -27,6 +27,7 @@ from app.config import Settings, urls
 from app.errors import SettingsError, StoreUnavailable
 from app.executions.effects import Effects
 from app.executions.executor import Executor
+from app.executions.exporting import open_traces
 from app.executions.lanes import Lanes
 from app.executions.listener import CommandListener
 from app.executions.meter import UNMEASURED
@@ -35,6 +36,7 @@ from app.executions.plans import PlanCache
 from app.executions.secrets import OwnersVault
 from app.executions.steps import Step
 from app.executions.surroundings import ChildLimits, Surroundings
+from app.executions.tracing import Tracing
 from app.ids import id_source
 from app.nodes.queues import DEFAULT_QUEUE
 from app.nodes.registry import load_catalogue
@@ -133,6 +135,7 @@ class WorkerProcess:
         self._draining = draining
         self._slot = slot
         self.watch = NodeWatch(time.monotonic, self._post)
+        self._traces = open_traces("chaingraph-worker")
         self._sends_steps = settings.step_dispatch == "message"
         self._executor = Executor(
             row.worker_id,
@@ -189,6 +192,7 @@ class WorkerProcess:
         self._listener.stop()
         self.leases.stop(unregister=True)
         self.announcer.close()
+        self._traces.end()
         if self.ending is not None and self.row.pool != "threads":
             # With threads the interpreter waits for what still runs in one.
             self.ending.over()
@@ -228,6 +232,11 @@ class WorkerProcess:
         for run in runs:
             run.give_up()
         return len(runs)
+
+    @property
+    def tracing(self) -> Tracing:
+        """Tells collectors of traces what happens here."""
+        return self._traces.tracing
 
     def is_started(self, execution_id: str) -> bool:
         """Take the start signal, if it is there."""
@@ -297,6 +306,7 @@ class WorkerProcess:
                 self.metrics.streams.stopped if self.metrics else None,
             ),
             meter=self.metrics.runs if self.metrics else UNMEASURED,
+            tracing=self.tracing,
             fresh_id=self._fresh_id,
             limits=ChildLimits(
                 self._settings.max_execution_depth,

@@ -39,4 +39,5 @@ def make_sweeper(process: WorkerProcess, settings: Settings) -> Sweeper:
             publisher, signals, process.dispatcher, metrics.streams.stopped if metrics else None
         ).tell,
         meter=metrics.sweeps if metrics else None,
+        on_recovered=process.tracing.recovered,
     )

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from app.config import Settings
+from app.executions.exporting import Traces, open_traces
+from app.executions.tracing import UNTRACED
 from app.executions.verification import Verifier
 from app.store.census import Census
 from app.store.tokens import TokenTable
@@ -27,15 +29,17 @@ if TYPE_CHECKING:
 PARTS = "chaingraph.parts"
 _RELAY = "chaingraph.relay"
 _CENSUS = "chaingraph.census"
+_TRACES = "chaingraph.traces"
 
 
-def compose(settings: Settings) -> Flask:
-    """Connect the parts of the mode that is set."""
+def compose(settings: Settings, traces: Traces | None = None) -> Flask:
+    """Connect the parts of the mode that is set. Traces go where OTEL_* says, unless given."""
     metrics = _metrics(settings)
-    parts = parts_of(settings, metrics)
+    traces = traces or open_traces("chaingraph-api")
+    parts = parts_of(settings, metrics, traces.tracing)
     access = _access(parts, settings)
     app = build_app(
-        parts.services(settings, metrics),
+        parts.services(settings, metrics, traces.tracing),
         max_body_bytes=settings.max_body_bytes,
         access=access,
     )
@@ -46,6 +50,11 @@ def compose(settings: Settings) -> Flask:
     app.extensions[_RELAY] = register_relay(app, parts.hub, max_sockets=MAX_SOCKETS, access=access)
     if metrics is not None:
         _show(app, parts, settings, metrics)
+    app.extensions[_TRACES] = traces
+    if traces.tracing is not UNTRACED:
+        from web.tracing import register_tracing
+
+        register_tracing(app, traces.tracing)
     return app
 
 
@@ -85,6 +94,8 @@ def end(app: Flask) -> None:
     """End what `compose` started: threads, and in local mode all that runs."""
     parts: Parts = app.extensions[PARTS]
     census: Census | None = app.extensions.get(_CENSUS)
+    traces: Traces = app.extensions[_TRACES]
+    traces.end()
     access: Access = app.extensions[ACCESS]
     forget()
     if access.rates is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import SystemRandom
@@ -24,6 +24,7 @@ from app.executions.secrets import SecretService
 from app.executions.service import Dispatcher, ExecutionService
 from app.executions.signalling import Signalling
 from app.executions.takeover import Takeover
+from app.executions.tracing import UNTRACED, Tracing
 from app.executions.workers import WorkerDirectory
 from app.ids import id_source
 from app.local.listings import MemoryListingTable
@@ -75,7 +76,12 @@ class Parts:
     keyring: Keyring
     end: Callable[[], object]
 
-    def services(self, settings: Settings, metrics: ApiMetrics | None = None) -> Services:
+    def services(
+        self,
+        settings: Settings,
+        metrics: ApiMetrics | None = None,
+        tracing: Tracing = UNTRACED,
+    ) -> Services:
         """The use cases behind the routes."""
         fresh_id = id_source(SystemRandom())
         executions = ExecutionService(
@@ -88,7 +94,7 @@ class Parts:
             fresh_id,
             start_ttl_ms=settings.start_signal_timeout_ms,
             keyring=self.keyring,
-            on_created=metrics.streams.created if metrics else None,
+            on_created=partial(_note_created, metrics, tracing),
         )
         on_stop = metrics.streams.stopped if metrics else None
         effects = Effects(self.publisher, self.signals, self.dispatcher, on_stop)
@@ -130,10 +136,19 @@ class Parts:
         )
 
 
-def parts_of(settings: Settings, metrics: ApiMetrics | None = None) -> Parts:
+def _note_created(metrics: ApiMetrics | None, tracing: Tracing, ids: Sequence[str]) -> None:
+    if metrics is not None:
+        metrics.streams.created(len(ids))
+    tracing.created(ids)
+
+
+def parts_of(
+    settings: Settings, metrics: ApiMetrics | None = None, tracing: Tracing = UNTRACED
+) -> Parts:
     """The parts of the mode that is set; what they do is counted in `metrics`."""
-    make = local_parts if settings.execution_mode == "local" else celery_parts
-    return make(settings, metrics)
+    if settings.execution_mode == "local":
+        return local_parts(settings, metrics, tracing)
+    return celery_parts(settings, metrics)
 
 
 def celery_parts(settings: Settings, metrics: ApiMetrics | None = None) -> Parts:
@@ -181,10 +196,12 @@ def celery_parts(settings: Settings, metrics: ApiMetrics | None = None) -> Parts
     )
 
 
-def local_parts(settings: Settings, metrics: ApiMetrics | None = None) -> Parts:
+def local_parts(
+    settings: Settings, metrics: ApiMetrics | None = None, tracing: Tracing = UNTRACED
+) -> Parts:
     """This process alone; it runs what is started from now on."""
     catalogue = load_catalogue(settings.node_modules, settings.http_node_allow)
-    process = LocalProcess(settings, catalogue, metrics.shared if metrics else None)
+    process = LocalProcess(settings, catalogue, metrics.shared if metrics else None, tracing)
     process.start()
     return Parts(
         sessions=process.database,

@@ -91,7 +91,7 @@ class Uncompilable(Conflict):
 class ExecutionService:
     """The use cases of executions. Every method may raise StoreUnavailable.
 
-    `on_created` hears of how many were created.
+    `on_created` hears of those that were created.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class ExecutionService:
         *,
         start_ttl_ms: int,
         keyring: Keyring = NO_KEY,
-        on_created: Callable[[int], object] | None = None,
+        on_created: Callable[[Sequence[str]], object] | None = None,
     ) -> None:
         self._on_created = on_created
         self._keyring = keyring
@@ -161,7 +161,7 @@ class ExecutionService:
     ) -> list[dict[str, Value]]:
         """Publish and dispatch executions that were created at this time, and show them."""
         if self._on_created is not None:
-            self._on_created(len(rows))
+            self._on_created([row.id for row in rows])
         self._publisher.publish_many(
             Batch(
                 row.id,

@@ -26,6 +26,7 @@ from app.executions.plans import PlanCache
 from app.executions.secrets import OwnersVault
 from app.executions.steps import Step
 from app.executions.surroundings import ChildLimits, Surroundings
+from app.executions.tracing import UNTRACED, Tracing
 from app.local.database import MemoryDatabase
 from app.local.executions import MemoryExecutionTable
 from app.local.streams import MemoryInbox, MemoryReader, MemoryStreams
@@ -57,8 +58,13 @@ class LocalProcess:
     """Store, streams and a worker in this process. Runs nothing before `start`."""
 
     def __init__(
-        self, settings: Settings, catalogue: Catalogue, shared: SharedMetrics | None = None
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        shared: SharedMetrics | None = None,
+        tracing: Tracing = UNTRACED,
     ) -> None:
+        self._tracing = tracing
         metrics = _metrics(shared)
         self._meter = metrics.runs if metrics else UNMEASURED
         self.database = MemoryDatabase(_utc_now)
@@ -113,6 +119,7 @@ class LocalProcess:
             may_judge=self._leases.may_judge,
             tell=self._effects.tell,
             meter=metrics.sweeps if metrics else None,
+            on_recovered=tracing.recovered,
         )
 
     def start(self) -> None:
@@ -146,6 +153,7 @@ class LocalProcess:
             vault=OwnersVault(self.keyring, SecretStore(self.database)),
             herald=self._effects,
             meter=self._meter,
+            tracing=self._tracing,
             limits=ChildLimits(
                 self._settings.max_execution_depth,
                 self._settings.max_children_per_parent,

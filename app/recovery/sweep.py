@@ -36,6 +36,10 @@ Tell = Callable[[Effect, str], object]
 Publish = Callable[[str, int, Sequence[bytes]], object]
 
 
+#: Hears of an execution that was taken, why, and from which worker.
+OnRecovered = Callable[[str, str, str], object]
+
+
 class Messages(Protocol):
     """What the sweep has sent; every message is a hint."""
 
@@ -106,6 +110,7 @@ class Sweep:
         tell: Tell,
         clock: Callable[[], float],
         meter: SweepMeter | None = None,
+        on_recovered: OnRecovered | None = None,
     ) -> None:
         self._store = store
         self._options = options
@@ -116,6 +121,7 @@ class Sweep:
         self._tell_effect = tell
         self._clock = clock
         self._meter = meter
+        self._on_recovered = on_recovered
         self._deaths = DeathWatch(store.unlocked, clock, options.lock_look_ms / 1000)
         self._retention = Retention(store, options.retention_days, clock)
 
@@ -192,6 +198,8 @@ class Sweep:
                 self._tell(taken)
             if taken:
                 self._count(taken, reason)
+                if self._on_recovered is not None:
+                    self._on_recovered(claim.execution_id, reason, claim.worker_id)
             if taken and not (isinstance(taken, Recovered) and taken.ended):
                 runnable.append(claim.execution_id)
         self._messages.hint(runnable)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from app.errors import StoreUnavailable
-from app.recovery.sweep import Messages, Publish, Sweep, SweepMeter, SweepOptions, Tell
+from app.recovery.sweep import Messages, OnRecovered, Publish, Sweep, SweepMeter, SweepOptions, Tell
 from app.store.sweeps import PgSweepStore
 
 #: How long (s) stopping waits for a turn that is under way.
@@ -30,6 +30,7 @@ class Sweeper:
         may_judge: Callable[[], bool],
         tell: Tell,
         meter: SweepMeter | None = None,
+        on_recovered: OnRecovered | None = None,
     ) -> None:
         self._store = store
         self._interval_s = options.interval_ms / 1000
@@ -44,6 +45,7 @@ class Sweeper:
             tell=tell,
             clock=time.monotonic,
             meter=meter,
+            on_recovered=on_recovered,
         )
         self._thread = threading.Thread(target=self._loop, name="sweep", daemon=True)
 
