@@ -40,7 +40,7 @@ class Shown:
 
 @blueprint.get("/metrics")
 @takes()
-@gives(media_type="text/plain")
+@gives(media_type="text/plain", refuses=(401, 404))
 def show_metrics() -> Response:
     """Give all metrics as Prometheus text.
 
