@@ -45,7 +45,7 @@ class Clients:
         self._flow_id = flow_id
         self._stop = threading.Event()
         self._numbers = itertools.count(1)
-        self._threads = [threading.Thread(target=self._create) for _ in range(CLIENTS)]
+        self._threads = [threading.Thread(target=self._create, daemon=True) for _ in range(CLIENTS)]
         self.created: list[str] = []
         self.answers: Counter[int | str] = Counter()
         self.without_retry_after = 0
@@ -79,11 +79,15 @@ class Clients:
         self, http: httpx.Client, body: Mapping[str, object], key: Mapping[str, str]
     ) -> str:
         while True:
-            answer = http.post("/executions", json=body, headers=key)
-            self.note(answer)
-            if answer.status_code == 201:
-                return str(answer.json()["id"])
-            self._stop.wait(EVERY_S)
+            try:
+                answer = http.post("/executions", json=body, headers=key)
+            except httpx.TransportError as error:
+                self.answers[type(error).__name__] += 1
+            else:
+                self.note(answer)
+                if answer.status_code == 201:
+                    return str(answer.json()["id"])
+            _let_pass(EVERY_S)
 
 
 def measure(here: Place) -> Outcome:

@@ -14,6 +14,8 @@ from app.embedded.ports import LOOPBACK
 
 #: How long (s) an effect takes.
 EFFECT_S = 0.3
+#: How long (s) one is held at most.
+HELD_AT_MOST_S = 300.0
 
 
 class Ledger:
@@ -25,6 +27,8 @@ class Ledger:
         self._lock = threading.Lock()
         self._arrivals: dict[str, list[float]] = {}
         self._under_way = 0
+        self._gate = threading.Event()
+        self._gate.set()
 
     @contextmanager
     def effect(self, key: str) -> Iterator[None]:
@@ -36,6 +40,24 @@ class Ledger:
         with self._lock:
             self._under_way -= 1
 
+    def hold(self) -> None:
+        """Have effects that begin from now on take until `let_go`."""
+        self._gate.clear()
+
+    def let_go(self) -> None:
+        """Have all effects come to their end."""
+        self._gate.set()
+
+    def linger(self) -> None:
+        """Take the time that an effect takes."""
+        time.sleep(self.effect_s)
+        self._gate.wait(HELD_AT_MOST_S)
+
+    @property
+    def under_way(self) -> int:
+        """How many effects are under way."""
+        return self._under_way
+
     @property
     def is_idle(self) -> bool:
         """Whether no effect is under way."""
@@ -44,7 +66,7 @@ class Ledger:
     def total(self) -> int:
         """How many effects there were, of all nodes."""
         with self._lock:
-            return self._counts.total()
+            return sum(map(len, self._arrivals.values()))
 
     def count(self, execution_id: str, node_id: str) -> int:
         """How often a node of an execution had its effect."""
@@ -95,7 +117,7 @@ class _Receiver(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("content-length", "0")))
         key = self.headers["idempotency-key"]
         with self.server.ledger.effect(key):
-            time.sleep(self.server.ledger.effect_s)
+            self.server.ledger.linger()
         body = key.encode()
         try:
             self.send_response(200)
