@@ -237,10 +237,13 @@ def test_ctrl_c_leaves_the_execution_running_and_says_where(desk: Desk, echo_url
     assert desk.stack.await_status(execution_id)["status"] == "completed"
 
 
-def test_on_a_terminal_a_bar_shows_how_far_it_is(desk: Desk, echo_url: str) -> None:
+@pytest.mark.parametrize("options", [(), ("--follow",)])
+def test_on_a_terminal_a_bar_shows_how_far_it_is(
+    desk: Desk, echo_url: str, options: tuple[str, ...]
+) -> None:
     desk.write([text("a", "\x1b[2J"), slow("call", echo_url, 300)])
     terminal, end = pty.openpty()
-    process = desk.start("--follow", stdin=end, stdout=end, stderr=end)
+    process = desk.start(*options, stdin=end, stdout=end, stderr=end)
     os.close(end)
     shown = b"".join(read_to_end(terminal)).decode()
     assert process.wait(WITHIN_S) == 0
