@@ -249,7 +249,8 @@ def test_on_a_terminal_a_bar_shows_how_far_it_is(
     assert process.wait(WITHIN_S) == 0
     assert "On the desk" in shown
     assert "2/2" in shown
-    assert "\\u001b[2J" in shown
+    # Escaped, as JSON or as text.
+    assert "1b[2J" in shown
     assert "\x1b[2J" not in shown
 
 
