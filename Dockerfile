@@ -1,0 +1,22 @@
+# One image for the API, the workers and Flower; what each runs stands in compose.yaml.
+FROM python:3.11-slim
+
+RUN useradd --create-home chaingraph
+WORKDIR /srv/chaingraph
+
+# First what changes rarely.
+COPY requirements.txt ./
+RUN pip install --no-cache-dir -r requirements.txt
+
+COPY pyproject.toml setup.py README.md flowerconfig.py ./
+COPY app app
+COPY chaingraph chaingraph
+COPY tasks tasks
+COPY web web
+COPY migrations migrations
+COPY samples samples
+RUN pip install --no-cache-dir --no-deps .
+
+USER chaingraph
+EXPOSE 4021
+CMD ["gunicorn", "-c", "python:web.gunicorn_conf", "web:create_app()"]
