@@ -8,10 +8,10 @@ STAMP  := $(VENV)/.installed
 SECONDS ?= 300
 MINUTES ?= 30
 
-.PHONY: help install run test lint bench chaos soak reliability clean
+.PHONY: help install run test test-two lint bench chaos soak reliability clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /make \1\t/' | expand -t 16
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /make \1\t/' | expand -t 16
 
 install: $(STAMP) ## make .venv with everything (nothing to do when nothing changed)
 
@@ -37,6 +37,9 @@ else
 	$(BIN)/pytest -n 2 --dist loadfile -m "(system or chaos) and not alone"
 	$(BIN)/pytest -m alone
 endif
+
+test-two: install ## the system tests, on two databases (DATABASE_URL_EXECUTIONS)
+	CHAINGRAPH_TEST_DATABASES=2 $(BIN)/pytest -n 2 --dist loadfile $(or $(ARGS),tests/system -m "not alone")
 
 lint: install ## style, types, layers, and whether the migrations match the tables
 	$(BIN)/ruff check .

@@ -19,7 +19,7 @@ bound_queues()
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = Celery("chaingraph")
-app.config_from_object("celeryconfig")
+app.config_from_object("tasks.celeryconfig")
 
 
 @setup_logging.connect

@@ -25,6 +25,7 @@ from celery.signals import (
 from app.config import Settings, load_settings
 from app.errors import SettingsError
 from app.logs import name_process
+from app.recovery.notes import NoteMover
 from app.recovery.sweeper import Sweeper
 from app.store.records import WorkerRow
 from tasks.announcer import Announcer
@@ -34,7 +35,7 @@ from tasks.draining import DrainFlag
 from tasks.ending import HANDS_OVER_WITHIN_S, Ending
 from tasks.frozen import FrozenWatch
 from tasks.process import WorkerProcess, become, lock_key, make_worker_id, present
-from tasks.sweeper import make_sweeper
+from tasks.sweeper import make_note_mover, make_sweeper
 
 if TYPE_CHECKING:
     from tasks.measuring import Measuring
@@ -75,6 +76,7 @@ class Keeper(bootsteps.StartStopStep):
         self.process: WorkerProcess | None = None
         self.sweeper: Sweeper | None = None
         self._told: set[str] = set()
+        self.notes: NoteMover | None = None
         _keepers[:] = [self]
 
     def start(self, parent: Any) -> None:
@@ -97,6 +99,9 @@ class Keeper(bootsteps.StartStopStep):
             self.measuring.serve(self.process.metrics)
         self.sweeper = make_sweeper(self.process, self.settings)
         self.sweeper.start()
+        self.notes = make_note_mover(self.settings)
+        if self.notes is not None:
+            self.notes.start()
         self.bound_end(self.process, self._begin_end, _CHILDREN_END_WITHIN_S)
         if row.pool == "prefork":
             self.frozen = self.process.watch_children(self.board)
@@ -117,6 +122,8 @@ class Keeper(bootsteps.StartStopStep):
         """Sweep no more, and say so."""
         if self.sweeper is not None:
             self.sweeper.stop()
+        if self.notes is not None:
+            self.notes.stop()
         if self.process is not None:
             self.process.say_draining()
 
@@ -163,6 +170,8 @@ class Keeper(bootsteps.StartStopStep):
             found.append(self.sweeper.fileno())
         if self.measuring is not None:
             found.append(self.measuring.fileno())
+        if self.notes is not None:
+            found += self.notes.filenos()
         return [fileno for fileno in found if fileno is not None]
 
 

@@ -43,6 +43,7 @@ from app.nodes.registry import load_catalogue
 from app.recovery.leases import LeaseKeeper
 from app.store.database import Database
 from app.store.executions import ExecutionTable
+from app.store.flow_lookup import CopyingLookup
 from app.store.leases import PgLeaseStore
 from app.store.overdue import OverdueStore
 from app.store.readiness import present_revision, wanted_revision
@@ -114,19 +115,15 @@ class WorkerProcess:
         self.ending: Ending | None = None
         self._app = app
         self._settings = settings
-        self._database = Database(
-            settings.database_url,
-            pool_size=2,
-            application_name=f"cg-{row.pid}",
-            on_locked_out=metrics.store.locked_out if metrics else None,
-        )
+        self._has_two = settings.has_two_databases
+        self._database, self._flows = self._databases()
         self._publisher = make_publisher(settings, metrics)
         self._signals = Signals(connect(settings.redis_url, role="worker"))
         self.dispatcher = make_dispatcher(
             settings, ExecutionTable(self._database).slots, role="worker"
         )
         keyring = Keyring(settings.secret_key, settings.secret_key_old)
-        self._vault = OwnersVault(keyring, SecretStore(self._database))
+        self._vault = OwnersVault(keyring, SecretStore(self._flows))
         self._lanes = Lanes()
         self._steps: dict[tuple[str, str], Step] = {}
         self._plans = PlanCache(load_catalogue(settings.node_modules, settings.http_node_allow))
@@ -172,6 +169,16 @@ class WorkerProcess:
             end=self._leave,
         )
 
+    def _databases(self) -> tuple[Database, Database]:
+        """Where executions are, and where flows and secrets are: opened once a run needs it."""
+        name, settings = f"cg-{self.row.pid}", self._settings
+        locked_out = self.metrics.store.locked_out if self.metrics else None
+        made = [
+            Database(url, pool_size=2, application_name=name, on_locked_out=locked_out)
+            for url in settings.database_urls
+        ]
+        return made[-1], made[0]
+
     def start(self, *, runs_nodes: bool = True) -> None:
         """Register, renew leases, and, where nodes run, listen to commands and stand by."""
         self.leases.start()
@@ -198,16 +205,16 @@ class WorkerProcess:
             self.ending.over()
 
     def check_schema(self) -> None:
-        """Raise SettingsError where the database has a schema that this code doesn't run on."""
+        """Raise SettingsError where a database has a schema that this code doesn't run on."""
         wanted = wanted_revision()
         try:
-            present = present_revision(self._database, wanted)
+            present = [present_revision(each, wanted) for each in {self._flows, self._database}]
         except StoreUnavailable as error:
             _log.warning("could not look at the schema: %s", error)
             return
-        if present != wanted:
+        for other in {*present} - {wanted}:
             raise SettingsError(
-                f"the database's schema is {present or 'not there'}, and this code runs on {wanted}:"
+                f"the database's schema is {other or 'not there'}, and this code runs on {wanted}:"
                 " run `chaingraph migrate`, or newer code"
             )
 
@@ -285,7 +292,11 @@ class WorkerProcess:
 
     def _open_surroundings(self) -> Surroundings:
         return Surroundings(
-            store=PgRunStore(self._database, limit=self._settings.queue_concurrency),
+            store=PgRunStore(
+                self._database,
+                limit=self._settings.queue_concurrency,
+                flows=CopyingLookup(self._flows, self._database) if self._has_two else None,
+            ),
             publish=self._publisher.publish,
             plans=self._plans,
             launch=self._launch,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING
 
 from flask import Flask
 
 from app.config import Settings
+from app.errors import StoreUnavailable
 from app.executions.exporting import Traces, open_traces
 from app.executions.tracing import UNTRACED
 from app.executions.verification import Verifier
@@ -30,6 +32,8 @@ PARTS = "chaingraph.parts"
 _RELAY = "chaingraph.relay"
 _CENSUS = "chaingraph.census"
 _TRACES = "chaingraph.traces"
+
+_log = logging.getLogger(__name__)
 
 
 def compose(settings: Settings, traces: Traces | None = None) -> Flask:
@@ -80,8 +84,17 @@ def _access(parts: Parts, settings: Settings) -> Access:
         rates = Rates(connect(settings.redis_url, role="web"), settings.rate_limit)
     if not settings.auth_enabled:
         return Access(rates=rates)
-    verifier = Verifier(TokenTable(parts.sessions), time.monotonic)
+    verifier = Verifier(TokenTable(parts.flows), time.monotonic)
     return Access(verifier, frozenset(settings.cors_origins), rates)
+
+
+def warm_up(app: Flask) -> None:
+    """Open what the first requests would have to wait for, if it can be opened."""
+    parts: Parts = app.extensions[PARTS]
+    try:
+        parts.warm_up()
+    except StoreUnavailable as error:
+        _log.warning("PostgreSQL can't be reached yet: %s", error)
 
 
 def relay_of(app: Flask) -> Relay:

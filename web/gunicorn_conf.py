@@ -85,12 +85,14 @@ def worker_exit(_server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Tell the sockets, too, when the process is told to end.
+    """Open connections for the first requests; tell the sockets, too, when the process is to end.
 
     gunicorn waits for open connections, and a socket would stay until its client leaves.
     """
-    from web.composition import relay_of
+    from web.composition import relay_of, warm_up
 
+    # Beside the requests: a PostgreSQL that is away must not keep the process from starting.
+    threading.Thread(target=warm_up, args=(worker.wsgi,), daemon=True).start()
     relay = relay_of(worker.wsgi)
     end = signal.getsignal(signal.SIGTERM)
 

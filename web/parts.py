@@ -36,6 +36,7 @@ from app.store.commands import PgCommandStore
 from app.store.database import Database
 from app.store.events import EventLog
 from app.store.executions import ExecutionTable
+from app.store.flow_lookup import CopyingLookup
 from app.store.flows import FlowStore
 from app.store.forks import ForkTable
 from app.store.keys import KeyTable
@@ -63,7 +64,9 @@ if TYPE_CHECKING:
 class Parts:
     """Where rows, events, signals and hints go, and how the process ends."""
 
+    #: Where executions are, and where flows, tokens and secrets are.
     sessions: Sessions
+    flows: Sessions
     table: ExecutionTable
     listings: ListingTable
     plans: PlanCache
@@ -74,6 +77,8 @@ class Parts:
     hub: Hub
     health: Check
     keyring: Keyring
+    #: Opens what the first requests would have to wait for. Raises StoreUnavailable.
+    warm_up: Callable[[], object]
     end: Callable[[], object]
 
     def services(
@@ -99,8 +104,8 @@ class Parts:
         on_stop = metrics.streams.stopped if metrics else None
         effects = Effects(self.publisher, self.signals, self.dispatcher, on_stop)
         return Services(
-            flows=FlowService(FlowStore(self.sessions), self.catalogue, fresh_id, self.keyring),
-            secrets=SecretService(SecretStore(self.sessions), self.keyring, fresh_id),
+            flows=FlowService(FlowStore(self.flows), self.catalogue, fresh_id, self.keyring),
+            secrets=SecretService(SecretStore(self.flows), self.keyring, fresh_id),
             executions=executions,
             creation=KeyedCreation(executions, KeyTable(self.sessions)),
             forking=Forking(
@@ -156,14 +161,19 @@ def celery_parts(settings: Settings, metrics: ApiMetrics | None = None) -> Parts
     # Late: what the broker needs is loaded where there is one.
     from tasks.dispatcher import make_dispatcher
 
-    database = Database(
-        settings.database_url,
-        pool_size=settings.connection_pool_max,
-        application_name="cg-web",
-        on_locked_out=metrics.store.locked_out if metrics else None,
-    )
+    databases = [
+        Database(
+            url,
+            pool_size=settings.connection_pool_max,
+            application_name="cg-web",
+            on_locked_out=metrics.store.locked_out if metrics else None,
+        )
+        for url in settings.database_urls
+    ]
+    flows, database = databases[0], databases[-1]
     catalogue = load_catalogue(settings.node_modules, settings.http_node_allow)
-    table = ExecutionTable(database, limit=settings.queue_concurrency)
+    lookup = CopyingLookup(flows, database) if settings.has_two_databases else None
+    table = ExecutionTable(database, limit=settings.queue_concurrency, flows=lookup)
     client = connect(settings.redis_url, role="web")
     hub = redis_hub(settings.redis_url, EventLog(database))
     publisher = EventPublisher(
@@ -171,6 +181,10 @@ def celery_parts(settings: Settings, metrics: ApiMetrics | None = None) -> Parts
         ttl_s=settings.event_stream_ttl_s,
         maxlen=settings.event_stream_maxlen,
     )
+
+    def warm_up() -> None:
+        for each in databases:
+            each.warm_up(settings.connection_pool_min)
 
     def end() -> None:
         hub.close()
@@ -180,6 +194,7 @@ def celery_parts(settings: Settings, metrics: ApiMetrics | None = None) -> Parts
     wanted = wanted_revision()
     return Parts(
         sessions=database,
+        flows=flows,
         table=table,
         listings=ListingTable(database),
         plans=PlanCache(catalogue),
@@ -189,9 +204,12 @@ def celery_parts(settings: Settings, metrics: ApiMetrics | None = None) -> Parts
         dispatcher=make_dispatcher(settings, table.slots, role="web"),
         hub=hub,
         health=HealthCheck(
-            wanted, partial(present_revision, database, wanted), partial(_answers, client)
+            wanted,
+            lambda: [present_revision(each, wanted) for each in databases],
+            partial(_answers, client),
         ),
         keyring=Keyring(settings.secret_key, settings.secret_key_old),
+        warm_up=warm_up,
         end=end,
     )
 
@@ -205,6 +223,7 @@ def local_parts(
     process.start()
     return Parts(
         sessions=process.database,
+        flows=process.database,
         table=process.table,
         listings=MemoryListingTable(process.database),
         plans=process.plans,
@@ -215,6 +234,7 @@ def local_parts(
         hub=process.hub,
         health=LocalHealthCheck(),
         keyring=process.keyring,
+        warm_up=lambda: None,
         end=process.end,
     )
 

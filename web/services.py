@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -57,20 +57,23 @@ class LocalHealthCheck:
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """How to find out: the schema's revision (StoreUnavailable without a database), and Redis."""
+    """How to find out: the revision of each database's schema (StoreUnavailable where one is
+    away), and Redis.
+    """
 
     wanted_revision: str | None
-    present_revision: Callable[[], str | None]
+    present_revisions: Callable[[], Sequence[str | None]]
     redis_answers: Callable[[], bool]
 
     def run(self) -> Health:
         """Ask everything once."""
         redis: Literal["up", "down"] = "up" if self.redis_answers() else "down"
         try:
-            present = self.present_revision()
+            present = self.present_revisions()
         except StoreUnavailable:
             return Health("down", redis, "unknown")
-        return Health("up", redis, "current" if present == self.wanted_revision else "outdated")
+        is_current = all(each == self.wanted_revision for each in present)
+        return Health("up", redis, "current" if is_current else "outdated")
 
 
 @dataclass(frozen=True, slots=True)

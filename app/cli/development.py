@@ -16,6 +16,7 @@ from app.cli.programs import Programs
 from app.cli.samples import load_samples
 from app.config import Settings
 from app.config.loading import ADDRESSES_FILE
+from app.config.places import shipped
 from app.config.settings import bracketed
 from app.embedded.leftovers import end_left_postgres, end_left_valkey
 from app.embedded.locate import valkey_program
@@ -24,8 +25,6 @@ from app.embedded.postgres import EmbeddedPostgres, prepare_postgres
 from app.embedded.valkey import prepare_valkey
 from app.errors import ChainGraphError
 from app.supervisor import Supervisor, together
-
-ROOT = Path(__file__).parents[2]
 
 
 class PortInUse(ChainGraphError):
@@ -150,7 +149,8 @@ class Development:
     def _upgrade_schema(self) -> None:
         from app.cli import schema
 
-        schema.upgrade(self._settings.database_url)
+        for url in self._settings.database_urls:
+            schema.upgrade(url)
 
     def _child_environ(self) -> dict[str, str]:
         settings = self._settings
@@ -173,7 +173,7 @@ class Development:
         from app.cli.dev_tokens import own_token
 
         with own_token(self._settings) as token:
-            load_samples(self._api(), ROOT / "samples", notes, token)
+            load_samples(self._api(), shipped("samples"), notes, token)
 
     def _first_token(self) -> str | None:
         from app.cli.dev_tokens import first_token

@@ -19,6 +19,10 @@ from app.errors import ChainGraphError, SettingsError
 OLDEST_POSTGRES = 140_000
 TIMEOUT_S = 3
 
+#: The variables of the databases, in the order of `Settings.database_urls`, and how what is found
+#: there begins.
+_VARIABLES = {"DATABASE_URL": "", "DATABASE_URL_EXECUTIONS": "executions' "}
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -53,7 +57,7 @@ def examine() -> Iterator[Finding]:
     if settings.execution_mode == "local":
         yield Finding("mode", "local: one process, without PostgreSQL, Redis and workers")
     else:
-        yield from _examine_postgres(settings)
+        yield from _examine_databases(settings)
         yield _examine_redis(settings)
     yield _examine_api(settings)
 
@@ -70,49 +74,56 @@ def _examine_nodes(settings: Settings) -> Finding:
     return Finding("nodes", f"{len(found)} types")
 
 
-def _examine_postgres(settings: Settings) -> Iterator[Finding]:
-    import psycopg2
-
+def _examine_databases(settings: Settings) -> Iterator[Finding]:
     try:
-        address = settings.database_url
-        connection = psycopg2.connect(address, connect_timeout=TIMEOUT_S)
+        databases = dict(zip(_VARIABLES, settings.database_urls, strict=False))
     except SettingsError as error:
         yield Finding("postgres", error.message, "run `chaingraph dev`, or set DATABASE_URL")
         return
+    findings = [finding for each in databases.items() for finding in _examine_postgres(*each)]
+    yield from findings
+    if all(finding.advice is None for finding in findings):
+        yield _examine_workers(count_live_workers(settings.database_url_executions))
+
+
+def _examine_postgres(variable: str, address: str) -> Iterator[Finding]:
+    """Look at the database that a variable names."""
+    import psycopg2
+
+    place = _VARIABLES[variable]
+    try:
+        connection = psycopg2.connect(address, connect_timeout=TIMEOUT_S)
     except psycopg2.OperationalError as error:
         yield Finding(
-            "postgres", f"{masked(address)}: {_line(error)}", "start it, or set DATABASE_URL"
+            f"{place}postgres", f"{masked(address)}: {_line(error)}", f"start it, or set {variable}"
         )
         return
     version = connection.server_version
     connection.close()
-    yield _examine_version(version)
-    schema = _examine_schema(address)
-    yield schema
-    if schema.advice is None:
-        yield _examine_workers(count_live_workers(address))
+    yield _examine_version(f"{place}postgres", version)
+    yield _examine_schema(f"{place}schema", address)
 
 
-def _examine_version(version: int) -> Finding:
+def _examine_version(what: str, version: int) -> Finding:
     shown = f"PostgreSQL {version // 10_000}.{version % 10_000}"
     if version < OLDEST_POSTGRES:
-        return Finding("postgres", shown, f"use {OLDEST_POSTGRES // 10_000} or newer")
-    return Finding("postgres", shown)
+        return Finding(what, shown, f"use {OLDEST_POSTGRES // 10_000} or newer")
+    return Finding(what, shown)
 
 
-def _examine_schema(address: str) -> Finding:
+def _examine_schema(what: str, address: str) -> Finding:
     from app.cli import schema
 
     try:
         found = schema.revisions(address)
     except ChainGraphError as error:
-        return Finding("schema", error.message, "run the code that fits the database")
+        return Finding(what, error.message, "run the code that fits the database")
     if found.is_ahead:
-        return Finding("schema", f"{found.present}, which runs the code of {found.wanted}, too")
+        return Finding(what, f"{found.present}, which runs the code of {found.wanted}, too")
     if not found.is_current:
         detail = f"{found.present or 'empty'}, wanted {found.wanted}"
-        return Finding("schema", detail, "run `chaingraph migrate`")
-    return Finding("schema", f"current: {found.wanted}")
+        return Finding(what, detail, "run `chaingraph migrate`")
+    return Finding(what, f"current: {found.wanted}")
 
 
 def _examine_workers(count: int) -> Finding:
@@ -171,8 +182,9 @@ def _line(error: Exception) -> str:
 
 
 def _print(findings: list[Finding]) -> None:
+    width = max(9, *(len(each.what) for each in findings))
     for each in findings:
         mark = "ok   " if each.advice is None else "FAULT"
-        typer.echo(f"{mark}  {each.what:<9} {each.detail}")
+        typer.echo(f"{mark}  {each.what:<{width}} {each.detail}")
         if each.advice is not None:
-            typer.echo(f"{'':>17}{each.advice}")
+            typer.echo(f"{'':>{width + 8}}{each.advice}")

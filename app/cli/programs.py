@@ -101,7 +101,7 @@ class Programs:
             command=_python("celery", "-A", "tasks", "worker", *WORKER_OPTIONS, "-n", f"{name}@%h"),
             environ={**self.environ, **self._metrics_port(number)},
             rank=WORKERS,
-            is_ready=_alive(self.settings.database_url, number),
+            is_ready=_alive(self.settings.database_url_executions, number),
             ready_within_s=WORKERS_READY_WITHIN_S,
             stop_within_s=self.settings.worker_drain_timeout_ms / 1000 + MARGIN_S,
         )

@@ -71,15 +71,21 @@ class Place:
     is_json: bool = True
 
 
-def rotate(database_url: str, keyring: Keyring) -> Rotated:
-    """Encrypt anew whatever is under the old key. Raises StoreUnavailable."""
+def rotate(database_urls: Sequence[str], keyring: Keyring) -> Rotated:
+    """Encrypt anew whatever is under the old key in these databases. Raises StoreUnavailable."""
+    rotated = Rotated()
+    for each in database_urls:
+        _rotate_database(each, keyring, rotated)
+    return rotated
+
+
+def _rotate_database(database_url: str, keyring: Keyring, rotated: Rotated) -> None:
     try:
         connection = psycopg2.connect(database_url, connect_timeout=CONNECT_TIMEOUT_S)
     except psycopg2.OperationalError as error:
         reason = " ".join(str(error).split())
         raise StoreUnavailable(f"PostgreSQL can't be reached: {reason}") from error
     connection.autocommit = True
-    rotated = Rotated()
     try:
         with connection.cursor() as cursor:
             for place in _places(cursor):
@@ -88,7 +94,6 @@ def rotate(database_url: str, keyring: Keyring) -> Rotated:
         raise StoreUnavailable(" ".join(str(error).split())) from error
     finally:
         connection.close()
-    return rotated
 
 
 def _places(cursor: Any) -> Iterator[Place]:

@@ -19,11 +19,13 @@ from psycopg2 import errors
 from sqlalchemy import Connection, create_engine, pool, text
 from sqlalchemy.exc import OperationalError
 
+from app.config.places import shipped
 from app.config.urls import for_sqlalchemy
 from app.errors import ChainGraphError, StoreUnavailable
 from app.revisions import older_revisions
 
-ROOT = Path(__file__).parents[2]
+#: Says how a new migration is written; only a checkout has it.
+PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 #: Any number that no other lock of this database uses: "migrate", read as base 36.
 MIGRATION_LOCK = 48_746_366_558
@@ -101,6 +103,8 @@ def revisions(database_url: str) -> Revisions:
 
 def generate(database_url: str, name: str) -> Path:
     """Write a migration from the database, which must be current, to the tables in the code."""
+    if not PYPROJECT.exists():
+        raise SchemaError("a migration is written in a checkout of the project: this is none")
     with _connection(database_url) as connection:
         script = command.revision(_config(connection), message=name, autogenerate=True)
     if script is None or isinstance(script, list):
@@ -164,6 +168,8 @@ def _revisions(connection: Connection) -> Revisions:
 
 def _config(connection: Connection) -> Config:
     quiet = Namespace(quiet=True)  # its progress would mix with the answer of --json
-    config = Config(toml_file=ROOT / "pyproject.toml", stdout=StringIO(), cmd_opts=quiet)
+    toml = PYPROJECT if PYPROJECT.exists() else None
+    config = Config(toml_file=toml, stdout=StringIO(), cmd_opts=quiet)
+    config.set_main_option("script_location", str(shipped("migrations")).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config

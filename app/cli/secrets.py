@@ -109,7 +109,8 @@ def rotate(*, as_json: AsJson = False) -> None:
             " it replaces"
         )
     keyring = Keyring(settings.secret_key, settings.secret_key_old)
-    rotated = rotation.rotate(settings.database_url, keyring)
+    # The one of flows first: what is copied from it meanwhile is found in the other.
+    rotated = rotation.rotate(settings.database_urls, keyring)
     if as_json:
         print_json({"rewritten": rotated.rewritten, "unreadable": rotated.unreadable})
     else:

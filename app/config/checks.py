@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from app.config import urls
 from app.config.settings import Settings, masked, variables
 from app.errors import SettingsError
 
@@ -15,8 +14,6 @@ HEARTBEATS_PER_CLAIM = 3
 #: Variables whose feature is not built: only their default starts. Delete a line once it is.
 NOT_BUILT = frozenset(
     {
-        "CONNECTION_POOL_MIN",
-        "DATABASE_URL_EXECUTIONS",
         "EVENT_PUBLISH",
     }
 )
@@ -41,15 +38,8 @@ def is_loopback(host: str) -> bool:
 def _only_what_is_built(settings: Settings) -> None:
     for variable in variables():
         value = getattr(settings, variable.field_name)
-        if variable.name in NOT_BUILT and not _is_default(settings, variable.name, value):
+        if variable.name in NOT_BUILT and value != variable.default:
             raise SettingsError(_not_built(variable.name, value, secret=variable.secret))
-
-
-def _is_default(settings: Settings, name: str, value: object) -> bool:
-    if name == "DATABASE_URL_EXECUTIONS" and isinstance(value, str):
-        given = settings.given_database_url
-        return given is not None and urls.for_libpq(value) == urls.for_libpq(given)
-    return any(value == each.default for each in variables() if each.name == name)
 
 
 def _not_built(name: str, value: object, *, secret: bool) -> str:
@@ -62,6 +52,14 @@ def _lease_outlives_heartbeats(settings: Settings) -> None:
         raise SettingsError(
             f"WORKER_CLAIM_TIMEOUT_MS={settings.worker_claim_timeout_ms} is not allowed:"
             f" at least {least}, {HEARTBEATS_PER_CLAIM} times WORKER_HEARTBEAT_INTERVAL_MS"
+        )
+
+
+def _pool_holds_its_least(settings: Settings) -> None:
+    least, most = settings.connection_pool_min, settings.connection_pool_max
+    if least > most:
+        raise SettingsError(
+            f"CONNECTION_POOL_MIN={least} is not allowed: at most CONNECTION_POOL_MAX, {most}"
         )
 
 
@@ -123,6 +121,7 @@ def _open_flower_stays_on_loopback(settings: Settings) -> None:
 RULES: tuple[Callable[[Settings], None], ...] = (
     _only_what_is_built,
     _lease_outlives_heartbeats,
+    _pool_holds_its_least,
     _auth_has_its_key,
     _auth_has_its_tokens,
     _pages_have_tokens,

@@ -159,6 +159,16 @@ class Settings:
         return urls.for_libpq(apart) if apart else self.database_url
 
     @property
+    def has_two_databases(self) -> bool:
+        """Whether executions have a database of their own."""
+        return self.database_url_executions != self.database_url
+
+    @property
+    def database_urls(self) -> tuple[str, ...]:
+        """Every database, libpq URIs: the one of flows first, then that of executions if apart."""
+        return tuple(dict.fromkeys((self.database_url, self.database_url_executions)))
+
+    @property
     def redis_url(self) -> str:
         """Redis for `redis.Redis.from_url`."""
         return urls.for_redis(_present(self.given_redis_url, "REDIS_URL", self.data_dir))

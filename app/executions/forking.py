@@ -7,7 +7,7 @@ depends on nothing that runs anew. Its children, signals, waits and attempts it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -20,6 +20,7 @@ from app.engine.forking import TakenOver, take_over
 from app.errors import Conflict, Fault, NotFound, ValidationFailed
 from app.executions.created_event import Lineage, created_event
 from app.executions.creation import Created, Replayed, replayed
+from app.executions.documents import Documents
 from app.executions.inspection import as_record
 from app.executions.opening import driving_event
 from app.executions.options import complete
@@ -98,6 +99,7 @@ class Forking:
     ) -> None:
         self._executions = executions
         self._table = table
+        self._documents = Documents(table)
         self._forks = forks
         self._keys = keys
         self._plans = plans
@@ -145,7 +147,7 @@ class Forking:
         row = self._table.one(execution_id)
         if row is None or not caller.may_see(row.owner_id):
             raise no_execution(execution_id)
-        wiring = self._plan(row.flow_id, row.flow_version)
+        wiring = self._plan(row.flow_id, row.flow_version, self._documents.of_run)
         return _Source(row, list(self._table.checkpoints(execution_id)), wiring)
 
     def _wiring(self, source: _Source, version: int | None) -> Wiring:
@@ -158,19 +160,13 @@ class Forking:
             return source.wiring
         if version > head.version:
             raise NotFound(f"Flow '{flow_id}' has no version {version}")
-        return self._plan(flow_id, version)
+        return self._plan(flow_id, version, self._documents.to_run)
 
-    def _plan(self, flow_id: str, version: int) -> Wiring:
+    def _plan(self, flow_id: str, version: int, read: Callable[[str, int], str]) -> Wiring:
         try:
-            return self._plans.get(flow_id, version, self._document)
+            return self._plans.get(flow_id, version, read)
         except ValidationFailed as error:
             raise Uncompilable(error) from error
-
-    def _document(self, flow_id: str, version: int) -> str:
-        document = self._table.document(flow_id, version)
-        if document is None:
-            raise NotFound(f"Flow '{flow_id}' has no version {version}")
-        return document
 
     def _checked(self, source: _Source, wiring: Wiring, wanted: NewFork) -> NewExecution:
         """What is created, without fault. Raises ValidationFailed."""

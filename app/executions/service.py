@@ -18,6 +18,7 @@ from app.events.fitting import fit_outputs
 from app.events.types import EventType
 from app.events.wire import FIRST_INDEX, envelopes, to_json
 from app.executions.created_event import Lineage, created_event
+from app.executions.documents import Documents
 from app.executions.inspection import Inspection
 from app.executions.opening import driving_event
 from app.executions.plans import PlanCache
@@ -26,7 +27,8 @@ from app.flows import overlay_inputs, seal_inputs
 from app.ids import EXECUTION_PREFIX, IdSource
 from app.store import records
 from app.store.events import EventLog
-from app.store.executions import ExecutionTable, FlowHead
+from app.store.executions import ExecutionTable
+from app.store.flow_lookup import FlowHead
 from app.streams.protocol import Batch, Publisher, SignalBox
 from app.values.bounds import Bounds, PatternTime
 from app.values.ports import Value
@@ -111,6 +113,7 @@ class ExecutionService:
         self._on_created = on_created
         self._keyring = keyring
         self._table = table
+        self._documents = Documents(table)
         self._log = log
         self._plans = plans
         self._publisher = publisher
@@ -301,13 +304,7 @@ class ExecutionService:
     def _wiring(self, wanted: NewExecution, version: int, flow: FlowHead) -> Wiring:
         if version > flow.version:
             raise NotFound(f"Flow '{wanted.flow_id}' has no version {version}")
-        return self._plans.get(wanted.flow_id, version, self._document)
-
-    def _document(self, flow_id: str, version: int) -> str:
-        document = self._table.document(flow_id, version)
-        if document is None:
-            raise NotFound(f"Flow '{flow_id}' has no version {version}")
-        return document
+        return self._plans.get(wanted.flow_id, version, self._documents.to_run)
 
     def _own(self, execution_id: str, caller: Caller) -> Row[Any]:
         row = self._table.one(execution_id)
@@ -317,7 +314,7 @@ class ExecutionService:
 
     def _inspect(self, row: Row[Any]) -> Inspection:
         try:
-            wiring = self._plans.get(row.flow_id, row.flow_version, self._document)
+            wiring = self._plans.get(row.flow_id, row.flow_version, self._documents.of_run)
         except ValidationFailed as error:
             raise Uncompilable(error) from error
         return Inspection(wiring, row, self._table.checkpoints(row.id))

@@ -12,7 +12,7 @@ from psycopg2.errors import UniqueViolation
 from app.local.rows import EventBatchRow, ExecutionRow, FlowRow, FlowVersionRow
 from app.local.run_statements import backlog
 from app.local.turn import Handler, Rows, Turn
-from app.store import appending, events, executions, flows, run_statements
+from app.store import appending, events, executions, flow_lookup, flows, run_statements
 
 # -- executions
 
@@ -232,6 +232,18 @@ def read_flow_version(turn: Turn, flow: str, owner: str | None, version: int | N
     return [(*head, found.created_at, found.document)]
 
 
+def original_flow_version(turn: Turn, flow: str, version: int) -> Rows:
+    """A version's document, and when it was stored."""
+    found = turn.tables.flow_versions.get((flow, version))
+    return [] if found is None else [(found.document, found.created_at)]
+
+
+def copy_flow_version(turn: Turn, flow: str, version: int, document: str, at: datetime) -> Rows:
+    """A copy, unless there is one; whether it is of that very version."""
+    copy = FlowVersionRow(flow_id=flow, version=version, document=document, created_at=at)
+    return [(turn.tables.flow_versions.setdefault((flow, version), copy).created_at == at,)]
+
+
 def read_newest_document(turn: Turn, flow: str, owner: str) -> Rows:
     """The newest document of the owner's flow, whether it is hidden or not."""
     row = turn.tables.flows.get(flow)
@@ -267,7 +279,9 @@ HANDLERS: Mapping[str, Handler] = {
     executions.REQUEST_START.name: request_start,
     executions.NEXT_RUNNABLE.name: next_runnable,
     executions.STARTED.name: started_nodes,
-    executions.FLOW_HEAD.name: flow_head,
+    flow_lookup.FLOW_HEAD.name: flow_head,
+    flow_lookup.ORIGINAL.name: original_flow_version,
+    flow_lookup.COPY.name: copy_flow_version,
     events.READ.name: read_events,
     events.READ_TYPES.name: read_events,
     events.HEADS.name: event_heads,

@@ -26,6 +26,7 @@ from app.local import (
     family_statements,
     fork_statements,
     key_statements,
+    note_statements,
     retention_statements,
     run_statements,
     secret_statements,
@@ -67,6 +68,7 @@ HANDLERS: Mapping[str, Handler] = {
     **takeover_statements.HANDLERS,
     **token_statements.HANDLERS,
     **census_statements.HANDLERS,
+    **note_statements.HANDLERS,
     **signal_statements.HANDLERS,
     **secret_statements.HANDLERS,
 }
@@ -202,6 +204,11 @@ class MemorySession:
     def lost(self) -> bool:
         """Whether the session is closed."""
         return self._is_lost
+
+    @property
+    def is_pooled(self) -> bool:
+        """It isn't."""
+        return False
 
     def cut(self) -> None:
         """Break the connection, as the server's end does; the client learns it by using it."""

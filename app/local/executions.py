@@ -8,6 +8,7 @@ from typing import Any
 
 from app.local.database import MemoryDatabase
 from app.store.executions import ExecutionTable
+from app.store.flow_lookup import FlowLookup
 
 
 class MemoryExecutionTable(ExecutionTable):
@@ -20,6 +21,7 @@ class MemoryExecutionTable(ExecutionTable):
         self._memory = database
         self._sessions = database
         self._limit = limit
+        self._flows = FlowLookup(database)
 
     def one(self, execution_id: str) -> Any:
         """The row with this id."""

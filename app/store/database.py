@@ -6,10 +6,11 @@ freezes holds no row.
 
 from __future__ import annotations
 
+import re
 import select
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg2
@@ -22,7 +23,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.errors import StoreUnavailable
 from app.store.line import Line
-from app.store.session import LockedOut, Row, Session, Statement
+from app.store.session import WHO_ANSWERS, LockedOut, Row, Session, Statement
 
 if TYPE_CHECKING:
     from sqlalchemy.pool import ConnectionPoolEntry
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 #: A connection that was idle for longer (s) is tried before it is handed out; so is one on
 #: which the server has spoken unasked, which is how it says good-bye.
 PING_AFTER_IDLE_S = 2.0
+_PARAMETER = re.compile(r"\$(\d+)")
+
 #: How long (s) a request waits for a connection of the pool.
 POOL_WAIT_S = 5
 
@@ -65,24 +68,37 @@ CONNECTION: dict[str, Any] = {
 class PooledSession(Session):
     """A connection of the pool, through psycopg2."""
 
-    def __init__(self, connection: psycopg2.extensions.connection, prepared: set[str]) -> None:
+    def __init__(
+        self,
+        connection: psycopg2.extensions.connection,
+        prepared: set[str],
+        *,
+        is_pooled: bool = False,
+    ) -> None:
         self.connection = connection
+        self.is_pooled = is_pooled
         self._prepared = prepared
         self._cursor = connection.cursor()
 
     def _execute(self, statement: Statement, args: Sequence[object]) -> list[Row]:
+        if self.is_pooled:
+            self._run(*_written_out(statement, args))
+        else:
+            self._execute_prepared(statement, args)
+        return self._cursor.fetchall() if self._cursor.description else []
+
+    def _execute_prepared(self, statement: Statement, args: Sequence[object]) -> None:
         if statement.name not in self._prepared:
             types = f"({statement.types})" if statement.types else ""
             self._run(f"PREPARE {statement.name} {types} AS {statement.sql}")
             self._prepared.add(statement.name)
         marks = f"({', '.join(['%s'] * len(args))})" if args else ""
         self._run(f"EXECUTE {statement.name} {marks}", args)
-        return self._cursor.fetchall() if self._cursor.description else []
 
     def _command(self, text: str) -> None:
         self._run(text)
 
-    def _run(self, text: str, args: Sequence[object] | None = None) -> None:
+    def _run(self, text: str, args: Sequence[object] | Mapping[str, object] | None = None) -> None:
         try:
             self._cursor.execute(text, args)
         except (psycopg2.errors.LockNotAvailable, psycopg2.errors.DeadlockDetected) as error:
@@ -172,9 +188,13 @@ class Database:
             raise StoreUnavailable(str(error).strip()) from error
         try:
             driver: Any = lent.driver_connection
-            session = PooledSession(driver, lent.info.setdefault("prepared", set()))
-            session.on_locked_out = self._on_locked_out
             driver.autocommit = True
+            if "is_pooled" not in lent.info:
+                lent.info["is_pooled"] = _is_pooled(driver)
+            session = PooledSession(
+                driver, lent.info.setdefault("prepared", set()), is_pooled=lent.info["is_pooled"]
+            )
+            session.on_locked_out = self._on_locked_out
             yield session
         except StoreUnavailable:
             if lent.is_valid and driver.closed:
@@ -201,9 +221,35 @@ class Database:
         except psycopg2.OperationalError as error:
             raise StoreUnavailable(str(error).strip()) from error
 
+    def warm_up(self, count: int) -> None:
+        """Have so many connections of the pool open. Raises StoreUnavailable."""
+        with ExitStack() as lent:
+            for _ in range(count):
+                lent.enter_context(self.session())
+
     def forget_connections(self) -> None:
         """Drop the pool without closing what a parent process owns: call after a fork."""
         self.engine.dispose(close=False)
+
+
+def _is_pooled(connection: Any) -> bool:
+    """Whether a pooler stands before the server. Raises StoreUnavailable."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(WHO_ANSWERS)
+            return bool(cursor.fetchone()[0] != connection.info.backend_pid)
+    except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
+        raise StoreUnavailable(str(error).strip()) from error
+
+
+def _written_out(statement: Statement, args: Sequence[object]) -> tuple[str, dict[str, object]]:
+    """A statement with its parameters in its text, each of its type, for one that isn't prepared."""
+    types = statement.type_names
+    text = _PARAMETER.sub(
+        lambda found: f"%(p{found[1]})s::{types[int(found[1]) - 1]}",
+        statement.sql.replace("%", "%%"),
+    )
+    return text, {f"p{place}": value for place, value in enumerate(args, 1)}
 
 
 def _note_checkin(_connection: object, record: ConnectionPoolEntry) -> None:

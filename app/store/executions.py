@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 import psycopg2.errors
 from sqlalchemy import Row, cast, literal, null, select
@@ -13,6 +13,7 @@ from app.caller import Caller
 from app.store.audit import BY_TYPES, by, noted
 from app.store.database import Database
 from app.store.family_statements import STANDING as CHILDREN_STANDING
+from app.store.flow_lookup import FlowHead, FlowLookup
 from app.store.records import NewExecution
 from app.store.run_statements import DOCUMENT
 from app.store.session import Statement
@@ -101,21 +102,6 @@ STARTED = Statement(
     """,
 )
 
-#: (flow): what create must know of a flow.
-FLOW_HEAD = Statement(
-    "flow_head",
-    "text",
-    "SELECT owner_id, version, hidden_at IS NOT NULL FROM chaingraph_flows WHERE id = $1",
-)
-
-
-class FlowHead(NamedTuple):
-    """Whose a flow is, its newest version, and whether it was deleted."""
-
-    owner_id: str
-    version: int
-    is_hidden: bool
-
 
 def columns_of(rows: Sequence[NewExecution]) -> tuple[list[object], ...]:
     """The first parameters of a statement that creates these."""
@@ -139,12 +125,15 @@ def columns_of(rows: Sequence[NewExecution]) -> tuple[list[object], ...]:
 class ExecutionTable:
     """Executions as the API sees them. Every method may raise StoreUnavailable.
 
-    `limit` is QUEUE_CONCURRENCY.
+    `limit` is QUEUE_CONCURRENCY; `flows` finds the flows to run, in this database unless given.
     """
 
-    def __init__(self, database: Database, *, limit: int = 0) -> None:
+    def __init__(
+        self, database: Database, *, limit: int = 0, flows: FlowLookup | None = None
+    ) -> None:
         self._database = database
         self._sessions: Sessions = database
+        self._flows = flows or FlowLookup(database)
         self._limit = limit
 
     def create(self, rows: Sequence[NewExecution]) -> datetime:
@@ -181,12 +170,17 @@ class ExecutionTable:
 
     def flow_head(self, flow_id: str) -> FlowHead | None:
         """What create must know of a flow; None where there is none."""
-        with self._sessions.session() as session:
-            rows = session.execute(FLOW_HEAD, flow_id)
-        return FlowHead(*rows[0]) if rows else None
+        return self._flows.head(flow_id)
+
+    def document_to_run(self, flow_id: str, version: int) -> str | None:
+        """The document (JSON text) of a version that is to be run; None where there is none.
+
+        From then on it is beside the executions. Raises Conflict where that has another one.
+        """
+        return self._flows.document(flow_id, version)
 
     def document(self, flow_id: str, version: int) -> str | None:
-        """The document of a flow version, as JSON text; None where there is none."""
+        """The document (JSON text) of a version that was run; None where there is none."""
         with self._sessions.session() as session:
             rows = session.execute(DOCUMENT, flow_id, version)
         return rows[0][0] if rows else None

@@ -69,7 +69,11 @@ class PgLeaseStore:
             row.lease_ms,
             row.lock_key,
         )
-        if self._run(sql.LOCK, row.lock_key)[0][0]:
+        if self._session is not None and self._session.is_pooled:
+            # The lock would be that of a session which outlives this process, or ends before it.
+            # Without it the lease alone tells that the process is dead.
+            self._is_locked = True
+        elif self._run(sql.LOCK, row.lock_key)[0][0]:
             self._run(sql.LOCKED, row.worker_id)
             self._is_locked = True
 

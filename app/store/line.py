@@ -22,7 +22,7 @@ from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
 from psycopg.pq.abc import PGresult
 
 from app.errors import StoreUnavailable
-from app.store.session import LockedOut, Row, Session, Statement
+from app.store.session import WHO_ANSWERS, LockedOut, Row, Session, Statement
 
 Encoder = Callable[[Any], bytes]
 
@@ -77,6 +77,13 @@ _PARAMETERS: Mapping[str, tuple[int, Encoder]] = {
 }
 
 
+def _encoded(encoders: Sequence[Encoder], args: Sequence[Any]) -> list[Any]:
+    return [
+        None if value is None else encode(value)
+        for encode, value in zip(encoders, args, strict=True)
+    ]
+
+
 class _Connection(psycopg.Connection[Any]):
     """One that may be dropped: libpq's own handle closes it then, but not a parent's copy."""
 
@@ -99,17 +106,30 @@ class Line(Session):
         self._prepared: dict[str, tuple[bytes, Sequence[Encoder]]] = {}
         self._reader = Transformer(self._opened)
         self._calling = threading.Lock()
+        self.is_pooled = self._is_pooled()
+
+    def _is_pooled(self) -> bool:
+        answer = self._call(self._connection.exec_, WHO_ANSWERS.encode())
+        return answer.get_value(0, 0) != b"%d" % self.backend_pid
 
     def _execute(self, statement: Statement, args: Sequence[object]) -> list[Row]:
-        prepared = self._prepared.get(statement.name) or self._prepare(statement)
-        name, encoders = prepared
-        values: list[Any] = [
-            None if value is None else encode(value)
-            for encode, value in zip(encoders, args, strict=True)
-        ]
-        result = self._call(self._connection.exec_prepared, name, values)
+        result = (
+            self._ask_unprepared(statement, args) if self.is_pooled else self._ask(statement, args)
+        )
         self._reader.set_pgresult(result)
         return self._reader.load_rows(0, result.ntuples, tuple)
+
+    def _ask(self, statement: Statement, args: Sequence[object]) -> PGresult:
+        prepared = self._prepared.get(statement.name) or self._prepare(statement)
+        name, encoders = prepared
+        return self._call(self._connection.exec_prepared, name, _encoded(encoders, args))
+
+    def _ask_unprepared(self, statement: Statement, args: Sequence[object]) -> PGresult:
+        """In one message: it is all that a pooler passes on to one session."""
+        types = [_PARAMETERS[name] for name in statement.type_names]
+        values = _encoded([encode for _, encode in types], args)
+        oids = [oid for oid, _ in types]
+        return self._call(self._connection.exec_params, statement.sql.encode(), values, oids)
 
     def _prepare(self, statement: Statement) -> tuple[bytes, Sequence[Encoder]]:
         types = [_PARAMETERS[name] for name in statement.type_names]

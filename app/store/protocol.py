@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from app.caller import Caller
-from app.store.executions import FlowHead
+from app.store.flow_lookup import FlowHead
 from app.store.records import (
     Boundary,
     ChildRow,

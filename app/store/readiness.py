@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from app.config.places import shipped
 from app.revisions import older_revisions
 from app.store.database import Database
-
-_MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 
 def wanted_revision() -> str | None:
     """The revision of the schema that this code was written for."""
-    return ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+    return ScriptDirectory(str(shipped("migrations"))).get_current_head()
 
 
 def present_revision(database: Database, wanted: str | None) -> str | None:

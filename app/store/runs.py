@@ -24,7 +24,7 @@ from app.store.boundary_columns import (
     resolved,
 )
 from app.store.endings import end_descendants, give_up
-from app.store.executions import FLOW_HEAD, FlowHead
+from app.store.flow_lookup import FLOW_HEAD, FlowHead, FlowLookup
 from app.store.records import (
     Boundary,
     ChildRow,
@@ -61,11 +61,15 @@ class PgRunStore:
 
     Opened at the first use, so after a fork; opened anew after a loss. Not for several
     threads at once. `limit` is QUEUE_CONCURRENCY: so many executions are claimed at once by all
-    processes together; 0 is no limit.
+    processes together; 0 is no limit. `flows` finds the flows that nodes have run where they
+    are in another database.
     """
 
-    def __init__(self, database: Sessions, *, limit: int = 0) -> None:
+    def __init__(
+        self, database: Sessions, *, limit: int = 0, flows: FlowLookup | None = None
+    ) -> None:
         self._database = database
+        self._flows = flows
         self._session: StatementSession | None = None
         self._limit = limit
         self._has_slots = False
@@ -297,6 +301,8 @@ class PgRunStore:
 
     def flow_head(self, flow_id: str) -> FlowHead | None:
         """Whose a flow is, and its newest version; None where there is none."""
+        if self._flows is not None:
+            return self._flows.head(flow_id)
         rows = self._run(FLOW_HEAD, flow_id) if is_storable(flow_id) else []
         return FlowHead(*rows[0]) if rows else None
 
@@ -345,7 +351,11 @@ class PgRunStore:
 
     def document(self, flow_id: str, version: int) -> str:
         """The document of a flow version, as JSON text."""
-        return str(self._run(sql.DOCUMENT, flow_id, version)[0][0])
+        rows = self._run(sql.DOCUMENT, flow_id, version)
+        if not rows and self._flows is not None:
+            # The first that runs it: a node has that flow run.
+            return str(self._flows.document(flow_id, version))
+        return str(rows[0][0])
 
     def now(self) -> datetime:
         """The store's time, in milliseconds."""

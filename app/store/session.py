@@ -17,6 +17,10 @@ Row = tuple[Any, ...]
 
 T = TypeVar("T")
 
+#: Asks which process of the server answers. A pooler says another one when it is connected to: its
+#: own sessions are not the server's.
+WHO_ANSWERS = "SELECT pg_backend_pid()"
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -47,6 +51,9 @@ class Session(ABC):
     _is_in_transaction = False
     #: Hears of each time that another transaction's lock kept a statement from its row.
     on_locked_out: Callable[[], object] | None = None
+    #: Whether a pooler stands before the server, so that one statement may be another session's
+    #: than the next: nothing can be prepared, and no lock is held.
+    is_pooled = False
 
     def execute(self, statement: Statement, *args: object) -> list[Row]:
         """Run a statement in a transaction of its own and give its rows.

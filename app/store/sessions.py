@@ -42,6 +42,11 @@ class StatementSession(Protocol):
         """Whether the connection is known to be gone."""
         ...
 
+    @property
+    def is_pooled(self) -> bool:
+        """Whether a pooler stands before the server: transactions may go to any session of it."""
+        ...
+
     def close(self) -> None:
         """Close the connection."""
         ...

@@ -23,7 +23,6 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     DateTime,
-    ForeignKey,
     Index,
     Integer,
     MetaData,
@@ -62,10 +61,12 @@ flows = Table(
 )
 Index("ix_chaingraph_flows_listed", flows.c.created_at.desc(), flows.c.id.desc())
 
+#: No foreign key to flows: where executions have a database of their own, that one holds copies of
+#: the versions that were run, and no flows.
 flow_versions = Table(
     "chaingraph_flow_versions",
     metadata,
-    Column("flow_id", Text, ForeignKey(flows.c.id), primary_key=True),
+    Column("flow_id", Text, primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("document", JSON, nullable=False),
     Column("created_at", _at, nullable=False, server_default=_now),
@@ -348,7 +349,8 @@ Index(
     postgresql_where=tokens.c.revoked_at.is_(None),
 )
 
-#: Who did what to which execution, flow, secret or token: written by the statement that did it.
+#: Who did what to which execution, flow, secret or token: written by the statement that did it. One
+#: that came from the executions' own database has its id there in `source_id` (app/store/notes.py).
 audit = Table(
     "chaingraph_audit",
     metadata,
@@ -359,11 +361,21 @@ audit = Table(
     Column("action", Text, nullable=False),
     Column("subject_kind", Text, nullable=False),
     Column("subject_id", Text, nullable=False),
+    Column("source_id", BigInteger),
     CheckConstraint(
         "subject_kind IN ('execution', 'flow', 'secret', 'token')", name="subject_kind"
     ),
 )
 Index("ix_chaingraph_audit_subject", audit.c.subject_id, audit.c.id)
+#: Once, however often it is moved. The time is in it since the ids of a database that was made
+#: anew begin anew.
+Index(
+    "uq_chaingraph_audit_source",
+    audit.c.source_id,
+    audit.c.at,
+    unique=True,
+    postgresql_where=audit.c.source_id.is_not(None),
+)
 
 #: Executions whose rows retention has deleted, and what belonged to them not yet: their events,
 #: and of a root its descendants.

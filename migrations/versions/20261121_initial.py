@@ -373,9 +373,6 @@ def upgrade() -> None:
             server_default=sa.text("clock_timestamp()"),
             nullable=False,
         ),
-        sa.ForeignKeyConstraint(
-            ["flow_id"], ["chaingraph_flows.id"], name=op.f("fk_chaingraph_flow_versions_flow_id")
-        ),
         sa.PrimaryKeyConstraint("flow_id", "version", name=op.f("pk_chaingraph_flow_versions")),
     )
     op.create_table(
@@ -452,6 +449,7 @@ def upgrade() -> None:
         sa.Column("action", sa.Text(), nullable=False),
         sa.Column("subject_kind", sa.Text(), nullable=False),
         sa.Column("subject_id", sa.Text(), nullable=False),
+        sa.Column("source_id", sa.BigInteger(), nullable=True),
         sa.CheckConstraint(
             "subject_kind IN ('execution', 'flow', 'secret', 'token')",
             name=op.f("ck_chaingraph_audit_subject_kind"),
@@ -460,6 +458,13 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_chaingraph_audit_subject", "chaingraph_audit", ["subject_id", "id"], unique=False
+    )
+    op.create_index(
+        "uq_chaingraph_audit_source",
+        "chaingraph_audit",
+        ["source_id", "at"],
+        unique=True,
+        postgresql_where=sa.text("source_id IS NOT NULL"),
     )
     op.create_table(
         "chaingraph_signals",
@@ -512,6 +517,11 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_index(
+        "uq_chaingraph_audit_source",
+        table_name="chaingraph_audit",
+        postgresql_where=sa.text("source_id IS NOT NULL"),
+    )
     op.drop_index("ix_chaingraph_audit_subject", table_name="chaingraph_audit")
     op.drop_table("chaingraph_audit")
     op.drop_index(

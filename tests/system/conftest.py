@@ -36,15 +36,17 @@ def stack(
     tmp_path_factory: pytest.TempPathFactory,
     guardian: Guardian,
     echo_url: str,
+    request: pytest.FixtureRequest,
 ) -> Iterator[Stack]:
     """One stack for a module, with one worker whose HTTP nodes may reach the echo address.
 
-    A test that asks for it leaves it as it was, and doesn't ask for `redis_url`, which empties
+    A module's `STACK` holds what `run_stack` is given beside that. A test that asks for it leaves it as it was, and doesn't ask for `redis_url`, which empties
     the Valkey that it runs on.
     """
     with Redis.from_url(valkey.url()) as client:
         client.flushall()
-    allow = {"HTTP_NODE_ALLOW": echo_url.split("/")[2]}
+    more = dict(getattr(request.module, "STACK", {}))
+    more["environ"] = {"HTTP_NODE_ALLOW": echo_url.split("/")[2], **more.get("environ", {})}
     directory = tmp_path_factory.mktemp("stack")
-    with run_stack(new_database(), valkey.url(), directory, guardian, environ=allow) as stack:
+    with run_stack(new_database(), valkey.url(), directory, guardian, **more) as stack:
         yield stack

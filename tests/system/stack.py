@@ -7,6 +7,7 @@ in signals: `kill`, `freeze`, `thaw`, `terminate`. The servers beneath are the s
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 import subprocess
 import sys
@@ -15,9 +16,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
+import psycopg2
 
 from app.config import child_environ
 from app.embedded.echo import PATH, EchoHandler, EchoServer
@@ -40,6 +43,23 @@ QUICK = {
 
 #: What a developer may have set has no say in a test.
 UNSET = {"BROKER_URL": "", "DATABASE_URL_EXECUTIONS": "", "LOG_FILE": "", "NODE_MODULES": ""}
+
+#: How many databases a stack has that isn't told: two with `make test-two`.
+DATABASES = int(os.environ.get("CHAINGRAPH_TEST_DATABASES", "1"))
+
+
+def beside(database_url: str) -> str:
+    """Make another database on the same server, like this one, which nobody uses yet; its URL."""
+    parts = urlsplit(database_url)
+    name = parts.path.removeprefix("/")
+    connection = psycopg2.connect(parts._replace(path="/postgres").geturl())
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {name}_flows TEMPLATE {name}")
+    finally:
+        connection.close()
+    return parts._replace(path=f"/{name}_flows").geturl()
 
 
 class Managed:
@@ -132,7 +152,10 @@ class Managed:
 
 
 class Stack:
-    """The processes on one database and one Redis; `environ` is laid over that of each."""
+    """The processes on one database and one Redis; `environ` is laid over that of each.
+
+    With two `databases` flows have one of their own beside that.
+    """
 
     def __init__(
         self,
@@ -141,11 +164,14 @@ class Stack:
         directory: Path,
         guard: Guardian,
         environ: Mapping[str, str] | None = None,
+        databases: int = DATABASES,
     ) -> None:
         self.port, self.flower_port = free_port(), free_port()
         self.url = f"http://{LOOPBACK}:{self.port}"
         self.flower_url = f"http://{LOOPBACK}:{self.flower_port}"
+        #: Where executions are, and where flows are.
         self.database_url = database_url
+        self.flows_url = beside(database_url) if databases == 2 else database_url
         self.redis_url = redis_url
         self.directory = directory
         self.http = httpx.Client(base_url=self.url, timeout=30)
@@ -155,7 +181,8 @@ class Stack:
         given = {
             **UNSET,
             **QUICK,
-            "DATABASE_URL": database_url,
+            "DATABASE_URL": self.flows_url,
+            "DATABASE_URL_EXECUTIONS": database_url,
             "REDIS_URL": redis_url,
             "HOST": LOOPBACK,
             "PORT": str(self.port),
@@ -290,9 +317,10 @@ def run_stack(
     *,
     workers: int = 1,
     environ: Mapping[str, str] | None = None,
+    databases: int = DATABASES,
 ) -> Iterator[Stack]:
     """Run the API and so many workers, and end them."""
-    stack = Stack(database_url, redis_url, directory, guard, environ)
+    stack = Stack(database_url, redis_url, directory, guard, environ, databases)
     try:
         stack.start_web()
         started = [stack.start_worker(wait=False) for _ in range(workers)]

@@ -1,14 +1,26 @@
-"""Every sample flow runs, and does what its description says."""
+"""Every sample flow runs, and does what its description says; here on two databases."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.system.stack import Stack
+from tests.system.traces import ask
+from tests.waiting import wait_until
 
 SAMPLES = Path(__file__).parents[2] / "samples"
+
+STACK = {
+    "databases": 2,
+    "environ": {"SECRET_KEY": "k" * 32, "NODE_MODULES": "tests.system.secret_nodes"},
+}
+
+ENDS_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
 
 
 def outcome(stack: Stack, name: str, **inputs: dict[str, Any]) -> dict[str, Any]:
@@ -61,3 +73,53 @@ def test_handled_failure_completes_either_way(stack: Stack) -> None:
     assert failed["progress"]["failed"] == 1
     well = outcome(stack, "handled-failure", received={"text": "{}"})
     assert well["outputs"] == {"report": "The message was read."}
+
+
+# -- what is different with two databases
+
+
+@contextmanager
+def without_flows(stack: Stack) -> Iterator[None]:
+    """Nobody reaches the database of DATABASE_URL, for as long as the block lasts."""
+    name = urlsplit(stack.flows_url).path.removeprefix("/")
+
+    def allow(may_connect: str) -> None:
+        ask(stack.database_url, f"ALTER DATABASE {name} ALLOW_CONNECTIONS {may_connect}")
+
+    allow("false")
+    try:
+        ask(stack.database_url, ENDS_SESSIONS, name)
+        yield
+    finally:
+        allow("true")
+
+
+def test_what_is_created_needs_the_database_of_flows_no_more(stack: Stack) -> None:
+    flow_id = stack.store(json.loads((SAMPLES / "greeting.json").read_bytes()))
+    execution_id = stack.run(flow_id, autostart=False)
+    with without_flows(stack):
+        answer = stack.http.post("/api/v1/executions", json={"flowId": flow_id})
+        assert answer.status_code == 503
+        stack.http.post(f"/api/v1/executions/{execution_id}/start").raise_for_status()
+        assert stack.await_status(execution_id)["outputs"] == {"greeting": "Hello Ada!"}
+
+
+def test_a_secret_is_found_where_it_was_stored(stack: Stack) -> None:
+    stack.http.post("/api/v1/secrets", json={"name": "token", "data": "hush"}).raise_for_status()
+    values = {"name": "token", "holds": "hush"}
+    opening = {"id": "open", "type": "OpeningNode", "values": values}
+    flow_id = stack.store({"metadata": {"name": "Secret"}, "nodes": [opening], "edges": []})
+    execution = stack.await_status(stack.run(flow_id))
+    assert execution["outputs"] == {"open": {"opened": True}}
+
+
+def test_who_did_what_is_noted_in_the_database_of_flows(stack: Stack) -> None:
+    flow_id = stack.store(json.loads((SAMPLES / "greeting.json").read_bytes()))
+    execution_id = stack.run(flow_id, autostart=False)
+    stack.http.post(f"/api/v1/executions/{execution_id}/stop").raise_for_status()
+    note = "SELECT action FROM chaingraph_audit WHERE subject_id = %s"
+    wait_until(
+        lambda: ask(stack.flows_url, note, execution_id) == [("stop",)],
+        "a worker has moved the note",
+    )
+    assert ask(stack.database_url, note, execution_id) == []

@@ -84,6 +84,7 @@ def test_a_refusal_shows_no_secret(tmp_path: Path, name: str, value: str) -> Non
     [
         ({"WORKER_CLAIM_TIMEOUT_MS": "5999"}, "at least 6000"),
         ({"CONNECTION_POOL_MAX": "0"}, "CONNECTION_POOL_MAX"),
+        ({"CONNECTION_POOL_MIN": "21"}, "at most CONNECTION_POOL_MAX, 20"),
         ({"HOST": "0.0.0.0"}, "AUTH_ENABLED=true"),
         ({"HOST": "example.org"}, "AUTH_ENABLED=true"),
         ({"FLOWER_ADDRESS": "0.0.0.0"}, "FLOWER_BASIC_AUTH"),
@@ -139,7 +140,6 @@ def test_flower_may_be_reached_from_elsewhere_with_a_password(tmp_path: Path) ->
     ("name", "value"),
     [
         ("EVENT_PUBLISH", "watched"),
-        ("DATABASE_URL_EXECUTIONS", "postgres://elsewhere/db"),
     ],
 )
 def test_a_feature_that_is_not_built_refuses_the_start(
@@ -152,7 +152,16 @@ def test_a_feature_that_is_not_built_refuses_the_start(
 
 def test_a_second_name_for_the_same_database_is_no_second_database(tmp_path: Path) -> None:
     same = {"DATABASE_URL": "postgres://h/d", "DATABASE_URL_EXECUTIONS": "postgresql://h/d"}
-    assert load(tmp_path, **same).database_url_executions == "postgresql://h/d"
+    settings = load(tmp_path, **same)
+    assert not settings.has_two_databases
+    assert settings.database_urls == ("postgresql://h/d",)
+
+
+def test_executions_may_have_a_database_of_their_own(tmp_path: Path) -> None:
+    apart = {"DATABASE_URL": "postgres://h/d", "DATABASE_URL_EXECUTIONS": "postgres://i/e"}
+    settings = load(tmp_path, **apart)
+    assert settings.has_two_databases
+    assert settings.database_urls == ("postgresql://h/d", "postgresql://i/e")
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql"])

@@ -9,6 +9,7 @@ import pytest
 from alembic import command
 
 from app.cli import schema
+from app.config.places import shipped
 from app.executions.run import RunEnd
 from app.revisions import runs_code_of
 from app.store.database import Database
@@ -48,7 +49,7 @@ def migrate(world: PgWorld, tmp_path: Path, says: str) -> None:
     (tmp_path / "later.py").write_text(script)
     with schema._connection(world.database.url) as connection:
         config = schema._config(connection)
-        places = f"{schema.ROOT}/migrations/versions {tmp_path}"
+        places = f"{shipped('migrations')}/versions {tmp_path}"
         config.set_main_option("version_locations", places)
         config.set_main_option("path_separator", "space")
         command.upgrade(config, LATER)

@@ -69,7 +69,7 @@ def test_afterwards_nothing_needs_the_old_key(filled: str, rows: Rows) -> None:
     before = sealed_texts(rows)
     held = sorted(json.dumps(old.open("local", text)) for text in before)
     assert len(before) == 4
-    rotated = rotation.rotate(filled, Keyring(NEW, OLD))
+    rotated = rotation.rotate([filled], Keyring(NEW, OLD))
     assert (rotated.rewritten, rotated.unreadable) == (4, [])
     after = sealed_texts(rows)
     assert sorted(json.dumps(new.open("local", text)) for text in after) == held
@@ -78,7 +78,7 @@ def test_afterwards_nothing_needs_the_old_key(filled: str, rows: Rows) -> None:
             old.open("local", text)
     [(outputs,)] = rows("SELECT outputs FROM chaingraph_checkpoints")
     assert outputs["text"] == "as it is"
-    assert rotation.rotate(filled, Keyring(NEW, OLD)).rewritten == 0
+    assert rotation.rotate([filled], Keyring(NEW, OLD)).rewritten == 0
     audited = "SELECT action, owner_id LIKE 'cli:%%', count(*) FROM chaingraph_audit"
     moved = rows(f"{audited} WHERE subject_kind = 'secret' GROUP BY 1, 2 ORDER BY 1")
     assert moved == [("create", False, 1), ("rotate", True, 1)]
@@ -87,7 +87,7 @@ def test_afterwards_nothing_needs_the_old_key(filled: str, rows: Rows) -> None:
 def test_what_neither_key_opens_is_named_and_left(filled: str, rows: Rows) -> None:
     lost = Keyring("a third key that nobody has any more").seal("local", "x")
     add_checkpoint(filled, {"secret": {"$sealed": lost}})
-    rotated = rotation.rotate(filled, Keyring(NEW, OLD))
+    rotated = rotation.rotate([filled], Keyring(NEW, OLD))
     assert (rotated.rewritten, rotated.unreadable) == (
         3,
         ["chaingraph_checkpoints.outputs of EX1, n"],
@@ -101,7 +101,7 @@ def test_what_only_looks_sealed_keeps_nothing_beside_it_from_moving(
 ) -> None:
     real = Keyring(OLD).seal("local", "sk-4")
     add_checkpoint(filled, {"a": {"$sealed": rubbish}, "b": {"$sealed": real}})
-    rotated = rotation.rotate(filled, Keyring(NEW, OLD))
+    rotated = rotation.rotate([filled], Keyring(NEW, OLD))
     assert rotated.rewritten == 4
     assert rotated.unreadable == ["chaingraph_checkpoints.outputs of EX1, n"]
     [(outputs,)] = rows("SELECT outputs FROM chaingraph_checkpoints")
@@ -112,7 +112,7 @@ def test_what_only_looks_sealed_keeps_nothing_beside_it_from_moving(
 def test_events_read_the_same_for_ever(filled: str, rows: Rows) -> None:
     data = [{"outputs": {"a": {"$sealed": Keyring(OLD).seal("local", "of a caller's own")}}}]
     rows("UPDATE chaingraph_event_batches SET data = %s", json.dumps(data))
-    assert rotation.rotate(filled, Keyring(NEW, OLD)).rewritten == 3
+    assert rotation.rotate([filled], Keyring(NEW, OLD)).rewritten == 3
     assert rows("SELECT data FROM chaingraph_event_batches") == [(data,)]
 
 
@@ -127,7 +127,7 @@ def test_more_rows_than_are_read_at_once_are_all_moved(
             f"n{number}",
             Keyring(OLD).seal("local", number),
         )
-    assert rotation.rotate(filled, Keyring(NEW, OLD)).rewritten == 8
+    assert rotation.rotate([filled], Keyring(NEW, OLD)).rewritten == 8
     assert all(Keyring(NEW).open("local", text) is not None for text in sealed_texts(rows))
 
 
@@ -143,11 +143,11 @@ def test_a_row_that_changes_meanwhile_is_read_again(
         return renew(sealed)
 
     monkeypatch.setattr(keyring, "renew", renew_slowly)
-    rotation.rotate(filled, keyring)
+    rotation.rotate([filled], keyring)
     [(sealed,)] = rows("SELECT sealed FROM chaingraph_secrets")
     assert Keyring(NEW).open("local", sealed) == "changed"
 
 
 def test_without_a_database_it_says_so() -> None:
     with pytest.raises(StoreUnavailable):
-        rotation.rotate("postgresql://127.0.0.1:1/none", Keyring(NEW, OLD))
+        rotation.rotate(["postgresql://127.0.0.1:1/none"], Keyring(NEW, OLD))
