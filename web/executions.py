@@ -34,7 +34,7 @@ blueprint = Blueprint("executions", __name__, url_prefix="/api/v1/executions")
 
 @blueprint.post("")
 @takes(body=CreateExecution)
-@gives(shapes.Execution, 201, headers=("Idempotency-Key",), sends=("Location",), refuses=(404,))
+@gives(shapes.Execution, 201, headers=("Idempotency-Key",), sends=("Location",), refuses=(404, 409))
 def create(body: CreateExecution) -> Response:
     """Create an execution, and start it if asked to."""
     return _created(_create(body, [body], ""))
@@ -42,7 +42,9 @@ def create(body: CreateExecution) -> Response:
 
 @blueprint.post("/batch")
 @takes(body=CreateExecutions)
-@gives(shapes.ExecutionList, 201, headers=("Idempotency-Key",), sends=("Location",), refuses=(404,))
+@gives(
+    shapes.ExecutionList, 201, headers=("Idempotency-Key",), sends=("Location",), refuses=(404, 409)
+)
 def create_batch(body: CreateExecutions) -> Response:
     """Create many executions, or none of them."""
     match _create(body, body.items, "/items/{}"):
