@@ -10,7 +10,7 @@ import pytest
 from tests.system.stack import Stack
 from tests.waiting import wait_until
 
-FLOW = {
+FLOW: dict[str, Any] = {
     "metadata": {"name": "Two"},
     "nodes": [
         {"id": "a", "type": "TextNode", "values": {"text": "x"}},
@@ -37,8 +37,8 @@ def await_listening(stack: Stack) -> None:
     wait_until(is_shown, "Flower listens")
 
 
-def run_many(stack: Stack, count: int) -> list[str]:
-    flow_id = stack.store(FLOW)
+def run_many(stack: Stack, count: int, document: dict[str, Any] = FLOW) -> list[str]:
+    flow_id = stack.store(document)
     items = [{"flowId": flow_id, "autostart": True}] * count
     answer = stack.http.post("/api/v1/executions/batch", json={"items": items})
     assert answer.status_code == 201, answer.text
@@ -74,14 +74,22 @@ def test_every_execution_of_a_backlog_is_shown_with_its_id_and_worker(
 
 
 def test_nodes_are_shown_where_that_is_wanted(bare_stack: Stack) -> None:
-    bare_stack.start_worker(env={"FLOWER_STEPS": "true"})
+    """Those that run in place, and one that a message brings to its queue: each once."""
+    worker = bare_stack.start_worker(queues="default,gpu", env={"FLOWER_STEPS": "true"})
     bare_stack.start_flower()
     await_listening(bare_stack)
-    [execution_id] = run_many(bare_stack, 1)
-    wanted = {f"('{execution_id}', '{node}')" for node in ("a", "b")}
+    sent = {"id": "c", "type": "DebugLogNode", "queue": "gpu"}
+    document = {**FLOW, "nodes": [*FLOW["nodes"], sent]}
+    [execution_id] = run_many(bare_stack, 1, document)
+    wanted = [f"('{execution_id}', '{node}')" for node in ("a", "b", "c")]
 
-    def shown_nodes() -> set[str]:
-        tasks = shown_tasks(bare_stack)
-        return {each["args"] for each in tasks if each["name"] == "tasks.run_node"}
+    def shown_nodes() -> list[dict[str, Any]]:
+        steps = [each for each in shown_tasks(bare_stack) if each["name"] == "tasks.run_node"]
+        return [each for each in steps if execution_id in each["args"]]
 
-    wait_until(lambda: wanted <= shown_nodes(), "both nodes are shown")
+    def succeeded() -> list[str]:
+        return sorted(each["args"] for each in shown_nodes() if each["state"] == "SUCCESS")
+
+    wait_until(lambda: succeeded() == wanted, "all nodes are shown")
+    assert {each["worker"].split("@")[0] for each in shown_nodes()} == {worker.name}
+    assert {each["kwargs"] for each in shown_nodes()} == {"{}"}
