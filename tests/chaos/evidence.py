@@ -57,6 +57,11 @@ class Story:
         given = self.shown["externalEvents"] or []
         return given[0]["eventName"] if given else None
 
+    @property
+    def taken_over(self) -> list[str]:
+        """Of a fork: the nodes whose results it has from elsewhere."""
+        return list(self.events[0]["data"].get("takenOver", ())) if self.events else []
+
     def of_type(self, *types: str) -> list[dict[str, Any]]:
         """Its events of these types, in order."""
         return [each for each in self.events if each["type"] in types]

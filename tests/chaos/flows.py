@@ -41,9 +41,9 @@ class Kind:
     breakpoints: tuple[str, ...] = ()
 
     @property
-    def is_endless(self) -> bool:
-        """Whether it goes on until it is stopped."""
-        return self.name == "endless"
+    def is_plain(self) -> bool:
+        """Whether it runs through, without children and without signals."""
+        return not self.children and not self.signals
 
 
 def store_kinds(ledger_url: str, store: Callable[[Document], str]) -> dict[str, Kind]:

@@ -27,8 +27,8 @@ MOST_THREADS = 64
 LOOKS_EVERY_S = 0.8
 #: How long (s) until an execution that was told to pause or step is looked at no more for that.
 PAUSES_WITHIN_S = 120.0
-#: One execution of so many is watched, and read in pages.
-WATCHED, PAGED = 2, 8
+#: One execution of so many is watched, read in pages, and forked in the end.
+WATCHED, PAGED, FORKED = 2, 8, 6
 #: Executions that wait for a signal until the end, and those that are stopped in one call.
 HELD, ENDLESS = 60, 4
 
@@ -208,6 +208,18 @@ class _Client:
         )[0](call)
         self._signal(call)
         self._have_it_end(call)
+        if self._kind.is_plain and not self._dice.randrange(FORKED):
+            self._fork(call)
+
+    def _fork(self, call: Caller) -> None:
+        """Have another execution take over what this one has come to, and end."""
+        path = f"/executions/{self._id}/fork"
+        forked = call.create(path, {"autostart": True}, f"{self._id}-fork")
+        if forked is not None:
+            self._book.count("forks")
+            self._book.add([forked["id"]])
+            self._id = forked["id"]
+            self._have_it_end(call)
 
     def _have_it_end(self, call: Caller) -> None:
         while not self._book.given_up.wait(LOOKS_EVERY_S):

@@ -55,7 +55,7 @@ def all_end(evidence: Evidence) -> Iterator[str]:
 def no_second_start(evidence: Evidence) -> Iterator[str]:
     """2: a node whose checkpoint is committed never starts again."""
     for story in evidence.stories.values():
-        ended: set[str] = set()
+        ended: set[str] = set(story.taken_over)
         for each in story.events:
             node = each["data"].get("nodeId")
             if each["type"] == "node:started" and node in ended:
@@ -85,7 +85,9 @@ def one_owner(evidence: Evidence) -> Iterator[str]:
 def _of_attempts(story: Story) -> Iterator[str]:
     attempts = story.attempts()
     for node, started in attempts.items():
-        if started != list(range(1, len(started) + 1)):
+        # A fork goes on counting where the other execution was.
+        first = started[0] if story.shown.get("forkedFrom") else 1
+        if started != list(range(first, first + len(started))):
             yield f"{story.id}: node {node} started as {started}"
     told = Counter(each["data"]["nodeId"] for each in story.of_type("node:completed"))
     for node, times in told.items():

@@ -174,6 +174,10 @@ def starts_after_its_failure(it: Evidence) -> None:
     extend(it, CHILD, event(0, "node:failed", "y", willRetry=False), started(0, "y"))
 
 
+def starts_what_it_took_over(it: Evidence) -> None:
+    it.stories[CHILD].events[0]["data"]["takenOver"] = ["z"]
+
+
 def has_two_owners(it: Evidence) -> None:
     it.sightings.owners[PARENT, "", 0, 1].add("worker2")
 
@@ -353,6 +357,7 @@ BROKEN: list[tuple[int, Doctor]] = [
     (1, is_gone),
     (2, starts_again),
     (2, starts_after_its_failure),
+    (2, starts_what_it_took_over),
     (3, has_two_owners),
     (3, goes_back),
     (3, writes_a_checkpoint_again),
