@@ -118,7 +118,7 @@ class Sightings:
     idle_owners: set[str] = field(default_factory=set)
     #: The most that was claimed at once.
     most_claimed: int = 0
-    #: The longest time (s) that nothing moved though something was to, and one that was.
+    #: The longest time (s) that nothing moved though something was to; one that was, and when.
     longest_stall: tuple[float, str] = (0.0, "")
     looks: int = 0
 

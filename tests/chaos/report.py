@@ -41,7 +41,7 @@ class Report:
     watches: int
     #: What clients counted: answers by command, calls and sockets that broke, events read.
     clients: dict[str, int]
-    #: The longest time that nothing moved though something was to, and one that was.
+    #: The longest time that nothing moved though something was to; one that was, and when.
     longest_stall: float
     stalled: str
     #: Errors in the logs, by what they say.

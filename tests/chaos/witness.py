@@ -51,7 +51,7 @@ class Witness:
         self._url = url
         self._is_over = threading.Event()
         self._counts: dict[str, tuple[int, int, int]] = {}
-        self._moved_at = time.monotonic()
+        self._begun_at = self._moved_at = time.monotonic()
         self.sightings = Sightings()
 
     @contextmanager
@@ -104,7 +104,7 @@ class Witness:
             elif is_started and status != "paused" and waiting not in _RESTS:
                 to_move.append(id_)
         if to_move:
-            stall = (now - self._moved_at, to_move[0])
+            stall = (now - self._moved_at, f"{to_move[0]}, until {now - self._begun_at:.1f} s")
             self.sightings.longest_stall = max(self.sightings.longest_stall, stall)
         else:
             self._moved_at = now
