@@ -40,7 +40,9 @@ class Scratch:
         _remove_left(where)
         self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=where))
         #: Locked as long as one of the family lives: a fork shares the lock.
-        self._alive = _locked(self.path / "alive", fcntl.LOCK_SH | fcntl.LOCK_NB)
+        self._alive = _locked(self.path / "new", fcntl.LOCK_SH | fcntl.LOCK_NB)
+        # Never there and not locked: who starts at the same time would take us for dead.
+        (self.path / "new").rename(self.path / "alive")
         self._maker = os.getpid()
 
     @contextmanager
