@@ -102,7 +102,7 @@ def _run(job: Job, caller: Client) -> None:
             execution = _see_through(client, job, flow, execution)
         except KeyboardInterrupt:
             if not job.local:
-                _tell_where_it_goes_on(client, execution)
+                _tell_where_it_goes_on(execution)
             raise typer.Exit(INTERRUPTED) from None
     _print_end(job, execution)
     if execution.status != "completed":
@@ -168,6 +168,6 @@ def _input_name(pointer: str) -> str:
     return f"--input {'.'.join(steps[1:])}" if steps[:1] == ["inputs"] else pointer or "/"
 
 
-def _tell_where_it_goes_on(client: Client, execution: Execution) -> None:
-    place = f"{client.base_url}/api/v1/executions/{execution.id}"
-    say(f"{execution.id} goes on without you: look at it at {place}")
+def _tell_where_it_goes_on(execution: Execution) -> None:
+    follow = f"chaingraph executions events {execution.id} --follow"
+    say(f"{execution.id} goes on without you: {follow}")

@@ -233,7 +233,7 @@ def test_ctrl_c_leaves_the_execution_running_and_says_where(desk: Desk, echo_url
     assert process.returncode == 130
     line = stderr.splitlines()[-1]
     execution_id = line.split()[0]
-    assert line.endswith(f"look at it at {desk.stack.url}/api/v1/executions/{execution_id}")
+    assert line.endswith(f": chaingraph executions events {execution_id} --follow")
     assert desk.stack.await_status(execution_id)["status"] == "completed"
 
 
