@@ -16,7 +16,7 @@ from tests.system.stack import Managed, Stack
 from tests.waiting import wait_until
 
 #: How long (s) until all workers are of use, on a machine that is busy.
-MANNED_WITHIN_S = 120.0
+MANNED_WITHIN_S = 240.0
 
 
 @dataclass

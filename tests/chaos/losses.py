@@ -37,7 +37,7 @@ LATE_MS = (20, 200)
 WORKERS_EVERY_S, SERVERS_EVERY_S = (0.3, 2.0), (1.0, 8.0)
 #: How often a strike waits until all workers are of use.
 PATIENCE = 0.75
-READY_WITHIN_S = 120.0
+READY_WITHIN_S = 240.0
 
 QUEUES = ("cg:celery:default", "cg:celery:gpu")
 #: How many old messages are kept, to be sent again.
