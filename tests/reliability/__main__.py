@@ -37,7 +37,7 @@ def main() -> int:
         promise, measure = PARTS[name]
         print(f"{name}: {promise} …", flush=True)
         load, began = os.getloadavg()[0], time.monotonic()
-        outcome = _measured(measure)
+        outcome = _measured(measure, asked.scale)
         took_s = time.monotonic() - began
         for sentence in outcome.broken[:SHOWN]:
             print(f"  BROKEN: {sentence}", flush=True)
@@ -51,9 +51,9 @@ def main() -> int:
     return bool(broken)
 
 
-def _measured(measure: Callable[[Place], Outcome]) -> Outcome:
+def _measured(measure: Callable[[Place], Outcome], scale: float) -> Outcome:
     try:
-        with place() as here:
+        with place(scale) as here:
             return measure(here)
     except (pytest.fail.Exception, AssertionError) as error:
         return Outcome(broken=[str(error)])
@@ -62,6 +62,9 @@ def _measured(measure: Callable[[Place], Outcome]) -> Outcome:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.reliability", description=__doc__)
     parser.add_argument("--only", choices=PARTS, action="append", help="a part; may be repeated")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="0.1: a tenth of the executions, kills, timers"
+    )
     return parser.parse_args()
 
 

@@ -56,7 +56,10 @@ def measure(here: Place) -> Outcome:
     flow_id = here.stack.store(here.ledger.chain(NODES))
     for kind in KINDS:
         crew = Crew(here.stack, pool=kind.pool, concurrency=4)
-        gaps = [_bridged(here, crew, kind, flow_id, dice, outcome) for _ in range(kind.kills)]
+        gaps = [
+            _bridged(here, crew, kind, flow_id, dice, outcome)
+            for _ in range(here.scaled(kind.kills))
+        ]
         crew.disband()
         outcome.figures.append(
             f"{kind.name}: p50 {median(gaps):.2f} s, max {max(gaps):.2f} s, {len(gaps)} kills"

@@ -35,12 +35,20 @@ BATCH = 250
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Servers, an API on them without any worker, and where effects go."""
+    """Servers, an API on them without any worker, and where effects go.
+
+    `scale` is how much of each promise is looked at: 1 is all of it.
+    """
 
     stack: Stack
     ledger: Ledger
     postgres: ScratchPostgres
     valkey: ScratchValkey
+    scale: float
+
+    def scaled(self, count: int, step: int = 1) -> int:
+        """As much of a count, in whole steps, and one step at least."""
+        return max(1, round(count * self.scale / step)) * step
 
     def ask(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
         """Ask PostgreSQL, beside the stack."""
@@ -81,7 +89,7 @@ class Outcome:
 
 
 @contextmanager
-def place() -> Iterator[Place]:
+def place(scale: float = 1.0) -> Iterator[Place]:
     """Start it all, and end it all."""
     directory = Path(tempfile.mkdtemp(prefix="chaingraph-reliability-"))
     directory.chmod(0o711)
@@ -100,4 +108,4 @@ def place() -> Iterator[Place]:
         stack = ending.enter_context(
             run_stack(postgres.url, valkey.url, directory, guardian, workers=0, environ=ENVIRON)
         )
-        yield Place(stack, ledger, postgres, valkey)
+        yield Place(stack, ledger, postgres, valkey, scale)

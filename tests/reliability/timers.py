@@ -98,7 +98,11 @@ def _alone(here: Place, flow_id: str) -> list[float]:
     """How long (ms) W5 takes with nothing else to do."""
     began = time.time()
     with Visitor(here, flow_id):
-        wait_until(lambda: len(_took(here, flow_id, began)) >= ALONE, "all came", PARKED_WITHIN_S)
+        wait_until(
+            lambda: len(_took(here, flow_id, began)) >= here.scaled(ALONE),
+            "all came",
+            PARKED_WITHIN_S,
+        )
     here.await_all_ended(ENDS_WITHIN_S)
     return _took(here, flow_id, began)
 
@@ -109,7 +113,8 @@ def _took(here: Place, flow_id: str, since: float) -> list[float]:
 
 def _set(here: Place, flow_id: str) -> None:
     """Set the timers, part by part, so that each is set about when it was meant to be."""
-    parts = COUNT // BATCH
+    count = here.scaled(COUNT, BATCH)
+    parts = count // BATCH
     began = time.monotonic()
     _set_part(here, flow_id, [MINUTE_S * 10 * 1000] * BATCH)
     # These were only to see how long it takes: they are stopped, and don't count.
@@ -142,7 +147,8 @@ def _judge(
     meanwhile: Sequence[float],
 ) -> Outcome:
     outcome = Outcome()
-    outcome.hold(len(due) == COUNT, f"{len(due)} of {COUNT} slept before the first was due")
+    wanted = here.scaled(COUNT, BATCH)
+    outcome.hold(len(due) == wanted, f"{len(due)} of {wanted} slept before the first was due")
     late: list[float] = []
     for id_, ended, status, starts in here.ask(_ENDED, flow_id):
         if id_ in due:
