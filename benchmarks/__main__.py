@@ -17,6 +17,7 @@ from benchmarks import (
     profile,
     queued,
     recovery,
+    relay,
     report,
     scale,
     start_latency,
@@ -37,6 +38,9 @@ WRONG = (
     *(TimeoutError, LookupError, ConnectionError, CalledProcessError),
     *(Incomplete, Refused, NotOurs, StackFailed, PeerFailed),
 )
+
+#: Parts that run without a stack, or on one of their own.
+APART = {"engine", "relay", "pools"}
 
 PAGE = ROOT / "docs" / "performance.md"
 
@@ -62,11 +66,15 @@ def _measure(options: Options, directory: Path, results: Results) -> profile.Pro
         return None
     profiles: list[profile.Profile] = []
     _run(options, results, {"engine": lambda: engine.measure(results)})
-    if any(options.includes(part) for part in PARTS if part not in {"engine", "pools"}):
+    if any(options.includes(part) for part in PARTS if part not in APART):
         with run_stack(options.shape, directory) as stack:
             throughput.warm_up(stack)
             _run(options, results, _on_the_stack(stack, options, results, profiles))
-    _run(options, results, {"pools": lambda: pools.measure(options, results)})
+    apart = {
+        "relay": lambda: relay.measure(results),
+        "pools": lambda: pools.measure(options, results),
+    }
+    _run(options, results, apart)
     return profiles[0] if profiles else None
 
 

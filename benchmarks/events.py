@@ -7,9 +7,14 @@
 from __future__ import annotations
 
 import selectors
+import threading
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
+from app.events.types import EventType
 from benchmarks import flows
+from benchmarks.api import Api
 from benchmarks.figures import Figure, Results, quantiles
 from benchmarks.relay_client import Watcher
 from benchmarks.stack import Stack
@@ -24,17 +29,13 @@ PATIENCE_S = 60.0
 def measure(stack: Stack, results: Results, executions: int = EXECUTIONS) -> None:
     """Watch them all to their ends."""
     gap_ms = 1000 * executions // RATE_PER_S
-    document = flows.row("V2benchTick", "BenchTickNode", 1)
-    values = {"count": 1000 * SECONDS // gap_ms, "gap_ms": gap_ms}
-    flow_id = stack.api.store(flows.with_values(document, values))
-    ids = [stack.api.create(flow_id, autostart=False) for _ in range(executions)]
+    ids = create_ticking(stack, executions, 1000 * SECONDS // gap_ms, gap_ms)
     watchers = [
-        Watcher(stack.api.port, execution_id, "node:debug-log-string") for execution_id in ids
+        Watcher(stack.api.port, execution_id, EventType.NODE_DEBUG_LOG) for execution_id in ids
     ]
     try:
-        for execution_id in ids:
-            stack.api.post(f"/executions/{execution_id}/start")
-        samples = follow(watchers)
+        with started(stack.api.port, ids):
+            samples = follow(watchers)
     finally:
         for watcher in watchers:
             watcher.close()
@@ -48,7 +49,32 @@ def measure(stack: Stack, results: Results, executions: int = EXECUTIONS) -> Non
     )
 
 
-def follow(watchers: list[Watcher]) -> list[float]:
+def create_ticking(stack: Stack, executions: int, count: int, gap_ms: int) -> list[str]:
+    """Create executions that each tell so many events, with such a pause (ms) between them."""
+    document = flows.row("V2benchTick", "BenchTickNode", 1)
+    flow_id = stack.api.store(flows.with_values(document, {"count": count, "gap_ms": gap_ms}))
+    return [stack.api.create(flow_id, autostart=False) for _ in range(executions)]
+
+
+@contextmanager
+def started(port: int, execution_ids: Sequence[str]) -> Iterator[None]:
+    """Start them meanwhile: who measures has to read from the first event on."""
+
+    def start() -> None:
+        api = Api(port)
+        for execution_id in execution_ids:
+            api.post(f"/executions/{execution_id}/start")
+        api.close()
+
+    starter = threading.Thread(target=start)
+    starter.start()
+    try:
+        yield
+    finally:
+        starter.join()
+
+
+def follow(watchers: Sequence[Watcher]) -> list[float]:
     """Read them all to their ends; how long (ms) each event was on its way."""
     samples: list[float] = []
     deadline = time.monotonic() + PATIENCE_S
@@ -59,16 +85,20 @@ def follow(watchers: list[Watcher]) -> list[float]:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{len(selector.get_map())} executions have not ended")
             for key, _ in selector.select(timeout=1.0):
-                if _drain(key.data, samples):
+                if drain(key.data, samples):
                     selector.unregister(key.data)
     return samples
 
 
-def _drain(watcher: Watcher, samples: list[float]) -> bool:
+def drain(watcher: Watcher, samples: list[float]) -> bool:
     """Take what one socket has; whether it was the last of it."""
     watcher.fill()
     while (frame := watcher.take()) is not None:
-        told_at = (float(event["data"]["log"]) for event in frame.events)
+        told_at = (
+            float(event["data"]["log"])
+            for event in frame.events
+            if event["type"] == EventType.NODE_DEBUG_LOG
+        )
         samples.extend((frame.at_wall - at) * 1000 for at in told_at)
         if frame.end:
             return True

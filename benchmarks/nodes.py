@@ -18,6 +18,16 @@ def sleep(ctx: NodeContext, ms: int = 300) -> None:
     ctx.cancelled.wait(ms / 1000)
 
 
+@node("BenchTalkNode", category=CATEGORY)
+def talk(ctx: NodeContext, count: int = 500, size: int = 4000) -> None:
+    """Says a lot.
+
+    Ports: `count` how often, `size` how many characters at once.
+    """
+    for _ in range(count):
+        ctx.log("x" * size)
+
+
 @node("BenchTickNode", category=CATEGORY)
 def tick(ctx: NodeContext, count: int = 100, gap_ms: int = 50) -> None:
     """Tells the time (s since 1970), again and again.

@@ -14,7 +14,7 @@ PARTS = (
     "engine",
     *("latency", "start", "commands", "chain", "throughput", "profile", "queued"),
     *("footprint", "recovery", "waiting"),
-    "pools",
+    *("relay", "pools"),
 )
 
 

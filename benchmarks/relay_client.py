@@ -30,18 +30,46 @@ class Frame(NamedTuple):
     at_wall: float
 
 
-class Watcher:
-    """Follows one execution; events come at once (`batchTimeoutMs=0`)."""
+class Goodbye(ConnectionError):
+    """The relay closed the socket before the end, with this code."""
 
-    def __init__(self, port: int, execution_id: str, types: str = "") -> None:
-        self._socket = socket.create_connection((LOOPBACK, port), timeout=PATIENCE_S)
+    def __init__(self, code: int) -> None:
+        super().__init__(f"the relay said goodbye: {code}")
+        self.code = code
+
+
+class Watcher:
+    """Follows one execution; events come at once (`batchTimeoutMs=0`).
+
+    `next_index` is where to go on, at another socket. Raises ConnectionError for a stream with a
+    hole, or one that goes back. `room` is what the kernel may keep of what isn't read (bytes).
+    """
+
+    def __init__(
+        self,
+        port: int,
+        execution_id: str,
+        types: str = "",
+        *,
+        from_index: int = -1,
+        room: int | None = None,
+    ) -> None:
+        self.execution_id = execution_id
+        self.next_index = from_index
+        self._socket = socket.socket()
+        if room is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+        self._socket.settimeout(PATIENCE_S)
+        self._socket.connect((LOOPBACK, port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._is_whole = not types
         self._read = bytearray()
         self._ended = False
         #: Events of frames that were read, with when they came.
         self._unseen: deque[tuple[dict[str, Any], float]] = deque()
         filtered = f"&eventTypes={types}" if types else ""
-        self._open(port, f"{PREFIX}/executions/{execution_id}/events?batchTimeoutMs=0{filtered}")
+        query = f"batchTimeoutMs=0&fromIndex={from_index}{filtered}"
+        self._open(port, f"{PREFIX}/executions/{execution_id}/events?{query}")
 
     def fileno(self) -> int:
         """The socket's, so that a selector can wait for it."""
@@ -80,12 +108,20 @@ class Watcher:
         while (message := self._take_message()) is not None:
             kind, payload = message
             if kind == _TEXT:
-                told = json.loads(payload)
-                self._ended = bool(told.get("end"))
-                return Frame(told.get("events", []), self._ended, time.perf_counter(), time.time())
+                return self._frame(json.loads(payload))
             if kind == _CLOSE:
-                raise ConnectionError("the relay said goodbye")
+                raise Goodbye(int.from_bytes(payload[:2], "big"))
         return None
+
+    def _frame(self, told: dict[str, Any]) -> Frame:
+        events, first = told.get("events", []), self.next_index
+        self.next_index = told["nextIndex"]
+        self._ended = bool(told.get("end"))
+        if self._is_whole and [each["index"] for each in events] != list(
+            range(first, self.next_index)
+        ):
+            raise ConnectionError(f"{self.execution_id} has a hole after {first}")
+        return Frame(events, self._ended, time.perf_counter(), time.time())
 
     def close(self) -> None:
         """Hang up."""

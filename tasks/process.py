@@ -324,6 +324,7 @@ class WorkerProcess:
                 self._settings.max_children_per_parent,
                 self._settings.max_items_per_foreach,
             ),
+            only_watched=self._settings.event_publish == "watched",
         )
 
     def _pause(self, seconds: float) -> None:

@@ -104,7 +104,10 @@ def relay_of(app: Flask) -> Relay:
 
 
 def end(app: Flask) -> None:
-    """End what `compose` started: threads, and in local mode all that runs."""
+    """End what `compose` started: sockets, threads, and in local mode all that runs."""
+    relay = relay_of(app)
+    relay.drain()
+    relay.close()
     parts: Parts = app.extensions[PARTS]
     census: Census | None = app.extensions.get(_CENSUS)
     traces: Traces = app.extensions[_TRACES]

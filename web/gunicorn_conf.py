@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import sys
 import threading
@@ -12,7 +13,7 @@ from app.config import load_settings
 from app.config.settings import bracketed
 from app.errors import SettingsError
 from app.logs import logging_config
-from web.capacity import MAX_CONNECTIONS, THREADS
+from web.capacity import MAX_CONNECTIONS, MAX_FILES, THREADS
 
 try:
     _settings = load_settings()
@@ -85,14 +86,14 @@ def worker_exit(_server: Any, worker: Any) -> None:
 
 
 def post_worker_init(worker: Any) -> None:
-    """Open connections for the first requests; tell the sockets, too, when the process is to end.
-
-    gunicorn waits for open connections, and a socket would stay until its client leaves.
+    """Open connections for the first requests; tell the sockets, too, when the process is to end:
+    gunicorn doesn't know of them.
     """
     from web.composition import relay_of, warm_up
 
     # Beside the requests: a PostgreSQL that is away must not keep the process from starting.
     threading.Thread(target=warm_up, args=(worker.wsgi,), daemon=True).start()
+    _allow_files()
     relay = relay_of(worker.wsgi)
     end = signal.getsignal(signal.SIGTERM)
 
@@ -103,3 +104,11 @@ def post_worker_init(worker: Any) -> None:
             end(number, frame)
 
     signal.signal(signal.SIGTERM, drain_and_end)
+
+
+def _allow_files() -> None:
+    """Have as many descriptors as there may be sockets, where the system lets us."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(MAX_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

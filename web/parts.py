@@ -100,6 +100,8 @@ class Parts:
             start_ttl_ms=settings.start_signal_timeout_ms,
             keyring=self.keyring,
             on_created=partial(_note_created, metrics, tracing),
+            # Nobody watches what nobody has heard of.
+            publishes=settings.event_publish == "always",
         )
         on_stop = metrics.streams.stopped if metrics else None
         effects = Effects(self.publisher, self.signals, self.dispatcher, on_stop)
@@ -175,7 +177,9 @@ def celery_parts(settings: Settings, metrics: ApiMetrics | None = None) -> Parts
     lookup = CopyingLookup(flows, database) if settings.has_two_databases else None
     table = ExecutionTable(database, limit=settings.queue_concurrency, flows=lookup)
     client = connect(settings.redis_url, role="web")
-    hub = redis_hub(settings.redis_url, EventLog(database))
+    log = EventLog(database)
+    watch = log.watch if settings.event_publish == "watched" else None
+    hub = redis_hub(settings.redis_url, log, watch)
     publisher = EventPublisher(
         settings.redis_url,
         ttl_s=settings.event_stream_ttl_s,

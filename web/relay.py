@@ -1,12 +1,13 @@
-"""The WebSocket relay: `WS /api/v1/executions/{id}/events`, one thread for each socket.
+"""The WebSocket relay: `WS /api/v1/executions/{id}/events`.
 
-Everything that can be refused is refused before the upgrade, with a problem.
+Everything that can be refused is refused before the upgrade, with a problem. Then the socket is
+taken out of the server's hands: from there on one thread watches all of them (web.loop), and a
+few send what there is (app.streams.pump).
 """
 
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Callable
 from typing import Annotated, Any
 
 from flask import Flask, g, request
@@ -16,33 +17,24 @@ from pydantic import Field
 from app.caller import Caller
 from app.errors import BadRequest, NotFound, ServiceUnavailable
 from app.events.log import Head
-from app.streams.frames import end_frame, events_frame
+from app.streams.delivery import RESTARTING, Delivery, Outlet
 from app.streams.hub import Hub
-from app.streams.relay import End, Events, Feed, Gone, Wanted
+from app.streams.pump import Pump
+from app.streams.relay import Feed, Wanted
 from app.streams.threads import THREADS, Threads
 from web.access import Access, Ticket
 from web.callers import caller
 from web.inputs import read_query
+from web.loop import SocketLoop
 from web.schemas import MAX_INTEGER, EventTypes, Query
-from web.sockets import (
-    GOING_AWAY,
-    REFUSED,
-    RESTARTING,
-    EventSocket,
-    Patience,
-    SocketClosed,
-    Unresponsive,
-    server_options,
-)
+from web.sockets import Patience, server_options, socket_of
 
 ENDPOINT = "relay"
 PATH = "/api/v1/executions/<execution_id>/events"
-NORMAL_CLOSURE = 1000
 
-#: A wait for events ends so often (s), to notice a client that left.
-LOOK_EVERY_S = 2.0
-#: How long (s) sockets have to close before they are cut.
-DRAIN_S = 1.0
+#: How long (s) clients have to take their goodbye before they are cut, and then to be gone.
+DRAIN_S = 0.9
+GONE_WITHIN_S = 1.0
 
 
 class RelayQuery(Query):
@@ -61,28 +53,28 @@ class RelayQuery(Query):
 
 
 class Relay:
-    """The open sockets of one API process."""
+    """Those who are sent events by one API process, by WebSocket or however else."""
 
     def __init__(
         self,
         hub: Hub,
-        max_sockets: int,
-        patience: Patience,
-        take: Callable[[Any, Patience], EventSocket] = EventSocket,
+        max_clients: int,
         threads: Threads = THREADS,
+        loop: SocketLoop | None = None,
     ) -> None:
         self._hub = hub
-        self._take = take
-        self._max_sockets = max_sockets
-        self._patience = patience
+        self._loop = loop
+        self._max_clients = max_clients
+        self._clock = threads.clock
+        self._pump = Pump(threads)
         self._places_taken = 0
-        self._open: set[EventSocket] = set()
+        self._open: dict[Outlet, tuple[Delivery, Feed]] = {}
         self._changed = threads.condition()
         self._draining = False
 
     @property
     def open_sockets(self) -> int:
-        """How many sockets are open now."""
+        """How many clients are served now."""
         return len(self._open)
 
     def head(self, execution_id: str, caller: Caller) -> Head:
@@ -97,7 +89,7 @@ class Relay:
         with self._changed:
             if self._draining:
                 raise ServiceUnavailable("The server is shutting down.")
-            if self._places_taken >= self._max_sockets:
+            if self._places_taken >= self._max_clients:
                 raise ServiceUnavailable("All sockets are taken.")
             self._places_taken += 1
 
@@ -106,52 +98,48 @@ class Relay:
         with self._changed:
             self._places_taken -= 1
 
-    def serve(self, ws: Any, execution_id: str, head: Head, wanted: Wanted, ticket: Ticket) -> None:
-        """Send events until the end, or until the client is gone or told to come back."""
-        client = self._take(ws, self._patience)
+    def serve(
+        self, client: Outlet, execution_id: str, head: Head, wanted: Wanted, ticket: Ticket
+    ) -> None:
+        """Have a client be sent events from now on. It gives its place back when it is gone."""
+        feed = self._hub.open(execution_id, head, wanted)
+        may_read = None if ticket.tokens is None else ticket.holds
+        delivery = Delivery(feed, client, self._pump, may_read, self._clock)
         with self._changed:
-            self._open.add(client)
-        try:
-            with self._hub.feed(execution_id, head, wanted) as feed:
-                self._relay(feed, client, ticket)
-        except SocketClosed:
-            client.cut()
-        except Unresponsive:
-            client.close(GOING_AWAY, "no answer to pings")
-        finally:
-            client.finish()
-            with self._changed:
-                self._open.discard(client)
-                self._changed.notify_all()
+            self._open[client] = delivery, feed
+        delivery.begin(lambda: self._forget(client))
+        if self._draining:
+            client.close(RESTARTING, "restarting")
 
     def drain(self) -> None:
-        """Close every socket with 1012 within a second: the clients resume elsewhere."""
+        """Say goodbye to every client within a second: they resume elsewhere."""
         with self._changed:
             self._draining = True
+            clients = list(self._open)
+        for client in clients:
+            client.close(RESTARTING, "restarting")
         self._hub.interrupt()
         with self._changed:
             self._changed.wait_for(lambda: not self._open, DRAIN_S)
             late = list(self._open)
         for client in late:
             client.cut()
+        with self._changed:
+            self._changed.wait_for(lambda: not self._open, GONE_WITHIN_S)
 
-    def _relay(self, feed: Feed, client: EventSocket, ticket: Ticket) -> None:
-        while client.is_open:
-            if not ticket.holds():
-                client.close(REFUSED, "the token was revoked")
-                return
-            if self._draining:
-                client.close(RESTARTING, "restarting")
-                return
-            until_ping_s = client.check()
-            match feed.next(min(until_ping_s, LOOK_EVERY_S)):
-                case Events(events, next_index):
-                    client.send(events_frame([each.envelope for each in events], next_index))
-                case End(status, next_index):
-                    client.send(end_frame(status, next_index))
-                    client.close(NORMAL_CLOSURE)
-                case Gone():
-                    client.close(REFUSED, "the execution was deleted")
+    def close(self) -> None:
+        """End the threads that send, once it is drained."""
+        self._pump.close()
+        if self._loop is not None:
+            self._loop.close()
+
+    def _forget(self, client: Outlet) -> None:
+        with self._changed:
+            delivery, feed = self._open.pop(client)
+            self._changed.notify_all()
+        delivery.end()
+        self._hub.release(feed)
+        self.give_place_back()
 
 
 def register_relay(
@@ -164,10 +152,11 @@ def register_relay(
 ) -> Relay:
     """Add the relay's route to the app, after its security, which goes by `access` too.
 
-    A socket takes a thread of the server: let `max_sockets` leave some for requests. The
-    server calls `drain` when it is told to end, from a thread of its own.
+    The server calls `drain` when it is told to end, from a thread of its own, and `close` after.
     """
-    relay = Relay(hub, max_sockets, patience or Patience())
+    patience = patience or Patience()
+    loop = SocketLoop(patience.tick_s)
+    relay = Relay(hub, max_sockets, loop=loop)
     who_may = access or Access()
     app.config["SOCK_SERVER_OPTIONS"] = server_options()
 
@@ -188,7 +177,10 @@ def register_relay(
             relay.give_place_back()
 
     def serve(ws: Any, execution_id: str) -> None:
-        relay.serve(ws, execution_id, g.relay_head, g.relay_wanted, g.relay_ticket)
+        client = socket_of(ws, loop, patience)
+        # From here on it is the relay's to give back.
+        g.relay_place = False
+        relay.serve(client, execution_id, g.relay_head, g.relay_wanted, g.relay_ticket)
 
     app.before_request(admit)
     app.teardown_request(leave)

@@ -1,32 +1,37 @@
-"""One WebSocket as the relay uses it: writes that are whole, pings, and a close that arrives."""
+"""One WebSocket as the relay uses it: writes that don't wait, pings, and a close that arrives."""
 
 from __future__ import annotations
 
+import os
 import socket
-import struct
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
+from enum import Enum, auto
 from typing import Any
 
-from simple_websocket import ConnectionClosed
-from wsproto.events import Ping
+from wsproto import WSConnection
+from wsproto.events import CloseConnection, Message, Ping, Pong
+from wsproto.frame_protocol import FrameProtocol
 from wsproto.utilities import LocalProtocolError
+
+from app.streams.delivery import GOING_AWAY
+from app.streams.frames import end_frame, events_frame
+from app.streams.relay import End, Events
+from web.loop import SocketLoop
 
 #: A message from a client that is larger (bytes) closes its socket with 1009.
 MAX_MESSAGE_BYTES = 64 * 1024
+TOO_BIG = 1009
 #: What the kernel holds for a client that reads slowly: it decides how late a ping comes.
 SEND_BUFFER_BYTES = 128 * 1024
 #: How long (s) a closed socket waits for the other side to have read everything.
 LINGER_S = 1.0
-
-GOING_AWAY = 1001
-#: It was deleted, or its reader may not read it any more.
-REFUSED = 1008
-RESTARTING = 1012
+#: So much (bytes) is read at once.
+_READ_BYTES = 16 * 1024
+_FORM = "websocket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,119 +41,262 @@ class Patience:
     ping_every_s: float = 10.0
     silent_s: float = 20.0
 
+    @property
+    def tick_s(self) -> float:
+        """How often (s) that is looked at."""
+        return min(self.ping_every_s / 4, 0.5)
 
-class SocketClosed(Exception):
-    """The socket is closed, or broke."""
 
-
-class Unresponsive(Exception):
-    """The client answers no ping."""
+class _State(Enum):
+    OPEN = auto()
+    #: A goodbye was said, or is about to go out.
+    CLOSING = auto()
+    OVER = auto()
 
 
 class EventSocket:
-    """Sends to one client from one thread, while another reads what the client sends."""
+    """A WebSocket whose handshake is done (app.streams.delivery.Outlet, web.loop.Member).
+
+    What a client doesn't take of one message is kept, and nothing more.
+    """
 
     def __init__(
-        self, ws: Any, patience: Patience, clock: Callable[[], float] = time.monotonic
+        self,
+        raw: socket.socket,
+        protocol: WSConnection,
+        loop: SocketLoop,
+        patience: Patience,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._ws = ws
+        raw.setblocking(False)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        self._raw = raw
+        self._protocol = protocol
+        self._loop = loop
         self._patience = patience
         self._clock = clock
+        self._lock = threading.Lock()
+        self._state = _State.OPEN
+        self._unsent = b""
+        self._owed_pong: Ping | None = None
+        self._message_bytes = 0
+        self._moved_at = clock()
         self._next_ping = clock() + patience.ping_every_s
         self._unanswered_since: float | None = None
-        self._raw = ws.sock
-        # A blocking socket whose writes give up: a client that doesn't read is one that
-        # doesn't answer.
-        self._raw.settimeout(None)
-        _set_send_timeout(self._raw, patience.silent_s)
-        self._raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        ws.sock = _WholeWrites(self._raw)
-        ws.input_buffer = _Ignored()
+        self._closes_by = 0.0
+        self._on_writable: Callable[[], object] = _nobody
+        self._on_end: Callable[[], object] = _nobody
+
+    # -- for who sends
 
     @property
     def is_open(self) -> bool:
-        """Whether the client is still there, as far as is known."""
-        return bool(self._ws.connected)
+        """Whether the client is there, as far as is known, and was not said goodbye to."""
+        return self._state is _State.OPEN
 
-    def send(self, message: bytes) -> None:
-        """Send a text message. Raises SocketClosed."""
-        try:
-            self._ws.send(message.decode())
-        except (ConnectionClosed, LocalProtocolError, OSError) as error:
-            raise SocketClosed from error
+    @property
+    def is_writable(self) -> bool:
+        """Whether the last message has gone out."""
+        return not self._unsent
 
-    def check(self) -> float:
-        """Ping when it is time. Raises Unresponsive, SocketClosed; how long (s) until the next."""
-        now = self._clock()
-        if self._ws.pong_received:
-            self._unanswered_since = None
-        elif self._unanswered_since and now - self._unanswered_since >= self._patience.silent_s:
-            raise Unresponsive
-        if now >= self._next_ping:
-            self._next_ping = now + self._patience.ping_every_s
-            self._unanswered_since = self._unanswered_since or now
-            self._ws.pong_received = False
-            self._ping()
-        return self._next_ping - now
+    def begin(self, on_writable: Callable[[], object], on_end: Callable[[], object]) -> None:
+        """From now on tell when it becomes writable again and, once, when it is no more."""
+        self._on_writable, self._on_end = on_writable, on_end
+        self._loop.look(self)
 
-    def close(self, code: int, reason: str | None = None) -> None:
-        """Say goodbye, unless the other side did."""
-        with suppress(ConnectionClosed, LocalProtocolError, OSError):
-            _set_send_timeout(self._raw, LINGER_S)
-            self._ws.close(code, reason)
+    def send_events(self, events: Events) -> None:
+        """Send events in one frame. Without effect once it isn't open."""
+        frame = events.forms.get(_FORM)
+        if frame is None:
+            envelopes = [each.envelope for each in events.events]
+            frame = text_frame(events_frame(envelopes, events.next_index))
+            events.forms[_FORM] = frame
+        self._send(frame)
 
-    def finish(self) -> None:
-        """Wait until the goodbye was heard, for a moment, then end both directions."""
-        self._ws.thread.join(LINGER_S)
-        self.cut()
-        self._ws.thread.join(LINGER_S)
+    def send_end(self, end: End) -> None:
+        """Send that there are no more events. Without effect once it isn't open."""
+        self._send(text_frame(end_frame(end.status, end.next_index)))
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Say goodbye after what was sent, unless the other side did; then it ends."""
+        with self._lock:
+            if self._state is _State.OPEN:
+                self._say_goodbye(CloseConnection(code, reason or None))
+        self._loop.look(self)
 
     def cut(self) -> None:
-        """End both directions at once: every read and write on the socket returns."""
-        with suppress(OSError):
-            self._raw.shutdown(socket.SHUT_RDWR)
-
-    def _ping(self) -> None:
-        try:
-            self._ws.sock.send(self._ws.ws.send(Ping()))
-        except (LocalProtocolError, OSError) as error:
-            raise SocketClosed from error
-
-
-class _WholeWrites:
-    """A socket whose `send` sends everything, one caller at a time."""
-
-    def __init__(self, raw: socket.socket) -> None:
-        self._raw = raw
-        self._lock = threading.Lock()
-        self.recv = raw.recv
-        self.fileno = raw.fileno
-
-    def send(self, data: bytes) -> int:
-        """Send all of it, whole frames never mixing."""
+        """End both directions at once."""
         with self._lock:
-            self._raw.sendall(data)
-        return len(data)
+            self._give_up()
+        self._loop.look(self)
 
-    def close(self) -> None:
-        """End the sending, and read until the client ends its own.
+    def _send(self, frame: bytes) -> None:
+        with self._lock:
+            if self._state is _State.OPEN:
+                self._push(frame)
+            wants_look = self.wants_room or self.is_over
+        if wants_look:
+            self._loop.look(self)
 
-        A socket closed while it holds unread input is reset, and the client may never see the
-        close frame. The server that accepted it closes it.
-        """
-        with suppress(OSError):
-            self._raw.shutdown(socket.SHUT_WR)
-            give_up_at = time.monotonic() + LINGER_S
-            self._raw.settimeout(LINGER_S)
-            while time.monotonic() < give_up_at and self._raw.recv(MAX_MESSAGE_BYTES):
-                pass
+    # -- for the loop
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is to be watched no more."""
+        return self._state is _State.OVER
+
+    @property
+    def wants_room(self) -> bool:
+        """Whether there is something to be written."""
+        return bool(self._unsent)
+
+    def fileno(self) -> int:
+        """Its descriptor."""
+        return self._raw.fileno()
+
+    def on_readable(self) -> None:
+        """Take what the client sends: pongs and its goodbye count, the rest is ignored."""
+        try:
+            data = self._raw.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        with self._lock:
+            if not data:
+                self._give_up()
+            elif self._state is _State.OPEN:
+                self._hear(data)
+
+    def on_room(self) -> None:
+        """Send on."""
+        with self._lock:
+            unsent, self._unsent = self._unsent, b""
+            if unsent:
+                self._push(unsent)
+            if not self._unsent and self._owed_pong is not None and self._state is _State.OPEN:
+                self._pong(self._owed_pong)
+            is_free = self._state is _State.OPEN and not self._unsent
+        if is_free:
+            self._on_writable()
+
+    def on_tick(self) -> None:
+        """Ping when it is time, and give up who is silent."""
+        now = self._clock()
+        with self._lock:
+            if self._state is _State.CLOSING and now >= self._closes_by:
+                self._give_up()
+            elif self._state is _State.OPEN:
+                self._check(now)
+
+    def release(self) -> None:
+        """Close it, and tell."""
+        self._raw.close()
+        on_end, self._on_end = self._on_end, _nobody
+        on_end()
+
+    # -- under the lock
+
+    def _check(self, now: float) -> None:
+        if self._unsent:
+            # Nothing may be put into the middle of a frame.
+            if now - self._moved_at >= self._patience.silent_s:
+                self._give_up()
+        elif self._is_silent(now):
+            self._say_goodbye(CloseConnection(GOING_AWAY, "no answer to pings"))
+        elif now >= self._next_ping:
+            self._next_ping = now + self._patience.ping_every_s
+            self._unanswered_since = self._unanswered_since or now
+            self._push(self._protocol.send(Ping()))
+
+    def _is_silent(self, now: float) -> bool:
+        since = self._unanswered_since
+        return since is not None and now - since >= self._patience.silent_s
+
+    def _hear(self, data: bytes) -> None:
+        try:
+            self._protocol.receive_data(data)
+            for event in self._protocol.events():
+                if self._state is _State.OPEN:
+                    self._take(event)
+        except LocalProtocolError:
+            self._give_up()
+
+    def _take(self, event: object) -> None:
+        match event:
+            case Pong():
+                self._unanswered_since = None
+            case Ping():
+                self._pong(event)
+            case CloseConnection():
+                self._say_goodbye(event.response())
+            case Message():
+                self._weigh(event)
+
+    def _pong(self, ping: Ping) -> None:
+        # Who pings without reading is answered once.
+        self._owed_pong = ping if self._unsent else None
+        if self._owed_pong is None:
+            self._push(self._protocol.send(ping.response()))
+
+    def _weigh(self, message: Message[Any]) -> None:
+        """Nobody listens; but who sends too much is told so."""
+        data = message.data
+        self._message_bytes += len(data.encode() if isinstance(data, str) else data)
+        if self._message_bytes > MAX_MESSAGE_BYTES:
+            self._say_goodbye(CloseConnection(TOO_BIG, "Message is too big"))
+        elif message.message_finished:
+            self._message_bytes = 0
+
+    def _say_goodbye(self, event: CloseConnection) -> None:
+        self._state = _State.CLOSING
+        self._closes_by = self._clock() + LINGER_S
+        self._push(self._protocol.send(event))
+
+    def _push(self, data: bytes) -> None:
+        """Send what can be sent now, and keep the rest."""
+        if self._unsent:
+            self._unsent += data
+            return
+        try:
+            sent = self._raw.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._give_up()
+            return
+        if sent:
+            self._moved_at = self._clock()
+        # A copy, so that a frame that many are sent isn't held for one of them.
+        self._unsent = bytes(data[sent:])
+        if self._state is _State.CLOSING and not self._unsent:
+            # It is read on, though: a socket that is closed with input unread is reset, and
+            # the client may never see the goodbye.
+            with suppress(OSError):
+                self._raw.shutdown(socket.SHUT_WR)
+
+    def _give_up(self) -> None:
+        self._state = _State.OVER
+        self._unsent = b""
 
 
-class _Ignored(list[object]):
-    """What a client says. Nobody listens, so that nothing is kept."""
+def text_frame(message: bytes) -> bytes:
+    """The frame of a text message, as a server sends it."""
+    return bytes(FrameProtocol(client=False, extensions=[]).send_data(message.decode()))
 
-    def append(self, _message: object) -> None:
-        """Forget the message."""
+
+def take_over(served: socket.socket) -> socket.socket:
+    """Take a connection out of the hands of its server, which goes on with a dead end.
+
+    A server ends its connections in both directions when it is done with a request: a second
+    descriptor of the same connection would outlive that, the connection would not.
+    """
+    own = served.dup()
+    dead, other = socket.socketpair()
+    other.close()
+    os.dup2(dead.fileno(), served.fileno(), inheritable=False)
+    dead.close()
+    return own
 
 
 class _BearerProtocols:
@@ -158,16 +306,28 @@ class _BearerProtocols:
         return isinstance(offered, str) and offered.startswith("bearer.")
 
 
+class _NoThread:
+    """What simple-websocket reads with: nothing. The loop does."""
+
+    def __init__(self, target: Callable[[], object]) -> None:
+        self.name = getattr(target, "__name__", "")
+
+    def start(self) -> None:
+        """Leave the reading to the loop."""
+
+
 def server_options() -> dict[str, Any]:
-    """How simple-websocket is to serve. Pings are ours, so that 20 s of silence end in 1001."""
-    return {
-        "max_message_size": MAX_MESSAGE_BYTES,
-        "subprotocols": _BearerProtocols(),
-        "thread_class": partial(threading.Thread, daemon=True),
-    }
+    """How simple-websocket is to serve: it does the handshake, and no more."""
+    return {"subprotocols": _BearerProtocols(), "thread_class": _NoThread}
 
 
-def _set_send_timeout(raw: socket.socket, timeout_s: float) -> None:
-    seconds = int(timeout_s)
-    timeval = struct.pack("ll", seconds, int((timeout_s - seconds) * 1_000_000))
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+def socket_of(ws: Any, loop: SocketLoop, patience: Patience) -> EventSocket:
+    """Take the socket of a handshake that simple-websocket has done."""
+    client = EventSocket(take_over(ws.sock), ws.ws, loop, patience)
+    # Nothing more is to be sent from there.
+    ws.connected = False
+    return client
+
+
+def _nobody() -> None:
+    """Nobody is told."""

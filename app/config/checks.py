@@ -1,22 +1,15 @@
-"""What must hold between settings, and which settings belong to features still to come."""
+"""What must hold between settings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import ip_address
 
-from app.config.settings import Settings, masked, variables
+from app.config.settings import Settings
 from app.errors import SettingsError
 
 #: A lease must survive two lost renewals.
 HEARTBEATS_PER_CLAIM = 3
-
-#: Variables whose feature is not built: only their default starts. Delete a line once it is.
-NOT_BUILT = frozenset(
-    {
-        "EVENT_PUBLISH",
-    }
-)
 
 
 def check(settings: Settings) -> None:
@@ -33,17 +26,6 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def _only_what_is_built(settings: Settings) -> None:
-    for variable in variables():
-        value = getattr(settings, variable.field_name)
-        if variable.name in NOT_BUILT and value != variable.default:
-            raise SettingsError(_not_built(variable.name, value, secret=variable.secret))
-
-
-def _not_built(name: str, value: object, *, secret: bool) -> str:
-    return f"{name}={masked(value, secret=secret)} is not built yet: leave {name} unset"
 
 
 def _lease_outlives_heartbeats(settings: Settings) -> None:
@@ -119,7 +101,6 @@ def _open_flower_stays_on_loopback(settings: Settings) -> None:
 
 
 RULES: tuple[Callable[[Settings], None], ...] = (
-    _only_what_is_built,
     _lease_outlives_heartbeats,
     _pool_holds_its_least,
     _auth_has_its_key,

@@ -11,7 +11,7 @@ from app.errors import NodeError, NonRetryableError
 from app.events.types import Event
 from app.events.wire import timestamp, to_json
 from app.executions.commands import Halt
-from app.executions.writer import GATHER_LIVE_S, GATHER_PURE_S, Outcome, Writer
+from app.executions.writer import GATHER_PURE_S, Outcome, Writer
 from app.store.records import CheckpointRow, Ending, Pausing, Progress, ResolutionRow
 from app.values.ports import Value
 
@@ -114,7 +114,7 @@ class Ledger:
 
     def note(self, events: list[Event]) -> None:
         """A running node says something: it goes out live."""
-        self.writer.gather(events, GATHER_LIVE_S)
+        self.writer.gather_live(events)
 
     def gather(self) -> None:
         """Take what the engine told."""

@@ -91,6 +91,7 @@ class Run:
             request=claimed.request,
             herald=around.herald,
             meter=around.meter,
+            only_watched=around.only_watched,
         )
         self._writer.confirmed_at = sent_at
         self._commands = Commands(

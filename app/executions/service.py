@@ -109,9 +109,11 @@ class ExecutionService:
         start_ttl_ms: int,
         keyring: Keyring = NO_KEY,
         on_created: Callable[[Sequence[str]], object] | None = None,
+        publishes: bool = True,
     ) -> None:
         self._on_created = on_created
         self._keyring = keyring
+        self._publishes = publishes
         self._table = table
         self._documents = Documents(table)
         self._log = log
@@ -165,16 +167,8 @@ class ExecutionService:
         """Publish and dispatch executions that were created at this time, and show them."""
         if self._on_created is not None:
             self._on_created([row.id for row in rows])
-        self._publisher.publish_many(
-            Batch(
-                row.id,
-                FIRST_INDEX,
-                envelopes(
-                    row.id, FIRST_INDEX, at, [(EventType.EXECUTION_CREATED, row.created_event)]
-                ),
-            )
-            for row in rows
-        )
+        if self._publishes:
+            self._publisher.publish_many(_birth(row, at) for row in rows)
         self._dispatch(rows)
         return [execution_json(created_row(row, at)) for row in rows]
 
@@ -332,6 +326,11 @@ class ExecutionService:
 def no_execution(execution_id: str) -> NotFound:
     """What is raised for an execution that isn't there, or isn't the caller's."""
     return NotFound(f"There is no execution '{execution_id}'")
+
+
+def _birth(row: records.NewExecution, at: datetime) -> Batch:
+    created = [(EventType.EXECUTION_CREATED, row.created_event)]
+    return Batch(row.id, FIRST_INDEX, envelopes(row.id, FIRST_INDEX, at, created))
 
 
 def faults_of(wanted: NewExecution, wiring: Wiring, bounds: Bounds) -> list[Fault]:

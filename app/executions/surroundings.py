@@ -50,6 +50,7 @@ class Surroundings:
     awake; `is_draining` says that the process is to end: no node starts any more; `let_go` hears of
     an execution that was taken from this process, once nothing of it begins here any more; `vault`
     opens secrets for nodes; `herald` tells others what a run did beyond itself. `fresh_id` names children, of which there are no more than `limits` say.
+    `only_watched`: events of an execution that nobody ever asked to watch aren't published.
     `mailbox` and `flag` make what threads hand each other things with; `meter` counts,
     `tracing` tells of runs and nodes.
     """
@@ -71,6 +72,7 @@ class Surroundings:
     herald: Herald = SILENCE
     fresh_id: IdSource = RANDOM_IDS
     limits: ChildLimits = ChildLimits()
+    only_watched: bool = False
     mailbox: Callable[[], Mailbox] = SimpleQueue
     flag: Callable[[], Flag] = Event
     meter: Meter = UNMEASURED

@@ -32,6 +32,9 @@ from app.store.records import (
 
 #: Live events are gathered for so long (s).
 GATHER_LIVE_S = 0.005
+#: What is said after a silence of that length goes out after so long (s): there is nothing yet to
+#: be gathered with, and a node that says its last words ends within this.
+GATHER_FIRST_S = 0.001
 #: Checkpoints of pure nodes wait so long (s) for others to be written with.
 GATHER_PURE_S = 0.05
 #: Waits (s) between attempts to reach a store that is away: the first, and the longest.
@@ -74,6 +77,7 @@ class Writer:
         request: Request | None = None,
         herald: Herald = SILENCE,
         meter: Meter = UNMEASURED,
+        only_watched: bool = False,
     ) -> None:
         self.fence = fence
         self.writes = writes
@@ -91,6 +95,8 @@ class Writer:
         self._pause = pause
         self._herald = herald
         self._meter = meter
+        self._only_watched = only_watched
+        self._wrote_at = clock()
         self._born: list[NewChild] = []
         self._noted: list[str] = []
         self._events: list[EncodedEvent] = []
@@ -112,6 +118,11 @@ class Writer:
         for event in events:
             self._events.extend(fit_event(self.fence.execution_id, event))
             self.hurry(within_s)
+
+    def gather_live(self, events: Iterable[Event]) -> None:
+        """Add what a running node says: it is waited for."""
+        is_after_silence = self._clock() - self._wrote_at >= GATHER_LIVE_S
+        self.gather(events, GATHER_FIRST_S if is_after_silence else GATHER_LIVE_S)
 
     def add(self, checkpoint: CheckpointRow) -> None:
         """Add a checkpoint."""
@@ -185,6 +196,7 @@ class Writer:
         self.writes += 1
         self.written_at = written.at
         self._count(boundary)
+        self._wrote_at = self._clock()
         self._tell(boundary, written)
         return Outcome.HELD
 
@@ -202,15 +214,20 @@ class Writer:
     def _tell(self, boundary: Boundary, written: Written) -> None:
         """Publish what was committed, and have others go on with what was made or stopped."""
         execution_id, at = self.fence.execution_id, written.at
-        lines = envelopes(execution_id, written.first_index, at, boundary.events)
-        self._publish(execution_id, written.first_index, lines)
+        if written.is_watched or not self._only_watched:
+            lines = envelopes(execution_id, written.first_index, at, boundary.events)
+            self._publish(execution_id, written.first_index, lines)
         if boundary.family is not None and boundary.family.born:
-            for child in boundary.family.born:
-                created = [(EventType.EXECUTION_CREATED, child.created_event)]
-                self._publish(child.id, FIRST_INDEX, envelopes(child.id, FIRST_INDEX, at, created))
+            if not self._only_watched:
+                self._tell_births(boundary.family.born, at)
             self._herald.hint([child.id for child in boundary.family.born])
         for effect in written.stopped:
             self._herald.tell(effect, "stop")
+
+    def _tell_births(self, born: Iterable[NewChild], at: datetime) -> None:
+        for child in born:
+            created = [(EventType.EXECUTION_CREATED, child.created_event)]
+            self._publish(child.id, FIRST_INDEX, envelopes(child.id, FIRST_INDEX, at, created))
 
     def hear(self) -> bool:
         """Ask what is requested of this run; False: this process doesn't own it any more."""

@@ -274,6 +274,24 @@ def hide_flow(turn: Turn, flow: str, owner: str | None, *_by: object) -> Rows:
     return [(flow,)]
 
 
+def unwatched(turn: Turn, ids: Sequence[str]) -> Rows:
+    """Those that nobody has asked to watch yet, and that still may tell something."""
+    return [(each,) for each in ids if _may_be_watched(turn.row(each))]
+
+
+def watch(turn: Turn, execution: str) -> Rows:
+    """It is watched from now on."""
+    row = turn.row(execution)
+    if row is None or not _may_be_watched(row):
+        return []
+    row.watched = True
+    return [(execution,)]
+
+
+def _may_be_watched(row: ExecutionRow | None) -> bool:
+    return row is not None and not row.watched and row.completed_at is None
+
+
 HANDLERS: Mapping[str, Handler] = {
     executions.CREATE.name: create_executions,
     executions.REQUEST_START.name: request_start,
@@ -285,6 +303,8 @@ HANDLERS: Mapping[str, Handler] = {
     events.READ.name: read_events,
     events.READ_TYPES.name: read_events,
     events.HEADS.name: event_heads,
+    events.UNWATCHED.name: unwatched,
+    events.WATCH.name: watch,
     appending.APPEND.name: append_events,
     run_statements.FIND_BATCH.name: find_batch,
     flows.STORE.name: store_flow,

@@ -20,7 +20,7 @@ def write_commanded(turn: Turn, execution: str, epoch: int, writes: int, *what: 
     if row is None or not turn.guards.may_write(row, epoch, writes, known):
         return []
     written = put_boundary(turn, row, *boundary)
-    [(_, at)] = written
+    [(_, at, _)] = written
     row.status, row.error_message, row.error_node_id = status, error_message, error_node_id
     if status == "running":
         return written

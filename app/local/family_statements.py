@@ -24,7 +24,7 @@ def write_family(turn: Turn, execution: str, *what: Any) -> Rows:
     written = write_resolving(turn, execution, *boundary)
     if not written:
         return []
-    [(_, at)] = written
+    [(_, at, _)] = written
     parent = turn.tables.executions[execution]
     _refuse_duplicates(turn, execution, set(zip(nodes, ordinals, strict=True)))
     columns = (ids, nodes, ordinals, flows, versions, inputs, events, totals, created)

@@ -80,7 +80,8 @@ class LocalProcess:
         self.plans = PlanCache(catalogue)
         # What is kept here ends with the process: any key will do.
         self.keyring = Keyring(settings.secret_key or secrets.token_hex(32))
-        self.hub = Hub(self.log, self.streams, MemoryReader(self.streams))
+        watch = self.log.watch if settings.event_publish == "watched" else None
+        self.hub = Hub(self.log, self.streams, MemoryReader(self.streams), watch=watch)
         self._settings = settings
         self._row = _worker_row(settings)
         self._lanes = Lanes()
@@ -159,6 +160,7 @@ class LocalProcess:
                 self._settings.max_children_per_parent,
                 self._settings.max_items_per_foreach,
             ),
+            only_watched=self._settings.event_publish == "watched",
         )
 
     def _launch(self, step: Step) -> None:

@@ -75,6 +75,7 @@ class ExecutionRow:
     nodes_completed: int = 0
     nodes_failed: int = 0
     nodes_skipped: int = 0
+    watched: bool = False
     grants: str | None = None
 
     def deadline(self) -> datetime | None:

@@ -135,7 +135,7 @@ def _finish(turn: Turn, written: Rows, what: Sequence[Any], end: tuple[str, Any,
     """Make of a boundary that was written the last one."""
     if not written:
         return []
-    [(_, at)] = written
+    [(_, at, _)] = written
     row = turn.tables.executions[what[0]]
     row.status, row.error_message, row.error_node_id = end
     row.completed_at = at
@@ -189,7 +189,7 @@ def put_boundary(
     stored.update({checkpoint.node_id: checkpoint for checkpoint in checkpoints})
     if types:
         turn.tell(row, types, data, at)
-    return [(row.last_event_index - len(types) + 1, at)]
+    return [(row.last_event_index - len(types) + 1, at, row.watched)]
 
 
 def _checkpoint(

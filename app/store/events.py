@@ -45,6 +45,26 @@ HEADS = Statement(
     WHERE id = ANY ($1)
     """,
 )
+#: (executions): those that nobody has asked to watch yet, and that still may tell something.
+UNWATCHED = Statement(
+    "unwatched",
+    "text[]",
+    """
+    SELECT id FROM chaingraph_executions
+    WHERE id = ANY ($1) AND NOT watched AND completed_at IS NULL
+    """,
+)
+#: (execution): it is watched from now on. Whoever writes its events after this commit is told
+#: so by its own statement, which has locked the same row; what came before can be read after.
+WATCH = Statement(
+    "watch",
+    "text",
+    """
+    UPDATE chaingraph_executions SET watched = true
+    WHERE id = $1 AND NOT watched AND completed_at IS NULL
+    RETURNING id
+    """,
+)
 
 
 class EventLog:
@@ -81,6 +101,17 @@ class EventLog:
         with self._database.session() as session:
             rows = session.execute(HEADS, list(execution_ids))
         return {row[0]: Head(*row[1:]) for row in rows}
+
+    def watch(self, execution_ids: Collection[str]) -> None:
+        """Have the events of these executions published from now on.
+
+        What was committed before must be read after this. Raises StoreUnavailable.
+        """
+        with self._database.session() as session:
+            # One at a time: who locks several rows in an order of its own may be in the way of
+            # a stop that goes down a tree.
+            for (execution_id,) in session.execute(UNWATCHED, list(execution_ids)):
+                session.execute(WATCH, execution_id)
 
     def head(self, execution_id: str) -> Head | None:
         """Where the log of one execution ends; None if there is no such execution."""

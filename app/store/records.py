@@ -277,11 +277,13 @@ class Boundary:
 class Written:
     """The statement was done: the index of its first event, its time.
 
+    `is_watched` says whether somebody may wait for its events: so it is where that isn't known.
     `stopped` is what it did to descendants of an execution that failed.
     """
 
     first_index: int
     at: datetime
+    is_watched: bool = field(default=True, compare=False)
     stopped: Sequence[Effect] = ()
 
 

@@ -127,7 +127,7 @@ BOUNDARY = """
         WHERE id = $1 AND epoch = $2 AND writes = $3 AND completed_at IS NULL
             AND {request}
         RETURNING last_event_index - cardinality($4) + 1 AS first, updated_at AS at,
-            {worker} AS worker{returned}
+            {worker} AS worker, watched{returned}
     ), saved AS (
         INSERT INTO chaingraph_checkpoints AS c
             (execution_id, node_id, seq, status, attempt, started_at, completed_at,
@@ -144,7 +144,7 @@ BOUNDARY = """
         INSERT INTO chaingraph_event_batches (execution_id, first_index, written_at, types, data)
         SELECT $1, guard.first, guard.at, $4, $5::json FROM guard WHERE cardinality($4) > 0
     ){release}
-    SELECT first, at FROM guard
+    SELECT first, at, watched FROM guard
 """
 
 #: The types of its first 19 parameters.

@@ -150,8 +150,8 @@ class PgRunStore:
             return rows, end_descendants(session, [fence.execution_id], message)
 
         rows, stopped = self._transact(work)
-        for first_index, at in rows:
-            return Written(first_index, at, stopped)
+        for first_index, at, is_watched in rows:
+            return Written(first_index, at, is_watched, stopped)
         return self._why_void(fence, writes, boundary.known)
 
     def _write(self, fence: Fence, writes: int, boundary: Boundary) -> list[tuple[Any, ...]]:

@@ -154,6 +154,8 @@ executions = Table(
     Column("nodes_completed", Integer, nullable=False, server_default=_zero),
     Column("nodes_failed", Integer, nullable=False, server_default=_zero),
     Column("nodes_skipped", Integer, nullable=False, server_default=_zero),
+    #: Whether somebody has ever asked to be sent its events as they come.
+    Column("watched", Boolean, nullable=False, server_default=text("false")),
     Column("grants", JSON),
     CheckConstraint(
         "status IN ('created', 'running', 'paused', 'completed', 'failed', 'stopped')",

@@ -20,6 +20,10 @@ class News(Enum):
     NONE = auto()
 
 
+#: Called when more is known of a channel, by whoever learned it. It must not wait.
+Listener = Callable[[], object]
+
+
 class Channel:
     """One watched execution: how far its log is known to reach. Knowledge only grows."""
 
@@ -33,11 +37,14 @@ class Channel:
         self.watchers = 0
         #: Whether the stream in Redis holds what nobody of us wrote: it is left alone then.
         self.is_foreign = False
+        #: What one of those who read it leaves for the others (app.streams.relay).
+        self.shared: object | None = None
         self._known = head.last_event_index
         self._status = head.status if head.is_final else None
         self._gone = False
         self._interrupted = False
         self._changed = condition()
+        self._listeners: tuple[Listener, ...] = ()
 
     @property
     def known(self) -> int:
@@ -63,26 +70,42 @@ class Channel:
         else:
             self.note(head.last_event_index)
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether nobody is to wait here any more."""
+        return self._interrupted
+
     def interrupt(self) -> None:
         """End every wait, present and to come."""
         with self._changed:
             self._interrupted = True
             self._changed.notify_all()
 
+    def listen(self, listener: Listener) -> None:
+        """Have this called whenever more is known."""
+        with self._changed:
+            self._listeners = (*self._listeners, listener)
+
+    def unlisten(self, listener: Listener) -> None:
+        """Have it called no more."""
+        with self._changed:
+            self._listeners = tuple(each for each in self._listeners if each != listener)
+
     def wait(self, index: int, timeout_s: float) -> News:
         """Wait until this event is committed, or none will be, or the time is up."""
         with self._changed:
             self._changed.wait_for(
-                lambda: self._interrupted or self._news_of(index) is not News.NONE, timeout_s
+                lambda: self._interrupted or self.news_of(index) is not News.NONE, timeout_s
             )
-            return self._news_of(index)
+            return self.news_of(index)
 
     def rest(self, seconds: float) -> None:
         """Wait whatever comes, unless interrupted."""
         with self._changed:
             self._changed.wait_for(lambda: self._interrupted, seconds)
 
-    def _news_of(self, index: int) -> News:
+    def news_of(self, index: int) -> News:
+        """What is to be said of this event now; NONE: it may come yet."""
         if self._gone:
             return News.GONE
         if self._known >= index:
@@ -99,6 +122,9 @@ class Channel:
             self._status = self._status or status
             self._gone = self._gone or gone
             self._changed.notify_all()
+            listeners = self._listeners
+        for listener in listeners:
+            listener()
 
 
 class Channels:

@@ -8,8 +8,9 @@ from itertools import islice
 from app.events.log import StoredEvent
 from app.events.wire import to_json
 
-#: A frame ends before it is larger (bytes), unless one event alone is.
-MAX_FRAME_BYTES = 256 * 1024
+#: A frame ends before it is larger (bytes), unless one event alone is. What a client that reads
+#: slowly leaves of one is all that is kept for it.
+MAX_FRAME_BYTES = 64 * 1024
 #: What a frame holds beside its events, at most.
 _AROUND_EVENTS = 64
 

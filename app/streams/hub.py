@@ -14,7 +14,7 @@ from typing import Protocol
 from app.errors import StoreUnavailable
 from app.events.log import EventSource, Head
 from app.streams.channels import Channels
-from app.streams.lookup import HeadLookup
+from app.streams.lookup import HeadLookup, Watch
 from app.streams.relay import Feed, Wanted
 from app.streams.tail import Tail
 from app.streams.threads import THREADS, Joinable, Threads
@@ -43,13 +43,22 @@ class Reader(Protocol):
 
 
 class Hub:
-    """The watched executions of one API process. Its threads begin with the first watch."""
+    """The watched executions of one API process. Its threads begin with the first watch.
+
+    `watch` is called with what is about to be watched, before its head is read: for publishers
+    that publish only that.
+    """
 
     def __init__(
-        self, log: EventSource, tail: Tail, reader: Reader, threads: Threads = THREADS
+        self,
+        log: EventSource,
+        tail: Tail,
+        reader: Reader,
+        threads: Threads = THREADS,
+        watch: Watch | None = None,
     ) -> None:
         self._log = log
-        self._lookup = HeadLookup(log, threads.flag)
+        self._lookup = HeadLookup(log, threads.flag, watch)
         self._tail = tail
         self._reader = reader
         self._channels = Channels(self._reader.wake, threads.condition)
@@ -65,12 +74,21 @@ class Hub:
     @contextmanager
     def feed(self, execution_id: str, head: Head, wanted: Wanted) -> Iterator[Feed]:
         """Read an execution's events, past and to come. `head` was read a moment ago."""
+        feed = self.open(execution_id, head, wanted)
+        try:
+            yield feed
+        finally:
+            self.release(feed)
+
+    def open(self, execution_id: str, head: Head, wanted: Wanted) -> Feed:
+        """The same, for who releases the feed later."""
         self._start()
         channel = self._channels.open(execution_id, head)
-        try:
-            yield Feed(channel, self._tail, self._log, wanted, self._threads.clock)
-        finally:
-            self._channels.close(channel)
+        return Feed(channel, self._tail, self._log, wanted, self._threads.clock)
+
+    def release(self, feed: Feed) -> None:
+        """A feed is read no more."""
+        self._channels.close(feed.channel)
 
     def interrupt(self) -> None:
         """End every wait of every feed, present and to come."""

@@ -7,18 +7,31 @@ to PostgreSQL for each of them would be more than there are.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from app.errors import StoreUnavailable
 from app.events.log import EventSource, Head
 from app.streams.threads import Flag
 
+#: Registers that executions are watched. May raise StoreUnavailable.
+Watch = Callable[[Collection[str]], object]
+
 
 class HeadLookup:
-    """Answers one caller's question together with those that came while the last were asked."""
+    """Answers one caller's question together with those that came while the last were asked.
 
-    def __init__(self, log: EventSource, flag: Callable[[], Flag] = threading.Event) -> None:
+    `watch`, where events are published only for who watches, is called with each execution
+    before it is looked at.
+    """
+
+    def __init__(
+        self,
+        log: EventSource,
+        flag: Callable[[], Flag] = threading.Event,
+        watch: Watch | None = None,
+    ) -> None:
         self._log = log
+        self._watch = watch
         self._flag = flag
         self._lock = threading.Lock()
         self._waiting: list[_Question] = []
@@ -50,8 +63,12 @@ class HeadLookup:
             self._pass_the_lead_on()
 
     def _settle(self, questions: Sequence[_Question]) -> None:
+        ids = {each.execution_id for each in questions}
         try:
-            heads = self._log.heads({each.execution_id for each in questions})
+            if self._watch is not None:
+                # First this, then the look: what is committed in between is seen by the look.
+                self._watch(ids)
+            heads = self._log.heads(ids)
         except StoreUnavailable as error:
             for question in questions:
                 question.fail(error.message)

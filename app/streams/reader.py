@@ -16,6 +16,7 @@ from app.streams import keys
 from app.streams.channels import Channel, Channels
 from app.streams.client import BLOCKING_MARGIN_S, Connect, Truce, connect, single_connection
 from app.streams.hub import Hub
+from app.streams.lookup import Watch
 from app.streams.tail import RedisTail
 from app.streams.threads import THREADS, Threads
 
@@ -40,16 +41,22 @@ WAKE_TTL_S = 60
 _log = logging.getLogger(__name__)
 
 
-def redis_hub(redis_url: str, log: EventSource) -> Hub:
+def redis_hub(redis_url: str, log: EventSource, watch: Watch | None = None) -> Hub:
     """The hub of a process whose live events come through Redis."""
     client = connect(redis_url, role="relay")
-    return hub_over(partial(single_connection, redis_url), client, log, THREADS)
+    return hub_over(partial(single_connection, redis_url), client, log, THREADS, watch)
 
 
-def hub_over(connect: Connect, client: Redis, log: EventSource, threads: Threads) -> Hub:
+def hub_over(
+    connect: Connect,
+    client: Redis,
+    log: EventSource,
+    threads: Threads,
+    watch: Watch | None = None,
+) -> Hub:
     """The same over what is handed in. `client` is for commands that answer at once."""
     reader = StreamReader(connect, client, threads)
-    return Hub(log, RedisTail(connect, threads.clock), reader, threads)
+    return Hub(log, RedisTail(connect, threads.clock), reader, threads, watch)
 
 
 class StreamReader:

@@ -1,7 +1,7 @@
 """One reader's way through an execution's events: from Redis where it can, else PostgreSQL.
 
 A feed keeps a position and at most a little of what it has read; how fast it goes is up to
-whoever asks it for more.
+whoever asks it for more. `poll` never waits for news, `next` does.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.errors import StoreUnavailable
 from app.events.log import STATUS_AT_END, EventSource, StoredEvent
@@ -24,7 +24,7 @@ PAGE = 100
 #: How many events an entry of Redis is taken to have; most hold one node's.
 EVENTS_PER_ENTRY = 4
 #: What doesn't fit into a frame is kept up to this size (bytes), else read again.
-MAX_KEPT_BYTES = 64 * 1024
+MAX_KEPT_BYTES = 32 * 1024
 #: How long (s) to wait before PostgreSQL is tried again.
 REST_S = 0.5
 
@@ -43,10 +43,15 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """Events to send, and where to go on after them."""
+    """Events to send, and where to go on after them.
+
+    `forms` are the messages that were made of them, by the name of the form: made once for all
+    who are sent the same.
+    """
 
     events: list[StoredEvent]
     next_index: int
+    forms: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,38 @@ class Gone:
     """The execution was deleted."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Nothing to send yet: look again once the event `index` is committed, or at `until`.
+
+    `until` is on the feed's clock (s); None where there is no such index, or no such time.
+    """
+
+    index: int | None = None
+    until: float | None = None
+
+
+class AsksLog:
+    """What comes next has to be read from PostgreSQL, which the caller didn't want."""
+
+
+ASKS_LOG = AsksLog()
+#: What a feed gives when it is asked for more.
+Step = Events | End | Gone | Pending | AsksLog
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What one feed read last, for others of the same execution that come to the same place."""
+
+    place: tuple[int, frozenset[str] | None, int]
+    events: Events
+    read_to: int
+    status: str | None
+
+
 class Feed:
-    """Reads one execution's events for one reader."""
+    """Reads one execution's events for one reader. For one thread at a time."""
 
     def __init__(
         self,
@@ -83,36 +118,105 @@ class Feed:
         self._kept_bytes = 0
         self._status: str | None = None
         self._page = PAGE
+        self._batch_until: float | None = None
+        self._rests_until = 0.0
+        self._may_ask_log = True
+        self._asks_log = False
+
+    @property
+    def channel(self) -> Channel:
+        """What is known of the execution that is read."""
+        return self._channel
 
     def next(self, timeout_s: float) -> Events | End | Gone | None:
         """Wait for what comes next; None when the time is up or the wait was interrupted."""
         deadline = self._clock() + timeout_s
-        left_s = timeout_s
+        while True:
+            match self.poll():
+                case Pending() as pending:
+                    if not self._wait(pending, deadline):
+                        return None
+                case Events() | End() | Gone() as step:
+                    return step
+
+    def poll(self, *, may_ask_log: bool = True) -> Step:
+        """What comes next, without waiting for it.
+
+        Without `may_ask_log` PostgreSQL isn't asked: ASKS_LOG where it would have been.
+        """
+        self._may_ask_log, self._asks_log = may_ask_log, False
         if self._kept:
             self._gather()
+            return self._take()
+        place = (self._read_to, self._wanted.types, self._wanted.batch_size)
+        if (events := self._take_shared(place)) is not None:
+            return events
+        step = self._find() or self._take()
+        if isinstance(step, Events) and not self._kept:
+            self._channel.shared = _Shared(place, step, self._read_to, self._status)
+        return step
+
+    def _take_shared(self, place: tuple[int, frozenset[str] | None, int]) -> Events | None:
+        """Take what another feed read from here, if one did a moment ago."""
+        shared = self._channel.shared
+        if not isinstance(shared, _Shared) or shared.place != place or self._status is not None:
+            return None
+        self._read_to, self._status = shared.read_to, shared.status
+        self._batch_until = None
+        return shared.events
+
+    def _find(self) -> End | Gone | Pending | AsksLog | None:
+        """Read what is there; None if something was found to be sent."""
         while not self._kept:
             if self._status is not None:
                 return End(self._status, self._read_to)
-            if left_s < 0:
-                return None
-            match self._channel.wait(self._read_to, left_s):
-                case News.NONE:
-                    return None
-                case News.GONE:
-                    return Gone()
-                case News.ENDED:
-                    return End(self._channel.final_status or "", self._channel.known + 1)
-                case News.EVENTS:
-                    self._await_batch()
-                    self._gather()
-            left_s = deadline - self._clock()
-        return self._take()
+            step = self._nothing_to_read() or self._held_back()
+            if step is not None:
+                return step
+            self._gather()
+            if self._asks_log and not self._kept:
+                return ASKS_LOG
+            if not self._kept and self._channel.known >= self._read_to:
+                # They are there and can't be had. Nobody gains by asking at once.
+                self._rests_until = self._clock() + REST_S
+                return Pending(until=self._rests_until)
+        return None
 
-    def _await_batch(self) -> None:
-        """Let a batch become full, but no longer than its time."""
-        wanted = self._wanted
-        if wanted.batch_timeout_s:
-            self._channel.wait(self._read_to + wanted.batch_size - 1, wanted.batch_timeout_s)
+    def _nothing_to_read(self) -> End | Gone | Pending | None:
+        match self._channel.news_of(self._read_to):
+            case News.NONE:
+                return Pending(index=self._read_to)
+            case News.GONE:
+                return Gone()
+            case News.ENDED:
+                return End(self._channel.final_status or "", self._channel.known + 1)
+        return None
+
+    def _wait(self, pending: Pending, deadline: float) -> bool:
+        """Wait for what a poll said; whether to poll again."""
+        now = self._clock()
+        left_s = deadline - now
+        if left_s <= 0 or self._channel.is_interrupted:
+            return False
+        if pending.until is not None:
+            left_s = min(left_s, max(0.0, pending.until - now))
+        if pending.index is None:
+            self._channel.rest(left_s)
+        else:
+            self._channel.wait(pending.index, left_s)
+        return True
+
+    def _held_back(self) -> Pending | None:
+        """Let a batch become full, but no longer than its time; let PostgreSQL rest."""
+        now = self._clock()
+        if now < self._rests_until:
+            return Pending(until=self._rests_until)
+        full = self._read_to + self._wanted.batch_size - 1
+        if not self._wanted.batch_timeout_s or self._channel.news_of(full) is not News.NONE:
+            return None
+        if self._batch_until is None:
+            self._batch_until = now + self._wanted.batch_timeout_s
+        return Pending(full, self._batch_until) if now < self._batch_until else None
 
     def _gather(self) -> None:
         """Read what a frame can hold, of what is there."""
@@ -122,9 +226,8 @@ class Feed:
                     break
         except StoreUnavailable as error:
             _log.warning("events can't be read: %s", error)
-        if not self._kept and self._channel.known >= self._read_to:
-            # They are there and can't be had. Nobody gains by asking at once.
-            self._channel.rest(REST_S)
+        if not self._asks_log:
+            self._batch_until = None
 
     @property
     def _has_room(self) -> bool:
@@ -142,6 +245,8 @@ class Feed:
         )
         if entries and entries[0].first_index == self._read_to:
             self._read_entries(entries)
+        elif not self._may_ask_log:
+            self._asks_log = True
         else:
             known = self._channel.known
             up_to = min(known, entries[0].first_index - 1) if entries else known

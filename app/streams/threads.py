@@ -40,6 +40,10 @@ class Condition(AbstractContextManager[object], Protocol):
         """Wait until the predicate holds, so many seconds at most."""
         ...
 
+    def notify(self) -> None:
+        """Have one of those who wait look again."""
+        ...
+
     def notify_all(self) -> None:
         """Have everybody look again."""
         ...

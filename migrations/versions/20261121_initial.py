@@ -193,6 +193,7 @@ def upgrade() -> None:
         sa.Column("nodes_completed", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("nodes_failed", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("nodes_skipped", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("watched", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("grants", sa.JSON(), nullable=True),
         sa.CheckConstraint(
             "(status IN ('completed', 'failed', 'stopped')) = (completed_at IS NOT NULL)",

@@ -58,6 +58,7 @@ class SimApi:
             dispatcher,
             world.fresh_id,
             start_ttl_ms=60_000,
+            publishes=not world.only_watched,
         )
         effects = Effects(publisher, signals, dispatcher)
         self.signalling = Signalling(

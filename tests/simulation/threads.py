@@ -124,6 +124,10 @@ class SimCondition:
                 return predicate()
         return True
 
+    def notify(self) -> None:
+        # Who waits may always be woken for nothing.
+        self.notify_all()
+
     def notify_all(self) -> None:
         for task in self._waiting:
             self._scheduler.wake(task)

@@ -7,6 +7,7 @@ again at `nextIndex`, perhaps at another API process, until it has the end.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,27 +16,27 @@ import orjson
 from app.caller import LOCAL
 from app.errors import NotFound, ServiceUnavailable, StoreUnavailable
 from app.events.log import FINAL_STATUSES
+from app.streams.delivery import NORMAL_CLOSURE, RESTARTING
+from app.streams.frames import end_frame, events_frame
 from app.streams.reader import hub_over
-from app.streams.relay import Wanted
+from app.streams.relay import End, Events, Wanted
 from tests.simulation.invariants import Violation
 from tests.simulation.scheduler import Host
 from tests.simulation.threads import SimFlag, threads_of
 from web.access import Ticket
-from web.relay import NORMAL_CLOSURE, Relay
-from web.sockets import RESTARTING, Patience, SocketClosed
+from web.relay import Relay
 
 if TYPE_CHECKING:
     from app.events.log import EventSource
+    from app.store.events import EventLog
     from tests.simulation.world import World
 
-#: Frames that are on their way before a sender has to wait.
+#: Frames that are on their way before there is no room for more.
 ROOM = 3
 #: Nobody is asked for a token.
 TICKET = Ticket(None, "", LOCAL)
 #: Sockets of one API process.
 MAX_SOCKETS = 100
-#: Pings are none of the world's business.
-NO_PING_S = 1e9
 #: What some watchers want to see; the others want all.
 FILTERS = (
     None,
@@ -67,91 +68,111 @@ class Closed:
 
 
 class Wire:
-    """One WebSocket: frames on their way to a watcher."""
+    """One WebSocket: frames on their way to a watcher, and the server's end of it
+    (app.streams.delivery.Outlet).
+    """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, host: Host) -> None:
         self._scheduler = world.scheduler
+        self._host = host
         self._frames: deque[bytes | Refused | Closed] = deque()
         self._came: SimFlag = world.flag()
-        self._went: SimFlag = world.flag()
-        self.is_broken = False
+        self._is_closed = False
+        self._is_broken = False
+        self._on_writable: Callable[[], object] = lambda: None
+        self._on_end: Callable[[], object] = lambda: None
+
+    # -- the server's end
+
+    @property
+    def is_open(self) -> bool:
+        return not (self._is_closed or self._is_broken)
+
+    @property
+    def is_writable(self) -> bool:
+        return len(self._frames) < ROOM
+
+    def begin(self, on_writable: Callable[[], object], on_end: Callable[[], object]) -> None:
+        self._on_writable, self._on_end = on_writable, on_end
+        if self._is_broken:
+            self._end()
+
+    def send_events(self, events: Events) -> None:
+        lines = [each.envelope for each in events.events]
+        self._send(events_frame(lines, events.next_index))
+
+    def send_end(self, end: End) -> None:
+        self._send(end_frame(end.status, end.next_index))
+
+    def close(self, code: int, _reason: str = "") -> None:
+        if self.is_open:
+            self._is_closed = True
+            self.put(Closed(code))
+
+    def cut(self, *, loses: bool = False) -> None:
+        """Break it, with what is on its way lost or not."""
+        self._is_broken = True
+        if loses:
+            self._frames.clear()
+        self._came.set()
+        self._end()
 
     def put(self, frame: bytes | Refused | Closed) -> None:
-        """Send one, once there is room. Raises SocketClosed."""
-        self._scheduler.point()
-        while len(self._frames) >= ROOM and not self.is_broken:
-            self._went.clear()
-            self._went.wait()
-        if self.is_broken:
-            raise SocketClosed
+        """Have something arrive."""
         self._frames.append(frame)
         self._came.set()
 
+    def _send(self, frame: bytes) -> None:
+        self._scheduler.point()
+        if self.is_open:
+            assert self.is_writable
+            self.put(frame)
+
+    def _end(self) -> None:
+        self._tell(self._on_end)
+        self._on_end = lambda: None
+
+    def _tell(self, what: Callable[[], object]) -> None:
+        """Have the server's process learn of something."""
+        if not self._host.dead:
+            self._scheduler.spawn(self._host, "loop", what)
+
+    # -- the watcher's
+
     def take(self) -> bytes | Refused | Closed:
         """Wait for the next one."""
-        while not self._frames and not self.is_broken:
+        while not self._frames and not self._is_broken:
             self._came.clear()
             self._came.wait()
         self._scheduler.point()
         if not self._frames:
             return Closed(None)
-        self._went.set()
-        return self._frames.popleft()
-
-    def cut(self, *, loses: bool) -> None:
-        """Break it, with what is on its way lost or not."""
-        self.is_broken = True
-        if loses:
-            self._frames.clear()
-        self._came.set()
-        self._went.set()
-
-
-class SimSocket:
-    """The server's end (web.sockets.EventSocket)."""
-
-    def __init__(self, wire: Wire, _patience: Patience) -> None:
-        self._wire = wire
-        self._is_closed = False
-
-    @property
-    def is_open(self) -> bool:
-        return not (self._is_closed or self._wire.is_broken)
-
-    def send(self, message: bytes) -> None:
-        self._wire.put(message)
-
-    def check(self) -> float:
-        return NO_PING_S
-
-    def close(self, code: int, _reason: str | None = None) -> None:
-        self._is_closed = True
-        if not self._wire.is_broken:
-            self._wire.put(Closed(code))
-
-    def finish(self) -> None:
-        """The goodbye arrives by itself."""
-
-    def cut(self) -> None:
-        self._wire.cut(loses=False)
+        was_full = not self.is_writable
+        frame = self._frames.popleft()
+        if isinstance(frame, Closed):
+            # Who was said goodbye to hangs up.
+            self.cut()
+        elif was_full:
+            self._tell(self._on_writable)
+        return frame
 
 
 class SimRelay:
     """The production relay of one API process."""
 
-    def __init__(self, world: World, host: Host, log: EventSource) -> None:
+    def __init__(self, world: World, host: Host, log: EventLog) -> None:
         self._world = world
         self._host = host
         self._threads = threads_of(world.scheduler)
         client: Any = world.redis
-        self.hub = hub_over(world.connect, client, log, self._threads)
-        take: Any = SimSocket
-        self.relay = Relay(self.hub, MAX_SOCKETS, Patience(), take, self._threads)
+        watch = log.watch if world.only_watched else None
+        self.hub = hub_over(world.connect, client, log, self._threads, watch)
+        self.relay = Relay(self.hub, MAX_SOCKETS, self._threads)
         self._wires: dict[Wire, None] = {}
 
     def open(self, execution_id: str, wanted: Wanted) -> Wire:
         """A watcher knocks."""
-        wire = Wire(self._world)
+        wire = Wire(self._world, self._host)
         if self._host.dead:
             wire.cut(loses=True)
             return wire
@@ -173,11 +194,7 @@ class SimRelay:
         except (StoreUnavailable, ServiceUnavailable):
             wire.put(Refused(503))
             return
-        try:
-            self.relay.serve(wire, execution_id, head, wanted, TICKET)
-        finally:
-            self.relay.give_place_back()
-            self._wires.pop(wire, None)
+        self.relay.serve(wire, execution_id, head, wanted, TICKET)
 
     def drain(self) -> None:
         """Do as on SIGTERM."""

@@ -245,6 +245,7 @@ class SimWorker(WorkerProcess):
             sends_all=self._options.sends_steps,
             herald=Effects(self._publisher, self._signals, self.dispatcher),
             fresh_id=world.fresh_id,
+            only_watched=world.only_watched,
             mailbox=lambda: SimMailbox(world.scheduler),
             flag=lambda: SimFlag(world.scheduler),
         )

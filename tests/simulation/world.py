@@ -66,6 +66,8 @@ class Scenario:
     flows: Sequence[str] = nodes.DRAWN
     #: How many of the schedules have watchers, and so a relay: the part of all.
     watched: float = WATCHED
+    #: In how many of those only what is watched is published.
+    only_watched: float = 0.5
 
 
 ANYTHING = Scenario()
@@ -101,6 +103,8 @@ class World:
         self.redis = SimRedis(self.scheduler)
         self.faults = Faults(self, scenario.kinds, scenario.counts)
         self.is_watched = scenario.watched > 0 and random.random() < scenario.watched
+        #: Whether workers publish only what somebody watches.
+        self.only_watched = self.is_watched and random.random() < scenario.only_watched
         self._redis_host = Host("redis")
         self.reading = Reading()
         self.watchers: list[Watcher] = []

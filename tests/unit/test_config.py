@@ -136,20 +136,6 @@ def test_flower_may_be_reached_from_elsewhere_with_a_password(tmp_path: Path) ->
     assert settings.flower_address == "0.0.0.0"
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("EVENT_PUBLISH", "watched"),
-    ],
-)
-def test_a_feature_that_is_not_built_refuses_the_start(
-    tmp_path: Path, name: str, value: str
-) -> None:
-    assert refusal(tmp_path, **{name: value}) == (
-        f"{name}={value} is not built yet: leave {name} unset"
-    )
-
-
 def test_a_second_name_for_the_same_database_is_no_second_database(tmp_path: Path) -> None:
     same = {"DATABASE_URL": "postgres://h/d", "DATABASE_URL_EXECUTIONS": "postgresql://h/d"}
     settings = load(tmp_path, **same)

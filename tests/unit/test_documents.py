@@ -15,7 +15,6 @@ from typer.main import get_command
 
 from app.cli.root import cli
 from app.config import load_settings
-from app.config.checks import NOT_BUILT
 from app.engine import NodeStatus
 from app.events.types import EventType
 from app.executions.views import created_row, execution_json
@@ -82,10 +81,6 @@ def between(text: str, name: str) -> str:
     """What stands between the marks of a list."""
     _, _, rest = text.partition(f"<!-- {name} -->")
     return rest.partition(f"<!-- /{name} -->")[0]
-
-
-def words(text: str) -> set[str]:
-    return set(re.findall(r"`([^`]+)`", text))
 
 
 def anchor(heading: str) -> str:
@@ -192,15 +187,6 @@ def test_rules_and_sections_that_are_cited_exist() -> None:
             assert {number for number in cited if number} <= set(rules), path
         for document, section in SECTION.findall(text):
             assert section in HEADING.findall((ROOT / "docs" / document).read_text()), path
-
-
-@pytest.fixture
-def how_it_works() -> str:
-    return (ROOT / "docs" / "how-it-works.md").read_text()
-
-
-def test_settings_that_are_not_built_are_told(how_it_works: str) -> None:
-    assert words(between(how_it_works, "settings")) == NOT_BUILT
 
 
 def test_calls_are_told_as_they_are() -> None:

@@ -291,18 +291,32 @@ class Serve:
     def __init__(self) -> None:
         self._ends: list[Callable[[], object]] = []
 
-    def __call__(self, database_url: str, redis_url: str) -> Served:
+    def __call__(
+        self,
+        database_url: str,
+        redis_url: str,
+        *,
+        max_sockets: int = MAX_SOCKETS,
+        patience: Patience = PATIENCE,
+    ) -> Served:
         database = Database(database_url, application_name="cg-web")
         hub = redis_hub(redis_url, EventLog(database))
-        return self.over(hub, database.engine.dispose)
+        return self.over(hub, database.engine.dispose, max_sockets=max_sockets, patience=patience)
 
-    def over(self, hub: Hub, *ends: Callable[[], object], access: Access | None = None) -> Served:
+    def over(
+        self,
+        hub: Hub,
+        *ends: Callable[[], object],
+        access: Access | None = None,
+        max_sockets: int = MAX_SOCKETS,
+        patience: Patience = PATIENCE,
+    ) -> Served:
         """Serve what a hub has."""
         app = Flask("relay")
         access = access or Access()
         register_security(app, access)
         register_problems(app)
-        relay = register_relay(app, hub, max_sockets=MAX_SOCKETS, patience=PATIENCE, access=access)
+        relay = register_relay(app, hub, max_sockets=max_sockets, patience=patience, access=access)
 
         @app.get("/api/v1/executions/<execution_id>/events")
         def page(execution_id: str) -> str:
@@ -317,6 +331,7 @@ class Serve:
             server.shutdown,
             thread.join,
             server.server_close,
+            relay.close,
             hub.close,
             *ends,
         ]

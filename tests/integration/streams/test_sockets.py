@@ -11,7 +11,13 @@ from contextlib import ExitStack
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.integration.streams.conftest import MAX_SOCKETS, History, Served, receive_all
+from tests.integration.streams.conftest import (
+    MAX_SOCKETS,
+    History,
+    Serve,
+    Served,
+    receive_all,
+)
 from tests.integration.streams.test_relay import ENDED, STARTED, next_frame
 from tests.waiting import wait_until
 
@@ -182,6 +188,26 @@ def test_a_client_that_does_not_read_is_cut_and_costs_no_memory(
     with served.connect(options={"max_queue": 1, "close_timeout": 0.1}) as slow:
         slow.recv(timeout=5)
         wait_until(lambda: served.relay.open_sockets == 0, "the slow client is cut")
+
+
+def test_drained_clients_resume_at_another_process_without_loss(
+    served: Served, serve: Serve, history: History, database_url: str, redis_url: str
+) -> None:
+    execution = history.create()
+    other = serve(database_url, redis_url)
+    with served.connect(batchTimeoutMs=0) as socket:
+        history.tell(execution, STARTED)
+        drained = threading.Thread(target=served.relay.drain)
+        drained.start()
+        history.tell(execution, STARTED)
+        received = receive_all(socket)
+        drained.join()
+    assert received.code == 1012
+    next_index = received.frames[-1]["nextIndex"] if received.frames else -1
+    with other.connect(fromIndex=next_index) as socket:
+        history.tell(execution, ENDED)
+        rest = receive_all(socket)
+    assert received.indexes + rest.indexes == [-1, 0, 1, 2]
 
 
 def test_drain_does_not_wait_for_a_client_that_does_not_read(

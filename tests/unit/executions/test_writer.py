@@ -6,7 +6,13 @@ from datetime import UTC, datetime
 
 from app.errors import StoreUnavailable
 from app.events.types import Event, EventType
-from app.executions.writer import BACKOFF_LAST_S, GATHER_LIVE_S, Outcome, Writer
+from app.executions.writer import (
+    BACKOFF_LAST_S,
+    GATHER_FIRST_S,
+    GATHER_LIVE_S,
+    Outcome,
+    Writer,
+)
 from app.store.records import (
     Boundary,
     CheckpointRow,
@@ -66,6 +72,7 @@ class Setting:
     answers: list[Written | Void | Recalled | None]
     clock: Clock = field(default_factory=Clock)
     published: list[tuple[int, list[bytes]]] = field(default_factory=list)
+    only_watched: bool = False
 
     def __post_init__(self) -> None:
         self.store = Store(self.clock, self.answers)
@@ -76,6 +83,7 @@ class Setting:
             7,
             clock=self.clock,
             pause=self.clock.pause,
+            only_watched=self.only_watched,
         )
 
     def _publish(self, execution_id: str, first: int, lines: Sequence[bytes]) -> None:
@@ -220,3 +228,37 @@ def test_the_end_is_part_of_the_statement() -> None:
 
     [(_, _, boundary)] = setting.store.asked
     assert boundary == Boundary([], [], '{"a":1}', Progress(1, 2, 3), Ending("failed", "why", "a"))
+
+
+def test_what_nobody_watches_is_told_to_nobody_where_that_is_wanted() -> None:
+    answers: list[Written | Void | Recalled | None] = [
+        Written(4, AT, is_watched=False),
+        Written(5, AT, is_watched=True),
+    ]
+    setting = Setting(answers, only_watched=True)
+    for _ in range(2):
+        setting.writer.gather([LOG], 0)
+        setting.commit()
+
+    assert [first for first, _ in setting.published] == [5]
+
+
+def test_without_that_wish_everything_is_told() -> None:
+    setting = Setting([Written(4, AT, is_watched=False)])
+    setting.writer.gather([LOG], 0)
+    setting.commit()
+
+    assert [first for first, _ in setting.published] == [4]
+
+
+def test_what_is_said_after_a_silence_goes_out_sooner() -> None:
+    setting = Setting([Written(4, AT), Written(5, AT)])
+    setting.writer.gather_live([LOG])
+    assert setting.writer.due_at == setting.clock.now + GATHER_LIVE_S
+    setting.commit()
+    setting.clock.now += 2 * GATHER_LIVE_S
+    setting.writer.gather_live([LOG])
+    assert setting.writer.due_at == setting.clock.now + GATHER_FIRST_S
+    setting.commit()
+    setting.writer.gather_live([LOG])
+    assert setting.writer.due_at == setting.clock.now + GATHER_LIVE_S

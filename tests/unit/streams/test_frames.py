@@ -18,12 +18,12 @@ def events(*sizes: int) -> list[StoredEvent]:
         ([], 10, 0),
         ([1, 1, 1], 10, 3),
         ([1, 1, 1], 2, 2),
-        ([200_000, 50_000, 50_000], 10, 2),
-        ([300_000, 1], 10, 1),
-        ([1, 300_000], 10, 1),
+        ([40_000, 20_000, 20_000], 10, 2),
+        ([70_000, 1], 10, 1),
+        ([1, 70_000], 10, 1),
     ],
 )
-def test_a_frame_ends_at_its_batch_size_and_before_256_kib(
+def test_a_frame_ends_at_its_batch_size_and_before_64_kib(
     sizes: list[int], batch_size: int, count: int
 ) -> None:
     assert count_of_frame(events(*sizes), batch_size) == count
