@@ -13,6 +13,9 @@ from app.executions.verification import Verifier
 from app.streams.rates import Rates
 from web.callers import caller
 
+#: Where an app keeps its Access.
+ACCESS = "chaingraph.access"
+
 #: What anybody may ask: whether the process lives, and what the API is. Metrics have a token of
 #: their own.
 OPEN_BLUEPRINTS = frozenset({"health", "documentation", "metrics"})

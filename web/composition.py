@@ -17,9 +17,9 @@ from app.store.census import Census
 from app.store.tokens import TokenTable
 from app.streams.client import connect
 from app.streams.rates import Rates
-from web.access import Access
+from web.access import ACCESS, Access
 from web.capacity import MAX_SOCKETS
-from web.factory import ACCESS, build_app
+from web.factory import build_app
 from web.parts import Parts, parts_of
 from web.programming import Interface, forget, provide
 from web.relay import Relay, register_relay

@@ -167,7 +167,7 @@ def signal(execution_id: str, name: str, body: Payload) -> Response:
     return answer({"delivered": sent.delivered}, 202, REPLAYED if sent.is_replay else None)
 
 
-@blueprint.get("/<execution_id>")
+@blueprint.get("/<execution:execution_id>")
 @takes()
 @gives(shapes.Execution)
 def show(execution_id: str) -> Response:

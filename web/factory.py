@@ -16,15 +16,13 @@ from web import (
     secrets,
     workers,
 )
-from web.access import Access
+from web.access import ACCESS, Access
 from web.bodies import register_bodies
+from web.converters import register_converters
 from web.problems import register_problems
 from web.request_logs import register_request_logs
 from web.security import register_security
 from web.services import Services, provide
-
-#: Where an app keeps its Access.
-ACCESS = "chaingraph.access"
 
 BLUEPRINTS = (
     flows.blueprint,
@@ -50,6 +48,7 @@ def build_app(services: Services, *, max_body_bytes: int, access: Access | None 
     # A path is taken as it was sent: a client that doubles a slash hears 404, not a redirect
     # that turns its POST into something else.
     app.url_map.merge_slashes = False
+    register_converters(app)
     provide(app, services)
     access = access or Access()
     app.extensions[ACCESS] = access

@@ -58,7 +58,7 @@ def list_flows(query: PageQuery) -> Response:
     return answer({"items": page.flows, "nextCursor": cursor})
 
 
-@blueprint.get("/<flow_id>")
+@blueprint.get("/<flow:flow_id>")
 @takes(query=FlowQuery)
 @gives(shapes.FlowOrDocument, headers=("If-None-Match",), sends=("ETag",))
 def show(flow_id: str, query: FlowQuery) -> Response:
@@ -69,7 +69,7 @@ def show(flow_id: str, query: FlowQuery) -> Response:
     return response
 
 
-@blueprint.put("/<flow_id>")
+@blueprint.put("/<flow:flow_id>")
 @takes(body=dict, document=shapes.FlowDocument)
 @gives(shapes.SavedFlow, headers=("If-Match",), sends=("ETag",), refuses=(412,))
 def replace(flow_id: str, body: dict[str, Any]) -> Response:
@@ -81,7 +81,7 @@ def replace(flow_id: str, body: dict[str, Any]) -> Response:
             raise PreconditionFailed
 
 
-@blueprint.delete("/<flow_id>")
+@blueprint.delete("/<flow:flow_id>")
 @takes()
 @gives(status=204)
 def hide(flow_id: str) -> Response:

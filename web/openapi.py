@@ -16,10 +16,13 @@ from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.routing import Rule
 
 from web import shapes
-from web.access import OPEN_BLUEPRINTS
+from web.access import ACCESS, OPEN_BLUEPRINTS
 from web.description import EVENT_STREAM, JSON, given_by
 from web.inputs import Taken, taken_by
 from web.refusals import components, reference, refusals_of
+
+Json = dict[str, Any]
+References = Mapping[type[BaseModel], Json]
 
 _REFERENCE = "#/components/schemas/{model}"
 _VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -45,6 +48,11 @@ same key with another body is refused with 422.""",
         {"type": "string"},
     ),
     "If-None-Match": ("The ETag of what you have: it is not sent again (304).", {"type": "string"}),
+}
+
+#: Bounds of what stands in a path, by endpoint and name.
+_PATH: Mapping[str, Json] = {
+    "executions.signal.name": {"pattern": "^[A-Za-z0-9_.-]{1,128}$"},
 }
 
 #: Headers that come with an answer.
@@ -88,12 +96,6 @@ there (404). A browser's WebSocket sends it as the subprotocol `bearer.TOKEN`.""
     }
 }
 
-#: A server that asks for no tokens takes calls without one.
-_SECURITY: list[dict[str, list[str]]] = [{"token": []}, {}]
-
-Json = dict[str, Any]
-References = Mapping[type[BaseModel], Json]
-
 
 class _Schemas(GenerateJsonSchema):
     """Without titles that only repeat the members' names."""
@@ -118,13 +120,16 @@ def describe(app: Flask) -> Json:
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
     ]
     references, schemas = _schemas([view for _, _, view in routes])
+    access = app.extensions.get(ACCESS)
+    # A server that asks for no tokens takes calls without one.
+    security: list[Json] = [{"token": []}] if access and access.is_closed else [{"token": []}, {}]
     paths: dict[str, Json] = {}
     for rule, method, view in sorted(routes, key=lambda route: (route[0].rule, route[1])):
         path = _VARIABLE.sub(lambda found: f"{{{to_camel(found[1])}}}", rule.rule)
         is_open = rule.endpoint.split(".")[0] in OPEN_BLUEPRINTS
         operation = _operation(rule, view, references, is_open=is_open)
         if not is_open:
-            operation["security"] = _SECURITY
+            operation["security"] = security
         paths.setdefault(path, {})[method.lower()] = operation
     return {
         "openapi": "3.1.0",
@@ -196,7 +201,8 @@ def _tag(path: str) -> str:
 
 def _path(rule: Rule) -> Iterator[Json]:
     for name in _VARIABLE.findall(rule.rule):
-        yield _parameter("path", to_camel(name), {"type": "string"}, required=True)
+        schema = {"type": "string", **_PATH.get(f"{rule.endpoint}.{name}", {})}
+        yield _parameter("path", to_camel(name), schema, required=True)
 
 
 def _query(taken: Taken | None) -> Iterator[Json]:

@@ -20,7 +20,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
 from app.events.types import EventType
-from app.executions.options import Body, ExecutionOptions, ExternalEvent
+from app.executions.options import WHOLE, Body, ExecutionOptions, ExternalEvent
 from app.nodes.library.secrets import SecretType
 from app.values.secrets import MASK
 
@@ -68,19 +68,19 @@ def _read_time(value: Any) -> Any:
 
 
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
-Version = Annotated[int, Field(ge=1, le=MAX_INTEGER)]
+Version = Annotated[int, Field(ge=1, le=MAX_INTEGER), WHOLE]
 Limit = Annotated[int, Field(ge=1, le=100)]
 #: The pattern is for readers: what breaks it is answered with 400, as any cursor that isn't ours.
 Cursor = Annotated[
     str | None,
     Field(max_length=1000),
-    WithJsonSchema({"type": "string", "maxLength": 1000, "pattern": "^[A-Za-z0-9_-]*$"}),
+    WithJsonSchema({"type": "string", "maxLength": 1000, "pattern": "^[A-Za-z0-9_-]+$"}),
 ]
 Time = Annotated[datetime, BeforeValidator(_read_time)]
 EventTypes = Annotated[
     frozenset[str] | None,
     BeforeValidator(split_event_types),
-    WithJsonSchema({"type": "array", "items": {"enum": sorted(EVENT_TYPES)}}),
+    WithJsonSchema({"type": "array", "items": {"enum": sorted(EVENT_TYPES)}, "minItems": 1}),
 ]
 
 

@@ -127,17 +127,44 @@ class FlowMetadata(BaseModel):
     name: Annotated[str, Field(max_length=MAX_NAME)]
 
 
+class FlowNode(BaseModel):
+    """A node as it is written."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
+    type: Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
+
+
+class LongEdge(BaseModel):
+    """An edge between two ports."""
+
+    model_config = ConfigDict(extra="allow")
+
+    source_node_id: str = Field(alias="sourceNodeId", min_length=1)
+    source_port_id: str = Field(alias="sourcePortId", min_length=1)
+    target_node_id: str = Field(alias="targetNodeId", min_length=1)
+    target_port_id: str = Field(alias="targetPortId", min_length=1)
+
+
+class ShortEdge(BaseModel):
+    """The same, each end as `node.port`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    source: Annotated[str, Field(min_length=1)]
+    target: Annotated[str, Field(min_length=1)]
+
+
 class FlowDocument(BaseModel):
     """A flow as it is written: nodes, and edges between their ports."""
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"examples": [_GREETING]})
 
-    id: Annotated[
-        str | None, WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH})
-    ] = None
+    id: Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)] | None = None
     metadata: FlowMetadata
-    nodes: list[dict[str, Any]]
-    edges: list[dict[str, Any]]
+    nodes: list[FlowNode]
+    edges: list[LongEdge | ShortEdge]
 
 
 class AnyDocument(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
@@ -43,12 +43,21 @@ class Body(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, strict=True)
 
 
+def _whole(value: Any) -> Any:
+    """Read 5.0 as 5: to JSON they are one number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+#: Of a whole number: however it is written. Behind its bounds, which are told that way.
+WHOLE = BeforeValidator(_whole)
+
+
 class ExecutionLimits(Body):
     """How an execution runs."""
 
-    max_concurrency: Annotated[int, Field(ge=1, le=1000)] = 50
-    node_timeout_ms: Annotated[int, Field(ge=1, le=86_400_000)] = 3_600_000
-    flow_timeout_ms: Annotated[int, Field(ge=0, le=31_536_000_000)] = 10_800_000
+    max_concurrency: Annotated[int, Field(ge=1, le=1000), WHOLE] = 50
+    node_timeout_ms: Annotated[int, Field(ge=1, le=86_400_000), WHOLE] = 3_600_000
+    flow_timeout_ms: Annotated[int, Field(ge=0, le=31_536_000_000), WHOLE] = 10_800_000
     on_node_error: Literal["fail", "continue"] = "fail"
 
 
@@ -58,7 +67,7 @@ class ExecutionOptions(Body):
     execution: ExecutionLimits = Field(default_factory=ExecutionLimits)
     debug: bool = False
     breakpoints: list[str] = Field(default_factory=list)
-    priority: Annotated[int, Field(ge=0, le=9)] = 5
+    priority: Annotated[int, Field(ge=0, le=9), WHOLE] = 5
 
 
 #: An event's name has at most so many characters.

@@ -26,6 +26,9 @@ MAX_ATTEMPTS = 100
 MAX_BACKOFF_FACTOR = 10
 DAY_MS = 86_400_000
 
+#: The step of a URL where flows are checked.
+CHECK = "validate"
+
 _FLOW_FIELDS = frozenset({"id", "metadata", "nodes", "edges"})
 _NODE_FIELDS = frozenset(
     {"id", "type", "metadata", "values", "ports", "retry", "timeoutMs", "queue"}
@@ -208,6 +211,9 @@ def _flow_id(flow: Fields) -> str | None:
         flow_id in (".", "..") or "/" in flow_id or not flow_id.isprintable()
     ):
         flow.fault("id", "must not hold '/' or characters that can't be seen")
+        return None
+    if flow_id == CHECK:
+        flow.fault("id", f"must not be '{CHECK}': that is where flows are checked")
         return None
     return flow_id
 
