@@ -253,22 +253,22 @@ def test_hiding_answers_with_nothing(client: FlaskClient) -> None:
     assert client.delete("/api/v1/flows/b").status_code == 404
 
 
-def _lost() -> str:
+def _lost() -> list[str | None]:
     raise StoreUnavailable
 
 
 @pytest.mark.parametrize(
     ("check", "status", "body"),
     [
-        (HealthCheck("r1", lambda: "r1", lambda: True), 200, ("ok", "up", "up", "current")),
-        (HealthCheck("r1", lambda: "r1", lambda: False), 200, ("ok", "up", "down", "current")),
+        (HealthCheck("r1", lambda: ["r1"], lambda: True), 200, ("ok", "up", "up", "current")),
+        (HealthCheck("r1", lambda: ["r1"], lambda: False), 200, ("ok", "up", "down", "current")),
         (
-            HealthCheck("r2", lambda: "r1", lambda: True),
+            HealthCheck("r2", lambda: ["r1"], lambda: True),
             503,
             ("unavailable", "up", "up", "outdated"),
         ),
         (
-            HealthCheck("r1", lambda: None, lambda: True),
+            HealthCheck("r1", lambda: [None], lambda: True),
             503,
             ("unavailable", "up", "up", "outdated"),
         ),
