@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 SECONDS ?= 300
 MINUTES ?= 30
 
-.PHONY: help install run test test-two lint bench chaos soak reliability clean
+.PHONY: help install run test test-two test-versions lint bench chaos soak reliability clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /make \1\t/' | expand -t 16
@@ -40,6 +40,9 @@ endif
 
 test-two: install ## the system tests, on two databases (DATABASE_URL_EXECUTIONS)
 	CHAINGRAPH_TEST_DATABASES=2 $(BIN)/pytest -n 2 --dist loadfile $(or $(ARGS),tests/system -m "not alone")
+
+test-versions: install ## what speaks to servers, on PostgreSQL 15 to 17, Redis 6.2 and 8
+	$(BIN)/python -m tests.versions $(ARGS)
 
 lint: install ## style, types, layers, and whether the migrations match the tables
 	$(BIN)/ruff check .

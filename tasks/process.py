@@ -24,7 +24,7 @@ import orjson
 from celery import Celery
 
 from app.config import Settings, urls
-from app.errors import SettingsError, StoreUnavailable
+from app.errors import StoreUnavailable
 from app.executions.effects import Effects
 from app.executions.executor import Executor
 from app.executions.exporting import open_traces
@@ -41,12 +41,9 @@ from app.ids import id_source
 from app.nodes.queues import DEFAULT_QUEUE
 from app.nodes.registry import load_catalogue
 from app.recovery.leases import LeaseKeeper
-from app.store.database import Database
 from app.store.executions import ExecutionTable
-from app.store.flow_lookup import CopyingLookup
 from app.store.leases import PgLeaseStore
 from app.store.overdue import OverdueStore
-from app.store.readiness import present_revision, wanted_revision
 from app.store.records import WorkerRow
 from app.store.runs import PgRunStore
 from app.store.secrets import SecretStore
@@ -60,6 +57,7 @@ from app.streams.signals import Signals
 from app.vault import Keyring
 from tasks.announcer import Announcer
 from tasks.board import Board, Slot
+from tasks.databases import Databases
 from tasks.dispatcher import make_dispatcher
 from tasks.draining import DrainFlag
 from tasks.ending import Ending
@@ -115,15 +113,17 @@ class WorkerProcess:
         self.ending: Ending | None = None
         self._app = app
         self._settings = settings
-        self._has_two = settings.has_two_databases
-        self._database, self._flows = self._databases()
+        self._databases = Databases(
+            settings, f"cg-{row.pid}", metrics.store.locked_out if metrics else None
+        )
+        self._database = self._databases.executions
         self._publisher = make_publisher(settings, metrics)
         self._signals = Signals(connect(settings.redis_url, role="worker"))
         self.dispatcher = make_dispatcher(
             settings, ExecutionTable(self._database).slots, role="worker"
         )
         keyring = Keyring(settings.secret_key, settings.secret_key_old)
-        self._vault = OwnersVault(keyring, SecretStore(self._flows))
+        self._vault = OwnersVault(keyring, SecretStore(self._databases.flows))
         self._lanes = Lanes()
         self._steps: dict[tuple[str, str], Step] = {}
         self._plans = PlanCache(load_catalogue(settings.node_modules, settings.http_node_allow))
@@ -169,16 +169,6 @@ class WorkerProcess:
             end=self._leave,
         )
 
-    def _databases(self) -> tuple[Database, Database]:
-        """Where executions are, and where flows and secrets are: opened once a run needs it."""
-        name, settings = f"cg-{self.row.pid}", self._settings
-        locked_out = self.metrics.store.locked_out if self.metrics else None
-        made = [
-            Database(url, pool_size=2, application_name=name, on_locked_out=locked_out)
-            for url in settings.database_urls
-        ]
-        return made[-1], made[0]
-
     def start(self, *, runs_nodes: bool = True) -> None:
         """Register, renew leases, and, where nodes run, listen to commands and stand by."""
         self.leases.start()
@@ -206,17 +196,7 @@ class WorkerProcess:
 
     def check_schema(self) -> None:
         """Raise SettingsError where a database has a schema that this code doesn't run on."""
-        wanted = wanted_revision()
-        try:
-            present = [present_revision(each, wanted) for each in {self._flows, self._database}]
-        except StoreUnavailable as error:
-            _log.warning("could not look at the schema: %s", error)
-            return
-        for other in {*present} - {wanted}:
-            raise SettingsError(
-                f"the database's schema is {other or 'not there'}, and this code runs on {wanted}:"
-                " run `chaingraph migrate`, or newer code"
-            )
+        self._databases.check_schema()
 
     def watch_children(self, board: Board) -> FrozenWatch:
         """A watch over the children of this process, to be started."""
@@ -295,7 +275,7 @@ class WorkerProcess:
             store=PgRunStore(
                 self._database,
                 limit=self._settings.queue_concurrency,
-                flows=CopyingLookup(self._flows, self._database) if self._has_two else None,
+                flows=self._databases.lookup,
             ),
             publish=self._publisher.publish,
             plans=self._plans,

@@ -25,6 +25,7 @@ from app.cli import schema
 from app.embedded.postgres import EmbeddedPostgres, prepare_postgres
 from app.embedded.valkey import EmbeddedValkey, prepare_valkey
 from app.supervisor.guardian import Guardian
+from tests.programs import PG_BIN, VALKEY_BIN
 from tests.waiting import wait_until
 
 TEMPLATE = "migrated"
@@ -76,7 +77,9 @@ def server_directory() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres(server_directory: Path, guardian: Guardian) -> Iterator[EmbeddedPostgres]:
     """A PostgreSQL of this session. Not flushed to disk: it has to outlive processes only."""
-    server = prepare_postgres(server_directory / "postgres", fsync="off", synchronous_commit="off")
+    server = prepare_postgres(
+        server_directory / "postgres", PG_BIN, fsync="off", synchronous_commit="off"
+    )
     with (server_directory / "postgres.log").open("wb") as log:
         process = subprocess.Popen(
             server.command(),
@@ -97,7 +100,7 @@ def postgres(server_directory: Path, guardian: Guardian) -> Iterator[EmbeddedPos
 @pytest.fixture(scope="session")
 def valkey(server_directory: Path, guardian: Guardian) -> Iterator[EmbeddedValkey]:
     """A Valkey of this session."""
-    server = prepare_valkey(server_directory / "valkey")
+    server = prepare_valkey(server_directory / "valkey", VALKEY_BIN)
     with (server_directory / "valkey.log").open("wb") as log:
         process = subprocess.Popen(server.command(), stdout=log, stderr=log, start_new_session=True)
     guardian.watch(process.pid, SIGTERM, rank=0)

@@ -16,6 +16,7 @@ from app.cli import schema
 from app.embedded.postgres import DATABASE, EmbeddedPostgres, prepare_postgres
 from app.embedded.valkey import EmbeddedValkey, prepare_valkey
 from app.supervisor.guardian import Guardian
+from tests.programs import PG_BIN, VALKEY_BIN
 from tests.waiting import wait_until
 
 ENDS_WITHIN_S = 20.0
@@ -90,7 +91,7 @@ class ScratchValkey(_Scratch):
     """A Valkey that keeps nothing: when it is started again it is empty."""
 
     def __init__(self, directory: Path, guardian: Guardian) -> None:
-        server = prepare_valkey(directory, appendonly="no")
+        server = prepare_valkey(directory, VALKEY_BIN, appendonly="no")
         super().__init__(server, directory.with_suffix(".log"), guardian)
         self.url = server.url()
 
@@ -103,7 +104,7 @@ class ScratchPostgres(_Scratch):
 
     def __init__(self, directory: Path, guardian: Guardian, **settings: str) -> None:
         given = {"fsync": "off", "shared_buffers": "64MB", **settings}
-        self._postgres = prepare_postgres(directory, **given)
+        self._postgres = prepare_postgres(directory, PG_BIN, **given)
         super().__init__(self._postgres, directory.with_suffix(".log"), guardian)
         self.url = self._postgres.url(DATABASE)
 
