@@ -51,7 +51,13 @@ def compose(settings: Settings, traces: Traces | None = None) -> Flask:
     if settings.execution_mode == "local":
         # A node that asks for them meets the executions of this process.
         provide(Interface.over(parts, settings))
-    app.extensions[_RELAY] = register_relay(app, parts.hub, max_sockets=MAX_SOCKETS, access=access)
+    app.extensions[_RELAY] = register_relay(
+        app,
+        parts.hub,
+        max_sockets=MAX_SOCKETS,
+        access=access,
+        meter=metrics.relay if metrics else None,
+    )
     if metrics is not None:
         _show(app, parts, settings, metrics)
     app.extensions[_TRACES] = traces

@@ -17,6 +17,7 @@ from pydantic import Field
 from app.caller import Caller
 from app.errors import BadRequest, NotFound, ServiceUnavailable
 from app.events.log import Head
+from app.streams.counted_outlet import CountedOutlet, RelayMeter
 from app.streams.delivery import RESTARTING, Delivery, Outlet
 from app.streams.hub import Hub
 from app.streams.pump import Pump
@@ -61,8 +62,10 @@ class Relay:
         max_clients: int,
         threads: Threads = THREADS,
         loop: SocketLoop | None = None,
+        meter: RelayMeter | None = None,
     ) -> None:
         self._hub = hub
+        self._meter = meter
         self._loop = loop
         self._max_clients = max_clients
         self._clock = threads.clock
@@ -102,6 +105,8 @@ class Relay:
         self, client: Outlet, execution_id: str, head: Head, wanted: Wanted, ticket: Ticket
     ) -> None:
         """Have a client be sent events from now on. It gives its place back when it is gone."""
+        if self._meter is not None:
+            client = CountedOutlet(client, self._meter, head)
         feed = self._hub.open(execution_id, head, wanted)
         may_read = None if ticket.tokens is None else ticket.holds
         delivery = Delivery(feed, client, self._pump, may_read, self._clock)
@@ -149,6 +154,7 @@ def register_relay(
     max_sockets: int,
     patience: Patience | None = None,
     access: Access | None = None,
+    meter: RelayMeter | None = None,
 ) -> Relay:
     """Add the relay's route to the app, after its security, which goes by `access` too.
 
@@ -156,7 +162,7 @@ def register_relay(
     """
     patience = patience or Patience()
     loop = SocketLoop(patience.tick_s)
-    relay = Relay(hub, max_sockets, loop=loop)
+    relay = Relay(hub, max_sockets, loop=loop, meter=meter)
     who_may = access or Access()
     app.config["SOCK_SERVER_OPTIONS"] = server_options()
 

@@ -217,3 +217,38 @@ class RequestMetrics:
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
         self._requests.labels(method, route, status).observe(seconds)
+
+
+class RelayMetrics:
+    """What the relay sends."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._sockets = Gauge(
+            "chaingraph_relay_sockets",
+            "WebSockets that are open.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self._events = Counter(
+            "chaingraph_relay_events", "Events sent to WebSockets.", registry=registry
+        )
+        self._lag = Histogram(
+            "chaingraph_relay_lag_seconds",
+            "From an event's time in PostgreSQL until it was sent, for events that are live.",
+            buckets=LATENESS_S,
+            registry=registry,
+        )
+
+    def opened(self) -> None:
+        """A socket is served."""
+        self._sockets.inc()
+
+    def closed(self) -> None:
+        """It is no longer."""
+        self._sockets.dec()
+
+    def sent(self, count: int, lag_s: float | None) -> None:
+        """So many events were sent, the last so long after its time; None: it was old."""
+        self._events.inc(count)
+        if lag_s is not None:
+            self._lag.observe(max(0.0, lag_s))

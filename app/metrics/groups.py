@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry
 
 from app.metrics.catalogue import (
+    RelayMetrics,
     RequestMetrics,
     RunMetrics,
     StoreMetrics,
@@ -40,3 +41,4 @@ class ApiMetrics:
         self.registry = self.shared.registry
         self.streams, self.store = self.shared.streams, self.shared.store
         self.requests = RequestMetrics(self.registry)
+        self.relay = RelayMetrics(self.registry)

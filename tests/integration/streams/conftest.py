@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 import psycopg2
 import pytest
 from flask import Flask
+from prometheus_client import CollectorRegistry
 from redis import Redis
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
@@ -24,6 +25,7 @@ from app.events.wire import data_text, envelope, envelopes, timestamp
 from app.local.database import MemoryDatabase
 from app.local.rows import EventBatchRow, ExecutionRow
 from app.local.streams import MemoryReader, MemoryStreams
+from app.metrics.catalogue import RelayMetrics
 from app.store.database import Database
 from app.store.events import EventLog
 from app.streams import keys
@@ -169,6 +171,7 @@ class Served:
     port: int
     relay: Relay
     hub: Hub
+    metrics: CollectorRegistry
 
     def connect(self, execution_id: str = "EX1", **query: Any) -> ClientConnection:
         options = query.pop("options", {})
@@ -316,7 +319,15 @@ class Serve:
         access = access or Access()
         register_security(app, access)
         register_problems(app)
-        relay = register_relay(app, hub, max_sockets=max_sockets, patience=patience, access=access)
+        registry = CollectorRegistry()
+        relay = register_relay(
+            app,
+            hub,
+            max_sockets=max_sockets,
+            patience=patience,
+            access=access,
+            meter=RelayMetrics(registry),
+        )
 
         @app.get("/api/v1/executions/<execution_id>/events")
         def page(execution_id: str) -> str:
@@ -335,7 +346,7 @@ class Serve:
             hub.close,
             *ends,
         ]
-        return Served(server.port, relay, hub)
+        return Served(server.port, relay, hub, registry)
 
     def end(self) -> None:
         for end in self._ends:

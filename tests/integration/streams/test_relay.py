@@ -4,12 +4,14 @@ import json
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 from redis import Redis
 from websockets.sync.client import ClientConnection
 
 from app.streams import keys
 from app.streams.protocol import Batch
 from tests.integration.streams.conftest import History, Served, receive_all
+from tests.reading_metrics import value
 from tests.waiting import wait_until
 
 STARTED = ("node:started", {"nodeId": "a"})
@@ -33,6 +35,23 @@ def test_a_finished_execution_is_replayed_and_ends(served: Served, history: Hist
         {"end": True, "status": "completed", "nextIndex": 3},
     ]
     assert received.code == 1000
+
+
+def test_what_is_sent_is_counted_and_how_late_it_was(served: Served, history: History) -> None:
+    execution = history.create()
+
+    def counted(name: str) -> float:
+        return value(generate_latest(served.metrics).decode(), f"chaingraph_relay_{name}")
+
+    with served.connect(batchTimeoutMs=0) as socket:
+        assert len(next_frame(socket)["events"]) == 1
+        assert counted("sockets") == 1
+        history.tell(execution, STARTED, DONE, ENDED)
+        assert receive_all(socket).code == 1000
+    wait_until(lambda: counted("sockets") == 0, "the socket is gone")
+    assert counted("events_total") == 4
+    # Not of what was there before.
+    assert 1 <= counted("lag_seconds_count") <= 3
 
 
 def test_redis_and_postgresql_give_the_same_events(served: Served, history: History) -> None:
