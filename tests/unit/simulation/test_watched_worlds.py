@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import pytest
 
 from app.events.log import Head, StoredEvent
 from app.events.wire import type_of
 from app.streams.channels import Channel
 from app.streams.hub import Hub
-from app.streams.lookup import HeadLookup
 from app.streams.relay import End, Events, Feed, Step
 from app.streams.tail import Entry, RedisTail
 from tests.simulation.memory import MemoryBackend
@@ -26,10 +22,10 @@ SEEDS = 200
 Patch = pytest.MonkeyPatch
 
 
-def found(scenario: Scenario = WATCHED) -> str:
+def found() -> str:
     """The first promise that is seen to be broken."""
     for seed in range(SEEDS):
-        outcome = simulate(seed, MemoryBackend, scenario)
+        outcome = simulate(seed, MemoryBackend, WATCHED)
         if outcome.violation is not None:
             return str(outcome.violation)
     return pytest.fail(f"not found within {SEEDS} seeds")
@@ -155,28 +151,3 @@ def test_entries_of_redis_that_are_not_what_was_committed(monkeypatch: Patch) ->
     monkeypatch.setattr(RedisTail, "read", read_old_times)
 
     assert "4:" in found()
-
-
-#: Nothing is lost, and nobody asks again: whoever watches has to be told by Redis.
-TOLD = Scenario(kinds=(), counts=(0,), watched=1.0, only_watched=1.0)
-
-
-def test_where_only_what_is_watched_is_published_nothing_falls_between(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(Hub, "_tick", lambda _: None)
-    for seed in range(30):
-        assert simulate(seed, MemoryBackend, TOLD).violation is None, f"seed {seed}"
-
-
-def test_looking_at_the_log_before_saying_that_it_is_watched(monkeypatch: Patch) -> None:
-    def look_first(self: HeadLookup, questions: Sequence[Any]) -> None:
-        ids = {each.execution_id for each in questions}
-        heads = self._log.heads(ids)
-        if self._watch is not None:
-            self._watch(ids)
-        for question in questions:
-            question.answer(heads.get(question.execution_id))
-
-    monkeypatch.setattr(Hub, "_tick", lambda _: None)
-    monkeypatch.setattr(HeadLookup, "_settle", look_first)
-
-    assert "never gets its end" in found(TOLD)
