@@ -62,7 +62,9 @@ def api(
     """One API for the module: it runs nodes itself, and needs no other process."""
     environ = {"EXECUTION_MODE": "local", "HTTP_NODE_ALLOW": echo_url.split("/")[2]}
     directory = tmp_path_factory.mktemp("api")
-    with run_stack(*NOWHERE.values(), directory, guardian, workers=0, environ=environ) as stack:
+    with run_stack(
+        *NOWHERE.values(), directory, guardian, workers=0, environ=environ, databases=1
+    ) as stack:
         yield stack
 
 
