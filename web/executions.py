@@ -15,6 +15,7 @@ from web.answers import answer, page
 from web.callers import caller
 from web.cursors import at_position, read_position
 from web.description import gives
+from web.event_streams import first_wanted
 from web.idempotency import REPLAYED, read_key
 from web.inputs import takes
 from web.schemas import (
@@ -206,13 +207,22 @@ def show_node(execution_id: str, node_id: str) -> Response:
 
 @blueprint.get("/<execution_id>/events")
 @takes(query=EventsQuery)
-@gives(shapes.EventPage)
+@gives(shapes.EventPage, headers=("Last-Event-ID",), streams=True)
 def list_events(execution_id: str, query: EventsQuery) -> Response:
-    """Read one page of an execution's events."""
+    """Read one page of an execution's events, or follow them.
+
+    With `Accept: text/event-stream` they come as Server-Sent Events, past and to come: `id` is
+    the index, `event` the type, `data` one event; last `event: end` with `{status, nextIndex}`. A
+    stream that ends without it is to be asked for again, with `Last-Event-ID`; `limit` has no
+    meaning there. 503 where as many are followed as can be. As a WebSocket the same address gives
+    frames `{events, nextIndex}`, and `{end, status, nextIndex}` last; it takes `fromIndex`,
+    `eventTypes`, `batchSize` (1 to 1000, 100 by default) and `batchTimeoutMs` (0 to 1000, 25 by
+    default).
+    """
     events = services().executions.events(
         execution_id,
         caller(),
-        from_index=query.from_index,
+        from_index=first_wanted(query),
         limit=query.limit,
         types=query.event_types,
     )

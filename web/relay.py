@@ -25,6 +25,7 @@ from app.streams.relay import Feed, Wanted
 from app.streams.threads import THREADS, Threads
 from web.access import Access, Ticket
 from web.callers import caller
+from web.event_streams import PING_EVERY_S, register_event_streams
 from web.inputs import read_query
 from web.loop import SocketLoop
 from web.schemas import MAX_INTEGER, EventTypes, Query
@@ -160,6 +161,7 @@ def register_relay(
 
     The server calls `drain` when it is told to end, from a thread of its own, and `close` after.
     """
+    streams_patience = patience or Patience(ping_every_s=PING_EVERY_S)
     patience = patience or Patience()
     loop = SocketLoop(patience.tick_s)
     relay = Relay(hub, max_sockets, loop=loop, meter=meter)
@@ -190,8 +192,14 @@ def register_relay(
 
     app.before_request(admit)
     app.teardown_request(leave)
+    register_event_streams(app, relay, loop, who_may, streams_patience, _is_for_events)
     Sock(app).route(PATH, endpoint=ENDPOINT, methods=["GET"])(serve)
     return relay
+
+
+def _is_for_events() -> bool:
+    rule = request.url_rule
+    return rule is not None and rule.rule == PATH and not rule.websocket
 
 
 def _check_handshake() -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -54,8 +55,8 @@ class _State(Enum):
     OVER = auto()
 
 
-class EventSocket:
-    """A WebSocket whose handshake is done (app.streams.delivery.Outlet, web.loop.Member).
+class Connection(ABC):
+    """A connection on which events go out (app.streams.delivery.Outlet, web.loop.Member).
 
     What a client doesn't take of one message is kept, and nothing more.
     """
@@ -63,7 +64,6 @@ class EventSocket:
     def __init__(
         self,
         raw: socket.socket,
-        protocol: WSConnection,
         loop: SocketLoop,
         patience: Patience,
         clock: Callable[[], float] = time.monotonic,
@@ -71,18 +71,14 @@ class EventSocket:
         raw.setblocking(False)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self._raw = raw
-        self._protocol = protocol
         self._loop = loop
         self._patience = patience
         self._clock = clock
         self._lock = threading.Lock()
         self._state = _State.OPEN
         self._unsent = b""
-        self._owed_pong: Ping | None = None
-        self._message_bytes = 0
         self._moved_at = clock()
         self._next_ping = clock() + patience.ping_every_s
-        self._unanswered_since: float | None = None
         self._closes_by = 0.0
         self._on_writable: Callable[[], object] = _nobody
         self._on_end: Callable[[], object] = _nobody
@@ -104,36 +100,17 @@ class EventSocket:
         self._on_writable, self._on_end = on_writable, on_end
         self._loop.look(self)
 
-    def send_events(self, events: Events) -> None:
-        """Send events in one frame. Without effect once it isn't open."""
-        frame = events.forms.get(_FORM)
-        if frame is None:
-            envelopes = [each.envelope for each in events.events]
-            frame = text_frame(events_frame(envelopes, events.next_index))
-            events.forms[_FORM] = frame
-        self._send(frame)
-
-    def send_end(self, end: End) -> None:
-        """Send that there are no more events. Without effect once it isn't open."""
-        self._send(text_frame(end_frame(end.status, end.next_index)))
-
-    def close(self, code: int, reason: str = "") -> None:
-        """Say goodbye after what was sent, unless the other side did; then it ends."""
-        with self._lock:
-            if self._state is _State.OPEN:
-                self._say_goodbye(CloseConnection(code, reason or None))
-        self._loop.look(self)
-
     def cut(self) -> None:
         """End both directions at once."""
         with self._lock:
             self._give_up()
         self._loop.look(self)
 
-    def _send(self, frame: bytes) -> None:
+    def _send(self, message: bytes) -> None:
+        """Send a message. Without effect once it isn't open."""
         with self._lock:
             if self._state is _State.OPEN:
-                self._push(frame)
+                self._push(message)
             wants_look = self.wants_room or self.is_over
         if wants_look:
             self._loop.look(self)
@@ -155,7 +132,7 @@ class EventSocket:
         return self._raw.fileno()
 
     def on_readable(self) -> None:
-        """Take what the client sends: pongs and its goodbye count, the rest is ignored."""
+        """Take what the client sends; most of it is ignored."""
         try:
             data = self._raw.recv(_READ_BYTES)
         except BlockingIOError:
@@ -174,8 +151,8 @@ class EventSocket:
             unsent, self._unsent = self._unsent, b""
             if unsent:
                 self._push(unsent)
-            if not self._unsent and self._owed_pong is not None and self._state is _State.OPEN:
-                self._pong(self._owed_pong)
+            if not self._unsent and self._state is _State.OPEN:
+                self._catch_up()
             is_free = self._state is _State.OPEN and not self._unsent
         if is_free:
             self._on_writable()
@@ -197,12 +174,98 @@ class EventSocket:
 
     # -- under the lock
 
+    @abstractmethod
+    def _hear(self, data: bytes) -> None:
+        """The client sent something."""
+
+    @abstractmethod
+    def _ping(self, now: float) -> None:
+        """Nothing is on its way out: ping when it is time."""
+
+    def _catch_up(self) -> None:  # noqa: B027 — most have nothing that had to wait
+        """There is room again: send what had to wait, beside events."""
+
     def _check(self, now: float) -> None:
+        if not self._unsent:
+            self._ping(now)
+        elif now - self._moved_at >= self._patience.silent_s:
+            # Nothing may be put into the middle of a message.
+            self._give_up()
+
+    def _end_with(self, message: bytes) -> None:
+        """Send a last message, and end once it has gone out."""
+        self._state = _State.CLOSING
+        self._closes_by = self._clock() + LINGER_S
+        self._push(message)
+
+    def _push(self, data: bytes) -> None:
+        """Send what can be sent now, and keep the rest."""
         if self._unsent:
-            # Nothing may be put into the middle of a frame.
-            if now - self._moved_at >= self._patience.silent_s:
-                self._give_up()
-        elif self._is_silent(now):
+            self._unsent += data
+            return
+        try:
+            sent = self._raw.send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._give_up()
+            return
+        if sent:
+            self._moved_at = self._clock()
+        # A copy, so that a frame that many are sent isn't held for one of them.
+        self._unsent = bytes(data[sent:])
+        if self._state is _State.CLOSING and not self._unsent:
+            # It is read on, though: a socket that is closed with input unread is reset, and
+            # the client may never see the goodbye.
+            with suppress(OSError):
+                self._raw.shutdown(socket.SHUT_WR)
+
+    def _give_up(self) -> None:
+        self._state = _State.OVER
+        self._unsent = b""
+
+
+class EventSocket(Connection):
+    """A WebSocket whose handshake is done."""
+
+    def __init__(
+        self,
+        raw: socket.socket,
+        protocol: WSConnection,
+        loop: SocketLoop,
+        patience: Patience,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(raw, loop, patience, clock)
+        self._protocol = protocol
+        self._owed_pong: Ping | None = None
+        self._message_bytes = 0
+        self._unanswered_since: float | None = None
+
+    def send_events(self, events: Events) -> None:
+        """Send events in one frame. Without effect once it isn't open."""
+        frame = events.forms.get(_FORM)
+        if frame is None:
+            envelopes = [each.envelope for each in events.events]
+            frame = text_frame(events_frame(envelopes, events.next_index))
+            events.forms[_FORM] = frame
+        self._send(frame)
+
+    def send_end(self, end: End) -> None:
+        """Send that there are no more events. Without effect once it isn't open."""
+        self._send(text_frame(end_frame(end.status, end.next_index)))
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Say goodbye after what was sent, unless the other side did; then it ends."""
+        with self._lock:
+            if self._state is _State.OPEN:
+                self._say_goodbye(CloseConnection(code, reason or None))
+        self._loop.look(self)
+
+    # -- under the lock
+
+    def _ping(self, now: float) -> None:
+        if self._is_silent(now):
             self._say_goodbye(CloseConnection(GOING_AWAY, "no answer to pings"))
         elif now >= self._next_ping:
             self._next_ping = now + self._patience.ping_every_s
@@ -213,7 +276,12 @@ class EventSocket:
         since = self._unanswered_since
         return since is not None and now - since >= self._patience.silent_s
 
+    def _catch_up(self) -> None:
+        if self._owed_pong is not None:
+            self._pong(self._owed_pong)
+
     def _hear(self, data: bytes) -> None:
+        """Pongs and goodbyes count, the rest is ignored."""
         try:
             self._protocol.receive_data(data)
             for event in self._protocol.events():
@@ -249,35 +317,7 @@ class EventSocket:
             self._message_bytes = 0
 
     def _say_goodbye(self, event: CloseConnection) -> None:
-        self._state = _State.CLOSING
-        self._closes_by = self._clock() + LINGER_S
-        self._push(self._protocol.send(event))
-
-    def _push(self, data: bytes) -> None:
-        """Send what can be sent now, and keep the rest."""
-        if self._unsent:
-            self._unsent += data
-            return
-        try:
-            sent = self._raw.send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError:
-            self._give_up()
-            return
-        if sent:
-            self._moved_at = self._clock()
-        # A copy, so that a frame that many are sent isn't held for one of them.
-        self._unsent = bytes(data[sent:])
-        if self._state is _State.CLOSING and not self._unsent:
-            # It is read on, though: a socket that is closed with input unread is reset, and
-            # the client may never see the goodbye.
-            with suppress(OSError):
-                self._raw.shutdown(socket.SHUT_WR)
-
-    def _give_up(self) -> None:
-        self._state = _State.OVER
-        self._unsent = b""
+        self._end_with(self._protocol.send(event))
 
 
 def text_frame(message: bytes) -> bytes:

@@ -258,7 +258,7 @@ def _whole_ms(at: datetime) -> datetime:
 
 MODES = ("celery", "local")
 #: What the tests of these modules hold, they hold in both modes…
-IN_BOTH = frozenset({"test_relay", "test_log"})
+IN_BOTH = frozenset({"test_relay", "test_log", "test_event_streams"})
 #: … but those that look at servers.
 SERVERS = frozenset({"redis", "database_url", "serve"})
 
