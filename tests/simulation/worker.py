@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 LEASE_S = 3.0
 HEARTBEAT_S = 1.0
 SCAN_S = 0.5
+#: How long a worker that is told to end waits for nodes.
+DRAIN_S = 0.5
 
 #: What every worker consumes.
 QUEUES = [QUEUE, OTHER_QUEUE]
@@ -165,6 +167,7 @@ class SimWorker(WorkerProcess):
         """Do as on SIGTERM: what runs is handed over at its next boundary, then all ends."""
         self.is_told_to_end = True
         self._world.scheduler.spawn(self.host, "end", self._end_in_order)
+        self._world.scheduler.spawn(self.host, "ending", self._give_up_in_time)
 
     @property
     def running(self) -> list[Any]:
@@ -210,6 +213,12 @@ class SimWorker(WorkerProcess):
             self._world.celery.deliver(message)
         finally:
             self.busy -= 1
+
+    def _give_up_in_time(self) -> None:
+        """Nodes that take longer than a drain may are given up."""
+        self._world.scheduler.sleep(DRAIN_S)
+        if not self._flag.is_set() and (count := self.give_up()):
+            self._world.scheduler.note(f"{self.host.name}: gives {count} runs up")
 
     def _end_in_order(self) -> None:
         while self.busy or self.running:
