@@ -65,6 +65,10 @@ class FrozenWatch:
                 self._end(slot, posted)
 
     def _end(self, slot: Slot, posted: Posted) -> None:
+        if not _is_child(posted.pid):
+            # It has died: that is the sweep's to see.
+            slot.close()
+            return
         overdue = Overdue(*orjson.loads(posted.text))
         try:
             # First, while the child is alive: nobody takes what it runs for lost meanwhile.
@@ -73,8 +77,7 @@ class FrozenWatch:
             _log.warning("could not enter a timeout: %s", error)
             return
         slot.close()
-        if _parent_of(posted.pid) == os.getpid():
-            os.kill(posted.pid, signal.SIGKILL)
+        os.kill(posted.pid, signal.SIGKILL)
         _log.error(
             "killed process %d: node %s of execution %s did not yield when its time was up",
             posted.pid,
@@ -88,11 +91,12 @@ class FrozenWatch:
             self.look()
 
 
-def _parent_of(pid: int) -> int | None:
-    """Whose child a process is, None where there is no such process."""
+def _is_child(pid: int) -> bool:
+    """Whether this is a child of this very process, and has not ended."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
-        return None
+        return False
     # The name, in brackets, may hold anything.
-    return int(text.rpartition(")")[2].split()[1])
+    state, parent = text.rpartition(")")[2].split()[:2]
+    return int(parent) == os.getpid() and state != "Z"

@@ -70,6 +70,8 @@ if TYPE_CHECKING:
 
 #: How long (s) a process that found no backlog stays awake for what comes next.
 LINGER_S = 0.05
+#: How often (s) a process that is to end looks whether something runs on.
+LETS_GO_EVERY_S = 0.05
 
 _UNSEEN = nullcontext()
 
@@ -186,6 +188,9 @@ class WorkerProcess:
         if self._slot is not None:
             self._slot.close()
         self.standby.stop()
+        while self._executor.running():
+            # What it stood by for, in a thread that the pool knows nothing of.
+            time.sleep(LETS_GO_EVERY_S)
         self._listener.stop()
         self.leases.stop(unregister=True)
         self.announcer.close()
@@ -343,7 +348,7 @@ class WorkerProcess:
     def _post(self, due: float, step: Step | None) -> None:
         """Have the parent see whose time is up first here."""
         if self._slot is not None:
-            text = b"" if step is None else orjson.dumps(astuple(overdue(step)))
+            text = b"" if step is None else orjson.dumps(astuple(overdue(step, self.row.worker_id)))
             self._slot.post(due, text)
 
     def _beat(self) -> None:

@@ -71,13 +71,13 @@ class NodeWatch:
         self._note(self._noted_due, step)
 
 
-def overdue(step: Step) -> Overdue:
-    """What is to come of a step whose time is up, if its process can't say so."""
+def overdue(step: Step, worker_id: str) -> Overdue:
+    """What is to come of a step whose time is up, if the process of that name can't say so."""
     error = NodeTimeout(f"not done within {step.limit_ms} ms")
     result = {
         "error": as_node_failure(error).as_json(),
         "retryDelayMs": retry_delay_ms(step.start.node, step.attempt, error),
         "executionMs": step.limit_ms,
     }
-    at = (step.execution_id, step.node_id, step.attempt, step.claim_epoch)
+    at = (step.execution_id, step.node_id, step.attempt, step.claim_epoch, worker_id)
     return Overdue(*at, to_json(result).decode())

@@ -105,10 +105,12 @@ def hand_in_step(turn: Turn, execution: str, node: str, epoch: int, result: str)
     return [(epoch,)]
 
 
-def hand_in_for(turn: Turn, execution: str, node: str, attempt: int, result: str) -> Rows:
+def hand_in_for(
+    turn: Turn, execution: str, node: str, attempt: int, worker: str, result: str
+) -> Rows:
     """Hand a result in for a node whose owner ran it in place and doesn't yield."""
     row = turn.row(execution)
-    if row is None or row.status != "running" or row.processing_worker_id is None:
+    if row is None or row.status != "running" or row.processing_worker_id != worker:
         return []
     if orjson.loads(row.grants or "{}").get(node) != attempt:
         return []

@@ -22,7 +22,7 @@ class OverdueStore:
         at = (node.execution_id, node.node_id)
         with self._sessions.session() as session:
             if not node.claim_epoch:
-                session.execute(HAND_IN_FOR, *at, node.attempt, node.result)
+                session.execute(HAND_IN_FOR, *at, node.attempt, node.worker_id, node.result)
                 return None
             session.execute(HAND_IN, *at, node.claim_epoch, node.result)
             for (owner,) in session.execute(WAKE, node.execution_id):

@@ -129,13 +129,14 @@ class Overdue:
     """An attempt whose process can't give it up itself: whose it is, and what is to come of it.
 
     `claim_epoch` is that of a sent step's own claim, 0 where the execution's owner runs the
-    node; `result` is JSON, as a sent step hands it in.
+    node; `worker_id` names the process; `result` is JSON, as a sent step hands it in.
     """
 
     execution_id: str
     node_id: str
     attempt: int
     claim_epoch: int
+    worker_id: str
     result: str
 
 

@@ -97,18 +97,18 @@ HAND_IN = Statement(
     """,
 )
 
-#: (execution, node, attempt, result): hand a result in for a node whose owner ran it in place and
+#: (execution, node, attempt, worker, result): hand a result in for a node whose owner ran it in place and
 #: doesn't yield: taken from it, for another to find as that of a sent step. No crash is counted.
 HAND_IN_FOR = Statement(
     "hand_in_for",
-    "text, text, int, text",
+    "text, text, int, text, text",
     f"""
     WITH guard AS (
         UPDATE chaingraph_executions
         SET epoch = epoch + 1, runnable_at = clock_timestamp(),
             deadline_at = {deadline_of()}, wake_at = {deadline_of()},
             processing_worker_id = NULL, processing_started_at = NULL
-        WHERE id = $1 AND status = 'running' AND processing_worker_id IS NOT NULL
+        WHERE id = $1 AND status = 'running' AND processing_worker_id = $4
             AND (grants ->> $2)::int = $3
         RETURNING id
     ), released AS (
@@ -119,7 +119,7 @@ HAND_IN_FOR = Statement(
         (execution_id, node_id, worker_id, claimed_at, status, epoch, heartbeat_at, attempt, queue,
          result)
     SELECT guard.id, $2, '', clock_timestamp(), 'released', $3 * {EPOCHS_PER_ATTEMPT},
-        clock_timestamp(), $3, '{DEFAULT_QUEUE}', $4::json
+        clock_timestamp(), $3, '{DEFAULT_QUEUE}', $5::json
     FROM guard
     ON CONFLICT (execution_id, node_id) DO UPDATE
     SET status = 'released', expires_at = NULL, attempt = excluded.attempt,

@@ -32,7 +32,7 @@ def frozen(process: Process, world: PgWorld, execution: str, gate: Gate) -> Driv
     driven = process.start(process.claim(around, execution))
     wait_until(lambda: gate.reached, "the node begins")
     [step] = [each for each in steps if each.node_id == "a"]
-    OverdueStore(world.database).time_out(overdue(step))
+    OverdueStore(world.database).time_out(overdue(step, process.worker_id))
     return driven
 
 

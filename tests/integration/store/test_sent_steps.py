@@ -364,7 +364,7 @@ def test_a_timeout_is_handed_in_for_a_node_that_its_owner_runs_in_place(
     execution = claimed.fence.execution_id
     write(store, claimed, 1, boundary("node:started", grants='{"a": 2}'))
 
-    owner = OverdueStore(world.database).time_out(Overdue(execution, "a", 2, 0, '{"x":1}'))
+    owner = OverdueStore(world.database).time_out(Overdue(execution, "a", 2, 0, "w1", '{"x":1}'))
 
     assert owner is None
     row = world.row(execution)
@@ -381,14 +381,14 @@ def test_a_timeout_is_handed_in_for_a_node_that_its_owner_runs_in_place(
     assert store.claim_step(execution, "a", "w3", LEASE_MS) is None
 
 
-@pytest.mark.parametrize("attempt", [1, 3])
-def test_no_timeout_is_handed_in_for_another_attempt(
-    store: RunStore, world: World, claimed: Claimed, attempt: int
+@pytest.mark.parametrize(("attempt", "worker"), [(1, "w1"), (3, "w1"), (2, "w2")])
+def test_no_timeout_is_handed_in_for_another_attempt_or_process(
+    store: RunStore, world: World, claimed: Claimed, attempt: int, worker: str
 ) -> None:
     execution = claimed.fence.execution_id
     write(store, claimed, 1, boundary("node:started", grants='{"a": 2}'))
 
-    OverdueStore(world.database).time_out(Overdue(execution, "a", attempt, 0, "{}"))
+    OverdueStore(world.database).time_out(Overdue(execution, "a", attempt, 0, worker, "{}"))
 
     assert store.holds(claimed.fence)
     assert store.sent_steps(execution) == []
@@ -402,7 +402,7 @@ def test_no_timeout_is_handed_in_where_nobody_runs_the_node(
     store.release(claimed.fence)
     epoch = world.row(execution).epoch
 
-    OverdueStore(world.database).time_out(Overdue(execution, "a", 2, 0, "{}"))
+    OverdueStore(world.database).time_out(Overdue(execution, "a", 2, 0, "w1", "{}"))
 
     assert world.row(execution).epoch == epoch
     assert store.sent_steps(execution) == []
@@ -415,7 +415,7 @@ def test_a_timeout_is_handed_in_for_a_sent_step(
     step = take(store, execution)
 
     owner = OverdueStore(world.database).time_out(
-        Overdue(execution, "a", 1, step.fence.epoch, '{"x":1}')
+        Overdue(execution, "a", 1, step.fence.epoch, "w2", '{"x":1}')
     )
 
     assert owner == "w1"

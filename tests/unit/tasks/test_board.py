@@ -18,7 +18,7 @@ from app.store.records import Overdue
 from tasks.board import SLOT_BYTES, Board
 from tasks.frozen import FROZEN_AFTER_S, FrozenWatch
 
-OVERDUE = Overdue("EX1", "nö de", 2, 0, '{"error":{}}')
+OVERDUE = Overdue("EX1", "nö de", 2, 0, "w1/7", '{"error":{}}')
 TEXT = orjson.dumps(astuple(OVERDUE))
 
 
@@ -131,12 +131,16 @@ def test_a_child_is_not_killed_before_its_timeout_is_entered(
     assert child.wait(10) == -9
 
 
-def test_a_process_that_is_nobodys_child_is_not_killed() -> None:
+def test_what_has_died_is_left_to_the_sweep(child: subprocess.Popen[bytes]) -> None:
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     parent = Parent(now=100.0)
-    # This very process: it is not its own child.
-    parent.slot.open(os.getpid(), 1.0)
-    parent.slot.post(2.0, TEXT)
+    # This very process is not its own child.
+    for slot, pid in zip(parent.board.slots, (child.pid, os.getpid()), strict=True):
+        slot.open(pid, 1.0)
+        slot.post(2.0, TEXT)
 
     parent.watch.look()
 
-    assert parent.handed_in == [OVERDUE]
+    assert parent.handed_in == []
+    assert [slot.read().pid for slot in parent.board.slots] == [0, 0]
