@@ -78,7 +78,9 @@ def test_trusting_an_entry_that_lies_beyond_ones_own_position(monkeypatch: Patch
 
     monkeypatch.setattr(Feed, "_read", read)
 
-    assert "committed is" in found()
+    fault = found()
+    # What it passes over is missed by who reads on, or by who reads the end.
+    assert "committed is" in fault or "reads the end before" in fault
 
 
 def test_taking_an_entry_again(monkeypatch: Patch) -> None:
