@@ -34,7 +34,8 @@ from tasks.board import Board, Slot
 from tasks.draining import DrainFlag
 from tasks.ending import HANDS_OVER_WITHIN_S, Ending
 from tasks.frozen import FrozenWatch
-from tasks.process import WorkerProcess, become, lock_key, make_worker_id, present
+from tasks.names import lock_key, make_worker_id
+from tasks.process import WorkerProcess, become, present
 from tasks.sweeper import make_note_mover, make_sweeper
 
 if TYPE_CHECKING:

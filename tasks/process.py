@@ -7,12 +7,10 @@ after its fork.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import secrets
 import signal
-import socket
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -76,17 +74,6 @@ LETS_GO_EVERY_S = 0.05
 _UNSEEN = nullcontext()
 
 _log = logging.getLogger(__name__)
-
-
-def make_worker_id(settings: Settings) -> str:
-    """Name this worker: WORKER_ID, or host, pid and a random part."""
-    return settings.worker_id or f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(3)}"
-
-
-def lock_key(worker_id: str) -> int:
-    """The advisory lock of a process: 64 bits of its name's hash."""
-    digest = hashlib.sha256(worker_id.encode()).digest()
-    return int.from_bytes(digest[:8], "big", signed=True)
 
 
 class WorkerProcess:

@@ -31,7 +31,8 @@ from app.streams.lingering import Lingerer
 from app.streams.signals import Signals
 from tasks.announcer import Announcer
 from tasks.dispatcher import Dispatcher
-from tasks.process import LINGER_S, WorkerProcess, lock_key
+from tasks.names import lock_key
+from tasks.process import LINGER_S, WorkerProcess
 from tasks.standby import Standby
 from tests.simulation.broker import QUEUE
 from tests.simulation.lines import Line
