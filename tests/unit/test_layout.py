@@ -13,10 +13,10 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(
     "name",
-    (
+    [
         *("app", "tasks", "web", "migrations", "tests", "chaingraph"),
         *("celeryconfig.py", "requirements.txt", "Procfile"),
-    ),
+    ],
 )
 def test_the_root_has(name: str) -> None:
     assert (ROOT / name).exists()
