@@ -50,9 +50,12 @@ def test_a_node_that_freezes_its_process_is_timed_out_and_the_process_replaced(
     for execution_id in (retried, failing):
         shown = Trace(site, execution_id)
         assert (shown.recoveries, shown.execution["failureCount"]) == ([], 0)
-    after = {child.pid for child in worker.children()}
-    assert len(after) == len(before)
-    assert not before & after
+
+    def are_replaced() -> bool:
+        after = {child.pid for child in worker.children()}
+        return len(after) == len(before) and not before & after
+
+    wait_until(are_replaced, "both children are replaced")
 
 
 def test_a_child_with_a_node_that_hears_nothing_is_replaced_between_nodes(
