@@ -330,7 +330,13 @@ class WorkerProcess:
 
     def _is_draining(self) -> bool:
         """Whether nothing more is taken: the worker is to end, or the parent is gone."""
-        return self._is_retired or self._draining.is_set() or os.getppid() != self._parent_pid
+        return self._is_retired or self._draining.is_set() or self._is_orphan
+
+    @property
+    def _is_orphan(self) -> bool:
+        # Who started a worker itself may end before it: a shell that sent it to the background.
+        is_child = self.row.parent_worker_id is not None
+        return is_child and os.getppid() != self._parent_pid
 
     def _post(self, due: float, step: Step | None) -> None:
         """Have the parent see whose time is up first here."""
