@@ -117,8 +117,9 @@ class Attempts:
         self._settle(step, Ended(node, step.attempt, None, error, allowed_ms))
 
     def cancel_all(self) -> None:
-        """Ask all of them to end."""
-        for step in self._steps.values():
+        """Ask all of them to end, and hear none: what is told to end may be half done."""
+        given_up, self._steps = self._steps, {}
+        for step in given_up.values():
             step.cancel(timed_out=False)
 
     def _settle(self, step: Step, ended: Ended) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
+from app.errors import NodeCancelled
 from app.executions.run import RunEnd
+from app.executions.steps import Step
 from app.nodes.sdk import NodeContext
 from tests.integration.executions.losing import Gate, stuck_at
 from tests.integration.executions.nodes import effect, node_that
@@ -109,3 +113,28 @@ def test_a_sent_step_that_is_given_up_is_sent_on_and_nothing_is_counted(
     assert sent.advance(execution) is RunEnd.FINISHED
     assert world.row(execution).status == "completed"
     assert gate.reached == [1, 1]
+
+
+@pytest.mark.parametrize("error", [None, NodeCancelled("told to end")])
+def test_what_a_node_hands_in_after_its_run_was_given_up_is_not_entered(
+    world: PgWorld, process: Process, other: Process, error: NodeCancelled | None
+) -> None:
+    def half_done(_: NodeContext) -> None:
+        if error is not None:
+            raise error
+
+    def give_up_and_end(step: Step) -> None:
+        # Both are in the inbox when the run looks.
+        runs[0].give_up()
+        step.run()
+
+    execution = execution_of(world, flow(node("a", "ProbeNode")))
+    around = process.around(node_that(half_done), launch=give_up_and_end)
+    runs = [process.claim(around, execution)]
+
+    assert runs[0].drive() is RunEnd.RELEASED
+
+    assert world.row(execution).status == "running"
+    assert checkpoints(world, execution) == {}
+    assert other.run(execution, node_that(lambda _: None)) is RunEnd.FINISHED
+    assert world.row(execution).status == "completed"
