@@ -39,9 +39,6 @@ def register_worker(
 ) -> Rows:
     """A process says who it is."""
     known = turn.tables.workers.get(worker)
-    if known is not None:
-        known.lock_server_started_at, known.last_heartbeat_at = None, turn.at
-        return []
     turn.tables.workers[worker] = WorkerRow(
         worker_id=worker,
         parent_worker_id=parent,
@@ -50,7 +47,7 @@ def register_worker(
         pool=pool,
         concurrency=concurrency,
         queues=queues,
-        started_at=turn.at,
+        started_at=turn.at if known is None else known.started_at,
         lease_ms=lease_ms,
         lock_key=lock_key,
         last_heartbeat_at=turn.at,

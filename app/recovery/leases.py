@@ -83,7 +83,8 @@ class LeaseKeeper:
 
     def renew(self) -> None:
         """One heartbeat. Raises StoreUnavailable."""
-        self._store.register()
+        if self._store.register():
+            self._is_told = False
         if self._is_draining() and not self._is_told:
             self._store.set_status("draining")
             self._is_told = True

@@ -48,14 +48,15 @@ class PgLeaseStore:
         """The connection's file descriptor: a forked child must close its copy."""
         return None if self._session is None else self._session.fileno()
 
-    def register(self) -> None:
-        """Say who this process is and hold its lock; does nothing where both is so.
+    def register(self) -> bool:
+        """Say who this process is and hold its lock; does nothing, and gives False, where both
+        is so. What it said is that it runs.
 
         While the server has not noticed that the last connection is gone, the lock is still
         held by that one: the next call tries again.
         """
         if self._session is not None and not self._session.lost and self._is_locked:
-            return
+            return False
         row = self._worker
         self._run(
             sql.REGISTER,
@@ -76,6 +77,7 @@ class PgLeaseStore:
         elif self._run(sql.LOCK, row.lock_key)[0][0]:
             self._run(sql.LOCKED, row.worker_id)
             self._is_locked = True
+        return True
 
     def set_status(self, status: str) -> None:
         """Say that this process is running or draining."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from app.store.run_statements import CHILD_ENDED, deadline_of
 from app.store.session import Statement
 
-#: (worker, parent, hostname, pid, pool, concurrency, queues, lease ms, lock key)
+#: (worker, parent, hostname, pid, pool, concurrency, queues, lease ms, lock key). A name may be
+#: that of a process before this one: nothing that it said of itself holds for this one.
 REGISTER = Statement(
     "register_worker",
     "text, text, text, int, text, int, text, int, bigint",
@@ -14,7 +15,10 @@ REGISTER = Statement(
         (worker_id, parent_worker_id, hostname, pid, pool, concurrency, queues, lease_ms, lock_key)
     VALUES ($1, $2, $3, $4, $5, $6, $7::json, $8, $9)
     ON CONFLICT (worker_id) DO UPDATE
-    SET lock_server_started_at = NULL, last_heartbeat_at = clock_timestamp()
+    SET lock_server_started_at = NULL, last_heartbeat_at = clock_timestamp(),
+        status = 'running', hostname = excluded.hostname, pid = excluded.pid,
+        pool = excluded.pool, concurrency = excluded.concurrency, queues = excluded.queues,
+        lease_ms = excluded.lease_ms
     """,
 )
 

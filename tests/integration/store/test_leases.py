@@ -265,6 +265,30 @@ def test_a_process_that_ends_in_good_order_is_forgotten(
     assert sweeps.unlocked() == set()
 
 
+def test_a_process_with_the_name_of_one_before_it_says_what_it_is_itself(
+    world: World, new_leases: NewLeases, leases: PgLeaseStore
+) -> None:
+    leases.set_status("draining")
+    world.cut_off(leases)
+    own = {"hostname": "new", "pid": 2, "pool": "solo", "concurrency": 1, "lease_ms": 5000}
+
+    assert new_leases(**own, queues=["gpu"]).register()
+
+    [row] = world.rows(WORKERS)
+    assert {name: getattr(row, name) for name in own} == own
+    assert (row.status, row.queues) == ("running", ["gpu"])
+
+
+def test_a_process_registers_once_for_each_connection(world: World, leases: PgLeaseStore) -> None:
+    assert not leases.register()
+
+    world.cut_off(leases)
+    with pytest.raises(StoreUnavailable):
+        leases.renew([])
+
+    assert leases.register()
+
+
 # -- what nobody hears of any more
 
 

@@ -32,11 +32,18 @@ class Store:
     claimed: list[Fence] = field(default_factory=list)
     #: What happens while a renewal is on its way.
     meanwhile: Callable[[], object] = lambda: None
+    #: What others see of the process; None where it was forgotten, or never known.
+    status: str | None = None
 
-    def register(self) -> None:
+    def register(self) -> bool:
         if self.is_away:
             raise StoreUnavailable
         self.calls.append(("register", []))
+        is_known, self.status = self.status is not None, self.status or "running"
+        return not is_known
+
+    def set_status(self, status: str) -> None:
+        self.status = status
 
     def renew(self, fences: Sequence[Fence]) -> list[Renewed]:
         self.clock.now += 0.5
@@ -70,6 +77,7 @@ class Held:
 class Setting:
     running: list[Held] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
+    is_draining: bool = False
 
     def __post_init__(self) -> None:
         self.store = Store(self.clock, {run.fence for run in self.running})
@@ -79,6 +87,7 @@ class Setting:
             lambda: self.running,
             heartbeat_s=HEARTBEAT_S,
             lease_s=LEASE_S,
+            is_draining=lambda: self.is_draining,
             clock=self.clock,
         )
 
@@ -135,6 +144,17 @@ def test_while_the_store_is_away_nothing_is_disowned() -> None:
         setting.keeper.renew()
 
     assert (run.confirmed, run.disowned) == ([], 0)
+
+
+def test_who_drains_and_was_forgotten_says_so_again_once_it_is_known() -> None:
+    setting = Setting(is_draining=True)
+    setting.keeper.renew()
+    assert setting.store.status == "draining"
+
+    setting.store.status = None
+    setting.keeper.renew()
+
+    assert setting.store.status == "draining"
 
 
 def test_who_has_never_renewed_may_not_judge() -> None:
