@@ -101,7 +101,7 @@ class Run:
         self._sent = SentSteps()
         self._sending = Sending(claimed.fence, self._sent, around)
         self._timers = Timers()
-        self._slice = TimeSlice(claimed.fence.execution_id, around, sent_at)
+        self._slice = TimeSlice(claimed.fence.execution_id, around)
         self._wake = self._told_wake = claimed.wake
 
     def drive(self) -> RunEnd:

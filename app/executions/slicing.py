@@ -17,13 +17,15 @@ _log = logging.getLogger(__name__)
 
 
 class TimeSlice:
-    """The time slice of a run. For the run's own thread. `began` is on the clock of `around`."""
+    """The time slice of a run, which begins with the first of its nodes that starts here.
 
-    def __init__(self, execution_id: str, around: Surroundings, began: float) -> None:
+    So a long restore isn't all that a run comes to. For the run's own thread.
+    """
+
+    def __init__(self, execution_id: str, around: Surroundings) -> None:
         self._execution_id = execution_id
         self._around = around
-        self._until = began + SLICE_S
-        self._has_started = False
+        self._until: float | None = None
         #: Whether the run gives way: it starts nothing more.
         self.is_over = False
 
@@ -36,11 +38,12 @@ class TimeSlice:
         """
         if self.is_over or is_busy or engine.next_start() is None:
             return self.is_over
-        is_first, self._has_started = not self._has_started, True
-        now = self._around.clock()
-        if is_first or now < self._until:
+        now, until = self._around.clock(), self._until
+        if until is not None and now < until:
             return False
         self._until = now + SLICE_S
+        if until is None:
+            return False
         self.is_over = self._others_wait()
         return self.is_over
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -66,6 +67,24 @@ def test_who_waits_is_asked_for_once_the_slice_is_over(
     execution_of(world, long_run())
 
     assert process.run(execution, effect) is RunEnd.FINISHED
+    assert "others_wait" not in process.store.calls
+
+
+def test_a_slice_begins_with_the_first_node_however_long_the_restore_took(
+    world: PgWorld, process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slicing, "SLICE_S", 600.0)
+    execution = execution_of(world, long_run())
+    execution_of(world, long_run())
+    ahead_s = 0.0
+
+    def clock() -> float:
+        return time.monotonic() + ahead_s
+
+    run = process.claim(process.around(effect, clock=clock, lease_s=3600.0), execution)
+    ahead_s = 601.0
+
+    assert run.drive() is RunEnd.FINISHED
     assert "others_wait" not in process.store.calls
 
 
