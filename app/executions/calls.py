@@ -134,12 +134,10 @@ class Calls:
         """Check what a node wants. Raises NodeError, ValidationFailed."""
         if (refusal := self._children.over_limits(f"flow '{wanted.flow_id}'", 1)) is not None:
             raise refusal
-        head = self._insist(lambda: self._around.store.flow_head(wanted.flow_id))
-        if head is None or head.is_hidden or head.owner_id != self._claimed.owner_id:
-            raise NonRetryableError(f"there is no flow '{wanted.flow_id}'")
-        wiring = self._wiring(wanted.flow_id, head.version)
+        version = self._children.version_of(wanted.flow_id)
+        wiring = self._wiring(wanted.flow_id, version)
         overlay_inputs(wiring.plan, dict(wanted.inputs))
-        return _Target(wanted.flow_id, head.version, wiring)
+        return _Target(wanted.flow_id, version, wiring)
 
     def _id(self, node: int) -> str:
         return self._ledger.engine.plan.nodes[node].id

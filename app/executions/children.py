@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from app.engine import Wiring
-from app.errors import NodeError, NonRetryableError
+from app.errors import Conflict, NodeError, NonRetryableError
 from app.events.types import Event, EventType
 from app.events.wire import to_json
 from app.executions.created_event import Lineage, created_event
@@ -190,6 +190,18 @@ class Children:
             seal = partial(vault.seal, self._claimed.owner_id)
             inputs = seal_inputs(wiring.plan, inputs, seal)
         return to_json(dict(inputs)).decode() if inputs else None
+
+    def version_of(self, flow_id: str) -> int:
+        """The version of a flow that children are to run. Raises NonRetryableError."""
+        store, pause = self._around.store, self._around.pause
+        head = insist(lambda: store.flow_head(flow_id), pause)
+        if head is None or head.is_hidden or head.owner_id != self._claimed.owner_id:
+            raise NonRetryableError(f"there is no flow '{flow_id}'")
+        try:
+            insist(lambda: store.bring_version(flow_id, head.version), pause)
+        except Conflict as error:
+            raise NonRetryableError(error.message) from error
+        return head.version
 
     def bear_item(self, item: Item) -> str:
         """Have the child of an item made; gives its id."""

@@ -149,11 +149,9 @@ class FanOuts:
             raise NonRetryableError(
                 f"its executions would be at depth {depth}; MAX_EXECUTION_DEPTH is {limits.depth}"
             )
-        head = self._insist(lambda: self._around.store.flow_head(wanted.flow_id))
-        if head is None or head.is_hidden or head.owner_id != self._claimed.owner_id:
-            raise NonRetryableError(f"there is no flow '{wanted.flow_id}'")
+        version = self._children.version_of(wanted.flow_id)
         since: datetime = self._insist(self._around.store.now)
-        plan = FanOutWait(wanted.flow_id, head.version, None, wanted.concurrency, timestamp(since))
+        plan = FanOutWait(wanted.flow_id, version, None, wanted.concurrency, timestamp(since))
         if not wanted.target:
             return plan
         return plan._replace(target=_place(self._wiring(plan).plan, wanted.target))

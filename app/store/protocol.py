@@ -139,6 +139,13 @@ class RunStore(Protocol):
         """Whose a flow is, and its newest version; None where there is none."""
         ...
 
+    def bring_version(self, flow_id: str, version: int) -> None:
+        """Have a version beside the executions that something new is to run.
+
+        Raises Conflict where another version with this number is there.
+        """
+        ...
+
     def children_made(self, execution_id: str, node_id: str) -> int:
         """How many children a node has made for its items."""
         ...

@@ -306,6 +306,16 @@ class PgRunStore:
         rows = self._run(FLOW_HEAD, flow_id) if is_storable(flow_id) else []
         return FlowHead(*rows[0]) if rows else None
 
+    def bring_version(self, flow_id: str, version: int) -> None:
+        """Have a version beside the executions that something new is to run.
+
+        No statement where they are one database.
+
+        Raises Conflict where another version with this number is there.
+        """
+        if self._flows is not None:
+            self._flows.document(flow_id, version)
+
     def children_made(self, execution_id: str, node_id: str) -> int:
         """How many children a node has made for its items."""
         return int(self._run(family.MADE, execution_id, node_id)[0][0])

@@ -217,6 +217,27 @@ def test_a_flow_that_a_node_has_run_is_found_and_copied(two: Two) -> None:
     assert copies == {"V2caller", called}
 
 
+@pytest.mark.parametrize("type_", ["RunFlowNode", "ForEachNode"])
+def test_a_node_has_no_version_run_whose_number_was_given_again(two: Two, type_: str) -> None:
+    called = two.flows.store_flow(flow(node("a", values={"text": "the new one"})), "V2called")
+    two.executions.store_flow(flow(node("a", values={"text": "the old one"})), called)
+    values = {"flowId": called, **({"items": [1]} if type_ == "ForEachNode" else {})}
+    two.flows.store_flow(flow(node("call", type_, values=values)), "V2caller")
+    two.lookup().document("V2caller", 1)
+    execution = two.executions.create(flow_id="V2caller", nodes_total=1)
+    process = Process(two.executions)
+    try:
+        store = PgRunStore(process.database, flows=two.lookup())
+        assert process.run(execution, store=store) is RunEnd.FINISHED
+        store.close()
+    finally:
+        process.end()
+    row = two.executions.row(execution)
+    assert (row.status, row.error_node_id) == ("failed", "call")
+    assert "save the flow again" in row.error_message
+    assert two.executions.one("SELECT count(*) FROM chaingraph_executions") == 1
+
+
 def test_a_fork_onto_another_version_copies_that(client: FlaskClient, two: Two) -> None:
     execution = created(client)
     client.post(f"{API}/flows", json={**GREETING, "id": execution["flowId"]})
