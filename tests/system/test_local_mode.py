@@ -110,5 +110,5 @@ def test_a_second_process_is_refused(environ: dict[str, str]) -> None:
 
 def test_a_worker_is_refused(environ: dict[str, str]) -> None:
     # What every Celery command reads first.
-    said = refusal(environ, "celeryconfig")
+    said = refusal(environ, "tasks.celeryconfig")
     assert "EXECUTION_MODE=local has neither broker nor workers" in said
