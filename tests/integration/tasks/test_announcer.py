@@ -170,23 +170,48 @@ def test_a_broker_that_is_away_holds_nothing_up_and_nothing_is_kept() -> None:
     app.close()
 
 
+def tell_until(
+    announcer: Announcer, tell: Callable[[], None], is_shown: Callable[[], bool]
+) -> None:
+    """Tell, and again whenever that was lost: the broker answers a busy machine too late."""
+
+    def holds() -> bool:
+        if announcer._silent_until > 0:
+            announcer._silent_until = 0.0
+            tell()
+        return is_shown()
+
+    announcer._silent_until = 0.0
+    tell()
+    wait_until(holds, "it is shown", within_s=60)
+
+
 def test_it_goes_on_when_the_broker_is_back(redis_url: str, listener: Listener) -> None:
     proxy = Proxy(("127.0.0.1", urlsplit(redis_url).port or 0))
     app = make_app(redis_url.replace(f":{urlsplit(redis_url).port}", f":{proxy.port}"))
     announcer = Announcer(app, NODENAME, enabled=True)
-    announcer.began("tasks.advance", "EX1")
-    wait_until(lambda: len(shown(listener)) == 1, "the first is shown")
+    before, after = (
+        ("tasks.advance", "('EX1',)", "STARTED"),
+        ("tasks.advance", "('EX3',)", "SUCCESS"),
+    )
+    tell_until(
+        announcer,
+        lambda: announcer.began("tasks.advance", "EX1"),
+        lambda: before in shown(listener),
+    )
     proxy.cut()
     announcer.began("tasks.advance", "EX2")
-    wait_until(lambda: announcer._silent_until > 0, "it notices")
+    wait_until(lambda: announcer._silent_until > 0, "it notices", within_s=60)
     proxy.mend()
-    announcer._silent_until = 0.0
-    announcer.ended("EX1", ok=True)
-    announcer.began("tasks.advance", "EX3")
-    announcer.ended("EX3", ok=True)
-    wait_until(lambda: ("tasks.advance", "('EX3',)", "SUCCESS") in shown(listener), "it is back")
+
+    def tell() -> None:
+        announcer.ended("EX1", ok=True)
+        announcer.began("tasks.advance", "EX3")
+        announcer.ended("EX3", ok=True)
+
+    tell_until(announcer, tell, lambda: after in shown(listener))
     # Of what began before, nobody can tell how it ended.
-    assert len(shown(listener)) == 2
+    assert {each for each in shown(listener) if "EX3" not in each[1]} == {before}
     announcer.close()
     app.close()
     proxy.close()
