@@ -15,6 +15,7 @@ import orjson
 from app.errors import StoreUnavailable
 from app.store.overdue import OverdueStore
 from app.store.records import Overdue
+from app.store.refusals import REFUSALS
 from tasks.board import Board, Posted, Slot
 
 #: A child that gave no sign of life for so long (s) can't give its nodes up itself.
@@ -75,6 +76,9 @@ class FrozenWatch:
             owner = self._store.time_out(overdue)
         except StoreUnavailable as error:
             _log.warning("could not enter a timeout: %s", error)
+            return
+        except REFUSALS:
+            _log.exception("could not enter a timeout")
             return
         slot.close()
         os.kill(posted.pid, signal.SIGKILL)

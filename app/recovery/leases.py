@@ -11,6 +11,7 @@ from typing import Protocol
 from app.errors import StoreUnavailable
 from app.store.leases import PgLeaseStore
 from app.store.records import Fence
+from app.store.refusals import REFUSALS
 
 _log = logging.getLogger(__name__)
 
@@ -139,3 +140,5 @@ class LeaseKeeper:
             self.renew()
         except StoreUnavailable as error:
             _log.warning("could not renew: %s", error)
+        except REFUSALS:
+            _log.exception("could not renew")

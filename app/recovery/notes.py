@@ -7,6 +7,7 @@ import threading
 
 from app.errors import StoreUnavailable
 from app.store.notes import NoteStore
+from app.store.refusals import REFUSALS
 
 #: How long (s) it waits where there was nothing to move, or one of the databases was away.
 LOOKS_EVERY_S = 1.0
@@ -56,6 +57,9 @@ class NoteMover:
             return self._store.move(BATCH) == BATCH
         except StoreUnavailable as error:
             _log.warning("could not move notes to DATABASE_URL: %s", error)
+            return False
+        except REFUSALS:
+            _log.exception("could not move notes to DATABASE_URL")
             return False
 
     def _forget(self) -> None:

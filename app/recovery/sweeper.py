@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from app.errors import StoreUnavailable
 from app.recovery.sweep import Messages, OnRecovered, Publish, Sweep, SweepMeter, SweepOptions, Tell
+from app.store.refusals import REFUSALS
 from app.store.sweeps import PgSweepStore
 
 #: How long (s) stopping waits for a turn that is under way.
@@ -70,4 +71,7 @@ class Sweeper:
                 wait_s = self._sweep.turn()
             except StoreUnavailable as error:
                 _log.warning("could not sweep: %s", error)
+                wait_s = self._interval_s
+            except REFUSALS:
+                _log.exception("could not sweep")
                 wait_s = self._interval_s

@@ -11,6 +11,7 @@ from math import inf
 from typing import Any
 
 import orjson
+import psycopg2
 import pytest
 
 from app.errors import StoreUnavailable
@@ -56,6 +57,7 @@ class Parent:
 
     now: float
     is_away: bool = False
+    refusal: psycopg2.Error | None = None
     handed_in: list[Overdue] = field(default_factory=list)
     woken: list[tuple[str, str | None]] = field(default_factory=list)
 
@@ -70,6 +72,8 @@ class Parent:
     def time_out(self, node: Overdue) -> str | None:
         if self.is_away:
             raise StoreUnavailable("away")
+        if self.refusal is not None:
+            raise self.refusal
         self.handed_in.append(node)
         return "w2"
 
@@ -114,6 +118,19 @@ def test_a_child_that_may_yield_is_left_alone(
 
     assert child.poll() is None
     assert parent.handed_in == []
+
+
+def test_what_the_database_refuses_does_not_end_the_watch(child: subprocess.Popen[bytes]) -> None:
+    parent = Parent(now=100.0, refusal=psycopg2.DataError("no such thing"))
+    parent.slot.open(child.pid, 1.0)
+    parent.slot.post(2.0, TEXT)
+    parent.watch.look()
+    assert child.poll() is None
+
+    parent.refusal = None
+    parent.watch.look()
+
+    assert child.wait(10) == -9
 
 
 def test_a_child_is_not_killed_before_its_timeout_is_entered(
