@@ -68,8 +68,6 @@ if TYPE_CHECKING:
 
 #: How long (s) a process that found no backlog stays awake for what comes next.
 LINGER_S = 0.05
-#: How often (s) a process that is to end looks whether something runs on.
-LETS_GO_EVERY_S = 0.05
 
 _UNSEEN = nullcontext()
 
@@ -171,13 +169,11 @@ class WorkerProcess:
 
     def end(self) -> None:
         """Nothing runs any more: forget the process."""
+        # First: what it stood by for is watched, and its leases are renewed, to its end.
+        self.standby.stop()
         self._pulse.stop()
         if self._slot is not None:
             self._slot.close()
-        self.standby.stop()
-        while self._executor.running():
-            # What it stood by for, in a thread that the pool knows nothing of.
-            time.sleep(LETS_GO_EVERY_S)
         self._listener.stop()
         self.leases.stop(unregister=True)
         self.announcer.close()
@@ -243,14 +239,16 @@ class WorkerProcess:
         step = self._steps.pop((execution_id, node_id), None)
         if step is not None:
             self.watch.run(step)
-        elif self._is_draining():
-            if not self._is_retired:
-                self.dispatcher.send_steps(execution_id, {node_id: queue})
-            return False
-        else:
+            return True
+        if not self._is_draining():
             with self.announcer.known(execution_id, node_id):
-                self._executor.work_step(execution_id, node_id)
-        return True
+                is_done = self._executor.work_step(execution_id, node_id)
+            # It may have been told to end before the step was claimed.
+            if is_done or not self._is_draining():
+                return True
+        if not self._is_retired:
+            self.dispatcher.send_steps(execution_id, {node_id: queue})
+        return False
 
     def _hand_on(self) -> None:
         """Give the slot back with a hint to whoever takes it, where work is left."""

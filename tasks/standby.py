@@ -42,8 +42,12 @@ class Standby:
         self._thread.start()
 
     def stop(self) -> None:
-        """Look for work no more; what was taken is run to its end."""
+        """Look for work no more, and wait for what was taken: its leases are to be kept until it
+        is over, or handed over.
+        """
         self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _loop(self) -> None:
         while not self._stop.wait(self._interval_s):

@@ -9,6 +9,8 @@ import pytest
 
 from app.config import load_settings
 from app.store.records import WorkerRow
+from tasks.announcer import Announcer
+from tasks.app import app
 from tasks.draining import DrainFlag
 from tasks.process import WorkerProcess
 
@@ -37,3 +39,36 @@ def test_only_a_child_ends_with_whoever_started_it(
     monkeypatch.setattr(os, "getppid", lambda: 1)
 
     assert process._is_draining() is drains
+
+
+def test_leases_are_kept_until_what_ran_without_a_message_is_over(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process, stopped = made(redis_url), []
+    process.announcer = Announcer(app, "w1", enabled=False)
+    parts = {"standby": process.standby, "pulse": process._pulse, "leases": process.leases}
+    for name, part in parts.items():
+        monkeypatch.setattr(part, "stop", lambda name=name, **_: stopped.append(name))
+    monkeypatch.setattr(process._listener, "stop", lambda: None)
+
+    process.end()
+
+    assert stopped == ["standby", "pulse", "leases"]
+
+
+def test_a_step_that_came_as_the_drain_began_is_sent_on(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process, sent = made(redis_url), []
+    process.announcer = Announcer(app, "w1", enabled=False)
+
+    def told_to_end(*_: object) -> bool:
+        process._draining.set()
+        return False
+
+    monkeypatch.setattr(process._executor, "work_step", told_to_end)
+    monkeypatch.setattr(process.dispatcher, "send_steps", lambda *step: sent.append(step))
+
+    assert not process.run_step("EX1", "a", "slow")
+
+    assert sent == [("EX1", {"a": "slow"})]
