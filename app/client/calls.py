@@ -11,6 +11,8 @@ T = TypeVar("T")
 
 PREFIX = "/api/v1"
 
+NOT_FOUND = 404
+
 #: Null is a body, too.
 NO_BODY = object()
 
@@ -32,6 +34,8 @@ class Call(Generic[T]):
     is_repeatable: bool = False
     #: A status beside 2xx whose body is an answer, and no problem.
     answers_with: int | None = None
+    #: A status that says that it is done, if an earlier try may have done it.
+    done_before: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +102,30 @@ def post(
     )
 
 
-def put(path: str, read: Callable[[Any], T], body: Any, headers: Headers | None = None) -> Call[T]:
+def put(
+    path: str,
+    read: Callable[[Any], T],
+    body: Any,
+    *,
+    headers: Headers | None = None,
+    is_repeatable: bool = False,
+) -> Call[T]:
     """Replace something."""
     return Call(
-        method="PUT", path=path, read=read, body=body, headers=headers or {}, is_repeatable=True
+        method="PUT",
+        path=path,
+        read=read,
+        body=body,
+        headers=headers or {},
+        is_repeatable=is_repeatable,
     )
 
 
 def delete(path: str) -> Call[None]:
-    """Take something away."""
-    return Call(method="DELETE", path=path, read=_nothing, is_repeatable=True)
+    """Take something away; what isn't there any more once the answer was lost was taken away."""
+    return Call(
+        method="DELETE", path=path, read=_nothing, is_repeatable=True, done_before=NOT_FOUND
+    )
 
 
 def given(values: Params) -> dict[str, Any]:

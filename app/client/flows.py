@@ -23,9 +23,11 @@ class Flows(Group[Way]):
         """Store a document as the next version of a flow that is there.
 
         With a `version` only over that one: an ApiProblem with status 412 where there is a newer.
+        It isn't sent again when its answer is lost: that would make another version, or meet its
+        own.
         """
         headers = {} if version is None else {"If-Match": f'"{version}"'}
-        return self.ask(put(at("flows", flow_id), Flow.from_json, document, headers))
+        return self.ask(put(at("flows", flow_id), Flow.from_json, document, headers=headers))
 
     @method
     def get(self, flow_id: str, version: int | None = None) -> Procedure[Flow]:

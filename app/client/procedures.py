@@ -4,7 +4,7 @@ A procedure yields its next step to whoever carries it out, which may block or m
 and is told what came of it. A call is tried again when it can't have been done: nobody took the
 connection, or the caller was over its rate (429). One that may be done twice is also tried
 again when the answer was lost, or says that the API or its database is away (502, 503, 504):
-what that leaves open is whether it was done.
+what that leaves open is whether it was done, and a later answer may tell.
 """
 
 from __future__ import annotations
@@ -70,6 +70,8 @@ class Again:
 
     error: ClientError
     after_s: float | None = None
+    #: Whether the try may have done what was asked for.
+    may_be_done: bool = False
 
 
 Procedure = Generator[Send | Pause, Any, T]
@@ -78,11 +80,18 @@ Procedure = Generator[Send | Pause, Any, T]
 def carried_out(call: Call[T], patience: Patience) -> Procedure[T]:
     """Make a call, again where that can't do harm. Raises ClientError."""
     failures = 0
+    may_be_done = False
     while True:
         reply: Reply = yield Send(call)
-        judged = _judged(call, reply)
+        try:
+            judged = _judged(call, reply)
+        except ApiProblem as problem:
+            if may_be_done and problem.status == call.done_before:
+                return call.read(None)
+            raise
         if not isinstance(judged, Again):
             return _read(call, judged)
+        may_be_done = may_be_done or judged.may_be_done
         failures += 1
         if failures >= patience.attempts:
             raise judged.error
@@ -136,10 +145,9 @@ def _judged(call: Call[Any], reply: Reply) -> httpx.Response | Again:
     if answer.is_success or answer.status_code == call.answers_with:
         return answer
     problem = read_problem(answer.status_code, answer.content, str(answer.url))
-    if answer.status_code == TOO_MANY_REQUESTS or (
-        answer.status_code in AWAY and call.is_repeatable
-    ):
-        return Again(problem, read_retry_after(answer.headers))
+    is_away = answer.status_code in AWAY
+    if answer.status_code == TOO_MANY_REQUESTS or (is_away and call.is_repeatable):
+        return Again(problem, read_retry_after(answer.headers), may_be_done=is_away)
     raise problem
 
 
@@ -147,8 +155,9 @@ def _lost(call: Call[Any], base_url: str, error: httpx.RequestError) -> Again:
     if not isinstance(error, httpx.TransportError):
         raise UnexpectedAnswer(f"{base_url} answers what can't be read: {error}") from error
     unreachable = ServerUnreachable(f"{base_url} can't be reached: {_reason(error)}")
-    if call.is_repeatable or isinstance(error, _NEVER_SENT):
-        return Again(unreachable)
+    was_sent = not isinstance(error, _NEVER_SENT)
+    if call.is_repeatable or not was_sent:
+        return Again(unreachable, may_be_done=was_sent)
     raise unreachable from error
 
 

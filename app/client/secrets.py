@@ -34,7 +34,8 @@ class Secrets(Group[Way]):
     ) -> Procedure[Secret]:
         """Replace a secret; without `data` what it holds stays."""
         body = {"name": name, "secretType": secret_type, "data": data}
-        return self.ask(put(at("secrets", secret_id), Secret.from_json, body))
+        path = at("secrets", secret_id)
+        return self.ask(put(path, Secret.from_json, body, is_repeatable=True))
 
     @method
     def get(self, secret_id: str) -> Procedure[Secret]:

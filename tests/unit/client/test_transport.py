@@ -19,6 +19,7 @@ from app.client.executions import MOST_EVENTS, Executions
 from app.client.flows import Flows
 from app.client.node_types import NodeTypes
 from app.client.retrying import LONGEST_PAUSE_S, Patience
+from app.client.secrets import Secrets
 from app.client.servers import HealthChecks, Workers
 from app.client.shapes import Fault
 from app.client.transport import AsyncTransport, Transport
@@ -72,11 +73,14 @@ class Server:
         else:
             transport = AsyncTransport(address, pause=self._pause, **options)
         groups: list[Any] = [
-            each(transport) for each in (Executions, Flows, NodeTypes, Workers, HealthChecks)
+            each(transport)
+            for each in (Executions, Flows, Secrets, NodeTypes, Workers, HealthChecks)
         ]
         if way == "async":
             groups = [Waited(group, runner) for group in groups]
-        self.executions, self.flows, self.node_types, self.workers, self.health = groups
+        self.executions, self.flows, self.secrets, self.node_types, self.workers, self.health = (
+            groups
+        )
 
     async def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -130,6 +134,52 @@ def test_a_lost_answer_is_asked_for_again_but_nothing_is_commanded_twice(
     with pytest.raises(ServerUnreachable):
         server.executions.stop("EX1")
     assert len(server.requests) == 1
+
+
+SECRET = {
+    "id": "SE1",
+    "name": "n",
+    "secretType": "string",
+    "ownerId": "o",
+    "createdAt": AT,
+    "updatedAt": AT,
+}
+
+
+@pytest.mark.parametrize("lost", [httpx.ReadError("reset"), problem(503)])
+@pytest.mark.parametrize("version", [None, 3])
+def test_a_flow_gets_no_second_version_because_the_first_answer_was_lost(
+    serve: Serve, lost: Any, version: int | None
+) -> None:
+    server = serve(lost, ok())
+    with pytest.raises((ServerUnreachable, ApiProblem)):
+        server.flows.replace("V21", {"nodes": []}, version=version)
+    assert len(server.requests) == 1
+    server = serve(lost, ok(SECRET))
+    assert server.secrets.replace("SE1", "n", "data").id == "SE1"
+
+
+@pytest.mark.parametrize("lost", [httpx.ReadError("reset"), problem(503)])
+def test_what_is_gone_after_a_lost_answer_was_deleted(serve: Serve, lost: Any) -> None:
+    server = serve(lost, httpx.ConnectError("refused"), problem(404, "NOT_FOUND"))
+    assert server.flows.hide("V21") is None
+    server = serve(lost, problem(404, "NOT_FOUND"))
+    assert server.secrets.delete("SE1") is None
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("first", [httpx.ConnectError("refused"), problem(429)])
+def test_what_was_never_there_is_not_found(serve: Serve, first: Any) -> None:
+    server = serve(first, problem(404, "NOT_FOUND"))
+    with pytest.raises(ApiProblem) as caught:
+        server.flows.hide("V21")
+    assert caught.value.status == 404
+    server = serve(httpx.ReadError("reset"), problem(404, "NOT_FOUND"))
+    with pytest.raises(ApiProblem):
+        server.flows.get("V21")
+    server = serve(httpx.ReadError("reset"), httpx.Response(404, json={"message": "no route"}))
+    with pytest.raises(UnexpectedAnswer):
+        server.secrets.delete("SE1")
 
 
 @pytest.mark.parametrize("lost", [httpx.ReadError("reset"), problem(503)])
