@@ -30,6 +30,10 @@ CLOSE_TIMEOUT_S = 1.0
 #: Seconds between our pings, and for an answer: a connection that is dead unseen is noticed.
 PING_S = 15.0
 
+#: Seconds after which a connection has stood: that it is lost then is a failure of its own, and
+#: not one more of those before it. What waits for long has no frames, and may be cut off hourly.
+STOOD_S = 30.0
+
 #: Handshakes that were refused for now.
 _COME_BACK = AWAY | {TOO_MANY_REQUESTS}
 
@@ -45,12 +49,16 @@ class Course:
         execution_id: str,
         from_index: int,
         types: Iterable[str] | None,
+        *,
+        clock: Callable[[], float],
         patience: Patience = CALL,
     ) -> None:
         self._path = at("executions", execution_id, "events")
         self._types = None if types is None else ",".join(types)
         self._patience = patience
+        self._clock = clock
         self._failures = 0
+        self._connected_at: float | None = None
         self.ready: deque[Event] = deque()
         self.next_index = from_index
         self.status: str | None = None
@@ -74,6 +82,7 @@ class Course:
     def connected(self) -> None:
         """Note that there is a connection: one that is lost again is sought for longer."""
         self._patience = FOLLOW
+        self._connected_at = self._clock()
 
     def take(self, text: str | bytes) -> None:
         """Read a frame. Raises UnexpectedAnswer."""
@@ -92,6 +101,9 @@ class Course:
     def pause_s(self, loss: Exception, address: Address) -> float:
         """How long to wait after a loss before the next try. Raises ClientError: no more tries."""
         error, retry_after_s = self._told(loss, address)
+        connected_at, self._connected_at = self._connected_at, None
+        if connected_at is not None and self._clock() - connected_at >= STOOD_S:
+            self._failures = 0
         self._failures += 1
         if self._failures >= self._patience.attempts:
             raise error

@@ -225,7 +225,13 @@ class Executions(Group[Way]):
         `types` leaves out all others. Close the stream, or use it as a context manager, if it
         may not be read to its end.
         """
-        return Course(execution_id, from_index, types, self.transport.patience)
+        return Course(
+            execution_id,
+            from_index,
+            types,
+            patience=self.transport.patience,
+            clock=self.transport.clock,
+        )
 
 
 def _look(execution_id: str) -> Call[Execution]:
