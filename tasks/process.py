@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Literal
 
 import orjson
 from celery import Celery
+from celery.platforms import EX_OK
+from celery.worker import state
 
 from app.config import Settings, urls
 from app.errors import StoreUnavailable
@@ -353,8 +355,17 @@ class WorkerProcess:
             self._leave()
 
     def _leave(self) -> None:
-        """End this process as if it were told to: the pool replaces a child, others a worker."""
-        os.kill(os.getpid(), signal.SIGTERM)
+        """End this process, unless it is told to already: the pool replaces a child, others a
+        worker.
+        """
+        if self._draining.is_set():
+            return
+        if self._slot is None:
+            # No signal: the first that an operator sends would be taken for the second.
+            self._draining.set()
+            state.should_stop = EX_OK  # type: ignore[assignment]
+        else:
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def make_publisher(settings: Settings, metrics: WorkerMetrics | None) -> Publisher:
