@@ -11,8 +11,15 @@ from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection as AsyncClientConnection
 from websockets.asyncio.client import connect as connect_async
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidProxy,
+    InvalidStatus,
+    InvalidURI,
+)
+from websockets.sync.client import ClientConnection
+from websockets.sync.client import reconnect as connect_sync
 
 from app.client.address import Address
 from app.client.calls import at
@@ -37,8 +44,25 @@ STOOD_S = 30.0
 #: Handshakes that were refused for now.
 _COME_BACK = AWAY | {TOO_MANY_REQUESTS}
 
+#: What is wrong with where to go: no other try goes elsewhere.
+_NO_WAY = (InvalidURI, InvalidProxy)
+
 #: How a connection is lost, or isn't made. A close with 1012 is one, too: the server restarts.
-LOSSES = (ConnectionClosed, InvalidHandshake, OSError)
+LOSSES = (ConnectionClosed, InvalidHandshake, OSError, *_NO_WAY)
+
+
+class _Connect(connect_sync):
+    """Goes nowhere else: a redirect is an answer, and none of the API's, as for every call."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+class _ConnectAsync(connect_async):
+    """The same, awaited."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
 
 
 class Course:
@@ -110,8 +134,11 @@ class Course:
         return self._patience.pause_s(self._failures, retry_after_s)
 
     def _told(self, loss: Exception, address: Address) -> tuple[ClientError, float | None]:
+        unreachable = ServerUnreachable(f"{address.base_url} can't be reached: {loss}")
+        if isinstance(loss, _NO_WAY):
+            raise unreachable from loss
         if not isinstance(loss, InvalidStatus):
-            return ServerUnreachable(f"{address.base_url} can't be reached: {loss}"), None
+            return unreachable, None
         answer = loss.response
         url = address.url(self._path)
         problem = read_problem(answer.status_code, bytes(answer.body or b""), url)
@@ -183,7 +210,7 @@ class EventStream(_Reader, Iterator[Event]):
         try:
             if self._socket is None:
                 url, options = self._course.connection(self._address)
-                self._socket = self._opened.enter_context(connect(url, **options))
+                self._socket = self._opened.enter_context(_Connect(url, **options))
                 self._course.connected()
             frame = self._socket.recv()
         except LOSSES as loss:
@@ -240,7 +267,7 @@ class AsyncEventStream(_Reader, AsyncIterator[Event]):
         try:
             if self._socket is None:
                 url, options = self._course.connection(self._address)
-                self._socket = await connect_async(url, **options)
+                self._socket = await _ConnectAsync(url, **options)
                 self._course.connected()
             frame = await self._socket.recv()
         except LOSSES as loss:

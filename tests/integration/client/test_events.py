@@ -64,9 +64,12 @@ def way(request: pytest.FixtureRequest) -> str:
 
 
 class Relay:
-    """A server that acts on one connection after the other, or refuses it with a status."""
+    """A server that acts on one connection after the other.
 
-    def __init__(self, way: str, *acts: Act | int) -> None:
+    It refuses it with a status, or sends it to another address, where it is told to.
+    """
+
+    def __init__(self, way: str, *acts: Act | int | str) -> None:
         self._way = way
         self.queries: list[dict[str, list[str]]] = []
         self.headers: list[Any] = []
@@ -92,6 +95,11 @@ class Relay:
         self.queries.append(parse_qs(urlsplit(request.path).query))
         self.headers.append(request.headers)
         act = self._acts[0]
+        if isinstance(act, str):
+            self._acts.pop(0)
+            found = connection.respond(HTTPStatus.FOUND, "elsewhere")
+            found.headers["Location"] = act
+            return found
         if not isinstance(act, int):
             return None
         self._acts.pop(0)
@@ -100,7 +108,7 @@ class Relay:
 
     def _handle(self, connection: ServerConnection) -> None:
         act = self._acts.pop(0)
-        assert not isinstance(act, int)
+        assert callable(act)
         act(connection)
 
 
@@ -148,6 +156,22 @@ def test_a_refusal_is_the_problem_that_the_api_told(way: str) -> None:
         next(relay.executions.events("EX1"))
     assert caught.value.status == 404
     assert caught.value.code == "NOPE"
+
+
+@pytest.mark.parametrize("location", ["https://sso.test/login", "ws://127.0.0.1:1/", "/login"])
+def test_a_redirect_is_no_answer_of_the_api_and_isn_t_followed(way: str, location: str) -> None:
+    relay = Relay(way, location, sends(END))
+    with relay.running(), pytest.raises(UnexpectedAnswer, match="answers 302"):
+        next(relay.executions.events("EX1"))
+    assert len(relay.queries) == 1
+
+
+def test_an_address_that_no_websocket_has_is_told_of_at_once(way: str) -> None:
+    pauses: list[float] = []
+    address = Address("http://user@127.0.0.1:1", None)
+    with executions_of(way, address, pauses.append) as calls, pytest.raises(ServerUnreachable):
+        next(calls.events("EX1"))
+    assert pauses == []
 
 
 def test_a_connection_that_was_there_is_sought_for_long_a_missing_server_isn_t(way: str) -> None:
