@@ -46,12 +46,8 @@ class EventStream(Connection):
         self, raw: socket.socket, head: bytes, loop: SocketLoop, patience: Patience
     ) -> None:
         super().__init__(raw, loop, patience)
-        self._head = head
-
-    def begin(self, on_writable: Callable[[], object], on_end: Callable[[], object]) -> None:
-        """From now on tell when it becomes writable again and, once, when it is no more."""
-        super().begin(on_writable, on_end)
-        self._send(self._head)
+        # As what is left of a message: whoever sends first, and however soon, comes after it.
+        self._unsent = head
 
     def send_events(self, events: Events) -> None:
         """Send events. Without effect once it isn't open."""
@@ -126,7 +122,8 @@ def register_event_streams(
     """Answer those who accept a stream; `is_asked` says whether a request is for events."""
 
     def serve() -> Response | None:
-        if not is_asked() or not _accepts_stream():
+        # What a browser asks beforehand has no caller, and no events.
+        if request.method == "OPTIONS" or not is_asked() or not _accepts_stream():
             return None
         wanted, execution_id = _wanted(), (request.view_args or {})["execution_id"]
         head, ticket = relay.head(execution_id, caller()), who_may.ticket()
@@ -154,17 +151,13 @@ def _accepts_stream() -> bool:
 def _wanted() -> Wanted:
     """What the client has yet to get. Raises ValidationFailed."""
     query = read_query(EventsQuery)
-    return Wanted(first_wanted(query), query.event_types)
-
-
-def first_wanted(query: EventsQuery) -> int:
-    """The index of the first event that a request asks for. Raises ValidationFailed."""
     last = request.headers.get(LAST_EVENT_ID)
-    return query.from_index if not last else _index(last) + 1
+    return Wanted(_index(last) + 1 if last else query.from_index, query.event_types)
 
 
 def _index(text: str) -> int:
-    index = int(text) if text.removeprefix("-").isdecimal() and text.isascii() else None
+    is_short = len(text) <= len(str(-MAX_INTEGER)) and text.isascii()
+    index = int(text) if is_short and text.removeprefix("-").isdecimal() else None
     if index is None or not -1 <= index < MAX_INTEGER:
         message = f"the header {LAST_EVENT_ID} must be the index of an event"
         raise ValidationFailed([Fault("", message)], "The header is not valid.")

@@ -15,7 +15,6 @@ from web.answers import answer, page
 from web.callers import caller
 from web.cursors import at_position, read_position
 from web.description import gives
-from web.event_streams import first_wanted
 from web.idempotency import REPLAYED, read_key
 from web.inputs import takes
 from web.schemas import (
@@ -213,8 +212,8 @@ def list_events(execution_id: str, query: EventsQuery) -> Response:
 
     With `Accept: text/event-stream` they come as Server-Sent Events, past and to come: `id` is
     the index, `event` the type, `data` one event; last `event: end` with `{status, nextIndex}`. A
-    stream that ends without it is to be asked for again, with `Last-Event-ID`; `limit` has no
-    meaning there. 503 where as many are followed as can be. As a WebSocket the same address gives
+    stream that ends without it is to be asked for again, with `Last-Event-ID`, which means nothing
+    to a page; `limit` has no meaning there. 503 where as many are followed as can be. As a WebSocket the same address gives
     frames `{events, nextIndex}`, and `{end, status, nextIndex}` last; it takes `fromIndex`,
     `eventTypes`, `batchSize` (1 to 1000, 100 by default) and `batchTimeoutMs` (0 to 1000, 25 by
     default).
@@ -222,7 +221,7 @@ def list_events(execution_id: str, query: EventsQuery) -> Response:
     events = services().executions.events(
         execution_id,
         caller(),
-        from_index=first_wanted(query),
+        from_index=query.from_index,
         limit=query.limit,
         types=query.event_types,
     )

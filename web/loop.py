@@ -5,18 +5,21 @@ It reads, writes and looks after sockets; what is sent is decided elsewhere.
 
 from __future__ import annotations
 
+import logging
 import selectors
 import socket
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
 #: How long (s) closing waits for the thread.
 ENDS_WITHIN_S = 1.0
 _WAKE_UPS_AT_ONCE = 4096
+_log = logging.getLogger(__name__)
 
 
 class Member(Protocol):
@@ -46,6 +49,10 @@ class Member(Protocol):
 
     def on_tick(self) -> None:
         """A moment has passed."""
+        ...
+
+    def cut(self) -> None:
+        """End it at once: it is over. From any thread."""
         ...
 
     def release(self) -> None:
@@ -116,13 +123,28 @@ class SocketLoop:
                 if key.data is None:
                     woken.recv(_WAKE_UPS_AT_ONCE)
                 else:
-                    self._serve(key.data, mask)
+                    self._guard(key.data, partial(self._serve, key.data, mask))
             self._take_changed()
             if self._clock() >= tick_at:
                 tick_at = self._clock() + self._tick_s
                 self._tick()
         for member in list(self._masks):
+            self._guard(member, partial(self._release, member))
+
+    def _guard(self, member: Member, service: Callable[[], object]) -> None:
+        """Serve one so that its fault takes none of the others."""
+        try:
+            service()
+        except Exception:  # noqa: BLE001 — this thread is the only one that all of them have
+            _log.exception("serving a socket failed: it is cut")
+            self._cut(member)
+
+    def _cut(self, member: Member) -> None:
+        try:
+            member.cut()
             self._release(member)
+        except Exception:  # noqa: BLE001 — as above
+            _log.exception("a socket that failed can't be released")
 
     def _serve(self, member: Member, mask: int) -> None:
         if mask & selectors.EVENT_READ:
@@ -134,12 +156,16 @@ class SocketLoop:
     def _take_changed(self) -> None:
         with suppress(Empty):
             while True:
-                self._settle(self._changed.get_nowait())
+                member = self._changed.get_nowait()
+                self._guard(member, partial(self._settle, member))
 
     def _tick(self) -> None:
         for member in list(self._masks):
-            member.on_tick()
-            self._settle(member)
+            self._guard(member, partial(self._look_after, member))
+
+    def _look_after(self, member: Member) -> None:
+        member.on_tick()
+        self._settle(member)
 
     def _settle(self, member: Member) -> None:
         """Watch a socket for what it wants now, or release it."""

@@ -48,7 +48,7 @@ same key with another body is refused with 422.""",
         {"type": "string"},
     ),
     "Last-Event-ID": (
-        "The index of the last event that you have: it wins over fromIndex.",
+        "Of a stream, the index of the last event that you have: it wins over fromIndex.",
         {"type": "integer", "minimum": -1},
     ),
     "If-None-Match": ("The ETag of what you have: it is not sent again (304).", {"type": "string"}),

@@ -8,7 +8,7 @@ few send what there is (app.streams.pump).
 from __future__ import annotations
 
 from base64 import b64decode
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from flask import Flask, g, request
 from flask_sock import Sock
@@ -31,12 +31,24 @@ from web.loop import SocketLoop
 from web.schemas import MAX_INTEGER, EventTypes, Query
 from web.sockets import Patience, server_options, socket_of
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 ENDPOINT = "relay"
 PATH = "/api/v1/executions/<execution_id>/events"
 
 #: How long (s) clients have to take their goodbye before they are cut, and then to be gone.
 DRAIN_S = 0.9
 GONE_WITHIN_S = 1.0
+
+#: The headers of a handshake whose values are answered, and those that are as they must be.
+_ANSWERED = ("HTTP_SEC_WEBSOCKET_KEY", "HTTP_SEC_WEBSOCKET_PROTOCOL")
+_HANDSHAKE = {
+    "HTTP_CONNECTION": "Upgrade",
+    "HTTP_HOST": ENDPOINT,
+    "HTTP_SEC_WEBSOCKET_VERSION": "13",
+    "HTTP_UPGRADE": "websocket",
+}
 
 
 class RelayQuery(Query):
@@ -177,8 +189,7 @@ def register_relay(
         g.relay_head = relay.head((request.view_args or {})["execution_id"], caller())
         relay.take_place()
         g.relay_place = True
-        # Compression costs each socket a quarter of a megabyte: it is not taken up.
-        request.environ.pop("HTTP_SEC_WEBSOCKET_EXTENSIONS", None)
+        request.environ = _bare(request.environ)
 
     def leave(_error: BaseException | None) -> None:
         if g.pop("relay_place", False):
@@ -209,5 +220,18 @@ def _check_handshake() -> None:
     except ValueError:
         key = b""
     version = request.headers.get("Sec-WebSocket-Version", "").strip()
-    if request.method != "GET" or len(key) != 16 or version != "13":
+    offered = request.headers.get("Sec-WebSocket-Protocol", "")
+    is_readable = offered.isascii() and offered.isprintable()
+    if request.method != "GET" or len(key) != 16 or version != "13" or not is_readable:
         raise BadRequest("This is no WebSocket handshake of version 13.")
+
+
+def _bare(environ: WSGIEnvironment) -> WSGIEnvironment:
+    """Leave of a handshake that was checked what is answered, and no other header.
+
+    What answers reads all there are, by rules of its own: what it can't read must not reach it.
+    Compression, which costs each socket a quarter of a megabyte, is not taken up either.
+    """
+    bare = {name: each for name, each in environ.items() if not name.startswith("HTTP_")}
+    answered = {name: environ[name] for name in _ANSWERED if name in environ}
+    return {**bare, **_HANDSHAKE, **answered}

@@ -24,7 +24,14 @@ from web.callers import set_caller
 from web.request_logs import note_caller
 
 #: What a page elsewhere may send beside its body, and read beside the answer's.
-_TAKEN_HEADERS = ["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"]
+_TAKEN_HEADERS = [
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Last-Event-ID",
+]
 _SHOWN_HEADERS = [
     "ETag",
     "Idempotent-Replayed",

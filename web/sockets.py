@@ -28,7 +28,7 @@ MAX_MESSAGE_BYTES = 64 * 1024
 TOO_BIG = 1009
 #: What the kernel holds for a client that reads slowly: it decides how late a ping comes.
 SEND_BUFFER_BYTES = 128 * 1024
-#: How long (s) a closed socket waits for the other side to have read everything.
+#: How long (s) a closed socket, all of whose messages have gone out, waits for the other side.
 LINGER_S = 1.0
 #: So much (bytes) is read at once.
 _READ_BYTES = 16 * 1024
@@ -195,7 +195,7 @@ class Connection(ABC):
     def _end_with(self, message: bytes) -> None:
         """Send a last message, and end once it has gone out."""
         self._state = _State.CLOSING
-        self._closes_by = self._clock() + LINGER_S
+        self._closes_by = self._clock() + self._patience.silent_s
         self._push(message)
 
     def _push(self, data: bytes) -> None:
@@ -212,11 +212,13 @@ class Connection(ABC):
             return
         if sent:
             self._moved_at = self._clock()
+            self._closes_by = self._moved_at + self._patience.silent_s
         # A copy, so that a frame that many are sent isn't held for one of them.
         self._unsent = bytes(data[sent:])
         if self._state is _State.CLOSING and not self._unsent:
             # It is read on, though: a socket that is closed with input unread is reset, and
             # the client may never see the goodbye.
+            self._closes_by = self._clock() + LINGER_S
             with suppress(OSError):
                 self._raw.shutdown(socket.SHUT_WR)
 

@@ -6,12 +6,15 @@ to PostgreSQL for each of them would be more than there are.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Collection, Sequence
 
 from app.errors import StoreUnavailable
 from app.events.log import EventSource, Head
 from app.streams.threads import Flag
+
+_log = logging.getLogger(__name__)
 
 #: Registers that executions are watched. May raise StoreUnavailable.
 Watch = Callable[[Collection[str]], object]
@@ -65,9 +68,7 @@ class HeadLookup:
     def _settle(self, questions: Sequence[_Question]) -> None:
         ids = {each.execution_id for each in questions}
         try:
-            if self._watch is not None:
-                # First this, then the look: what is committed in between is seen by the look.
-                self._watch(ids)
+            self._have_watched(ids)
             heads = self._log.heads(ids)
         except StoreUnavailable as error:
             for question in questions:
@@ -75,6 +76,16 @@ class HeadLookup:
         else:
             for question in questions:
                 question.answer(heads.get(question.execution_id))
+
+    def _have_watched(self, ids: Collection[str]) -> None:
+        """First this, then the look: what is committed in between is seen by the look."""
+        if self._watch is None:
+            return
+        try:
+            self._watch(ids)
+        except StoreUnavailable as error:
+            # Somebody's lock must not keep others out: what isn't published is looked for.
+            _log.warning("executions can't be marked as watched: %s", error)
 
     def _pass_the_lead_on(self) -> None:
         """The first of those that came meanwhile asks next."""

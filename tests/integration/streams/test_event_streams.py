@@ -121,6 +121,7 @@ def test_a_filter_leaves_out_all_but_the_end(served: Served, history: History) -
         ("?batchSize=1", {}, 422),
         ("", {"Last_Event_ID": "x"}, 422),
         ("", {"Last_Event_ID": "-2"}, 422),
+        ("", {"Last_Event_ID": "9" * 5000}, 422),
     ],
 )
 def test_what_is_wrong_is_refused_with_a_problem(
@@ -130,6 +131,15 @@ def test_what_is_wrong_is_refused_with_a_problem(
     with streamed(served.port, query, **headers) as stream:
         assert stream.response.status_code == status
     assert stream.response.headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_browser_may_ask_beforehand(served: Served, history: History) -> None:
+    history.create()
+    answer = httpx.options(
+        f"http://127.0.0.1:{served.port}{PATH}", headers={"Accept": "text/event-stream"}
+    )
+    assert answer.status_code == 200
+    assert "GET" in answer.headers["Allow"]
 
 
 def test_an_unknown_execution_is_a_404(served: Served) -> None:

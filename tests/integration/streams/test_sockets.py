@@ -21,6 +21,8 @@ from tests.integration.streams.conftest import (
 from tests.integration.streams.test_relay import ENDED, STARTED, next_frame
 from tests.waiting import wait_until
 
+EVENTS = "/api/v1/executions/EX1/events"
+
 
 def refusal(served: Served, execution_id: str = "EX1", **query: object) -> InvalidStatus:
     with pytest.raises(InvalidStatus) as refused:
@@ -70,6 +72,34 @@ def test_what_is_no_handshake_is_refused(served: Served, history: History) -> No
                 b"Connection: Upgrade\r\nUpgrade: websocket\r\n" + headers.encode() + b"\r\n"
             )
             assert b" 400 " in raw.recv(4096).split(b"\r\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ("Connection: Upgrade\r\n", 101),
+        ("Connection: Upgrade, \xe9\r\n", 101),
+        ("Connection: keep-upgrades\r\n", 101),
+        ("Connection: Upgrade\r\nTransfer-Encoding: gzip, chunked\r\n", 101),
+        ("Connection: Upgrade\r\nX-Odd: a\x0bb\r\n", 101),
+        ("Connection: Upgrade\r\nSec-WebSocket-Protocol: bearer.x\r\n", 101),
+        ("Connection: Upgrade\r\nSec-WebSocket-Protocol: bearer.\xe9\r\n", 400),
+        ("Connection: Upgrade\r\nSec-WebSocket-Protocol: bearer.\x0bx\r\n", 400),
+    ],
+)
+def test_no_header_of_a_handshake_is_a_fault_of_ours(
+    served: Served, history: History, headers: str, status: int
+) -> None:
+    history.create()
+    key = base64.b64encode(os.urandom(16)).decode()
+    with sockets.create_connection(("127.0.0.1", served.port)) as raw:
+        raw.sendall(
+            f"GET {EVENTS} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{headers}\r\n".encode(
+                "latin-1"
+            )
+        )
+        assert f" {status} ".encode() in raw.recv(4096).split(b"\r\n")[0]
 
 
 def test_the_page_of_events_has_the_same_address(served: Served, history: History) -> None:

@@ -76,6 +76,19 @@ def test_nobody_waits_for_one_who_broke_off() -> None:
     assert sum(isinstance(answer, StoreUnavailable) for answer in answers) == 3
 
 
+def test_what_can_t_be_marked_as_watched_is_looked_at_all_the_same() -> None:
+    log = SlowLog()
+    log.go.set()
+    marked: list[set[str]] = []
+
+    def watch(execution_ids: Collection[str]) -> None:
+        marked.append(set(execution_ids))
+        raise StoreUnavailable("a row is locked")
+
+    assert HeadLookup(log, watch=watch).head("EX1") == HEAD
+    assert marked == [{"EX1"}]
+
+
 def test_the_lookup_can_be_used_again() -> None:
     log = SlowLog(StoreUnavailable("away"))
     log.go.set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, Mess
 from app.events.log import StoredEvent
 from app.streams.relay import End, Events
 from tests.waiting import wait_until
+from web.event_streams import EventStream
 from web.loop import SocketLoop
 from web.sockets import LINGER_S, EventSocket, Patience, take_over
 
@@ -122,6 +124,20 @@ def test_a_goodbye_comes_after_what_was_sent(setting: Setting) -> None:
     wait_until(lambda: setting.ends, "it has ended")
 
 
+def test_a_goodbye_waits_for_a_client_that_reads_slowly(setting: Setting) -> None:
+    now = time.monotonic()
+    setting.served._clock = lambda: now
+    setting.served.send_events(events_of(LARGE))
+    setting.served.close(1012, "restarting")
+    now += LINGER_S + 1
+    setting.served.on_tick()
+    setting.client.read_all()
+    assert len(setting.client.texts) == 1
+    assert setting.client.code == 1012
+    now += LINGER_S + 1
+    wait_until(lambda: setting.ends, "it has ended")
+
+
 def test_who_says_no_goodbye_is_not_waited_for(setting: Setting) -> None:
     setting.served.close(1000)
     wait_until(lambda: setting.ends, "it has ended", within_s=LINGER_S + 5)
@@ -187,3 +203,44 @@ def test_the_server_goes_on_with_a_dead_end() -> None:
     assert client.recv(100) == b"still open"
     own.close()
     client.close()
+
+
+def test_the_head_of_a_stream_comes_first_whoever_is_first() -> None:
+    loop = SocketLoop(0.02)
+    ours, theirs = socket.socketpair()
+    theirs.settimeout(5)
+    writable = threading.Event()
+    stream = EventStream(ours, b"the head\n\n", loop, Patience())
+    assert not stream.is_writable
+    stream.send_events(events_of(1))
+    stream.begin(writable.set, lambda: None)
+    assert writable.wait(5)
+    stream.close(1012)
+    text = b""
+    while data := theirs.recv(4096):
+        text += data
+    assert text == b'the head\n\nid: 0\nevent: x\ndata: "x"\n\n'
+    loop.close()
+    theirs.close()
+
+
+def test_the_fault_of_one_socket_ends_no_other(
+    setting: Setting, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ours, theirs = socket.socketpair()
+    ends: list[bool] = []
+    other = EventStream(ours, b"the head\n\n", setting.loop, Patience())
+
+    def fail(_data: bytes) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(other, "_hear", fail)
+    other.begin(lambda: None, lambda: ends.append(True))
+    theirs.send(b"x")
+    wait_until(lambda: ends, "it is cut")
+    assert "ZeroDivisionError" in caplog.text
+    setting.served.send_events(events_of(LARGE))
+    while not setting.client.texts:
+        setting.client.read()
+    assert setting.served.is_open
+    theirs.close()

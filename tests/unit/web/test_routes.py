@@ -164,7 +164,11 @@ def test_a_node_id_may_hold_a_slash(client: FlaskClient) -> None:
 
 def test_events_are_asked_for_by_index_and_type(client: FlaskClient, faked: Any) -> None:
     path = "/api/v1/executions/EX1/events"
-    assert client.get(path).get_json() == {"events": [], "nextIndex": -1, "end": False}
+    page = {"events": [], "nextIndex": -1, "end": False}
+    assert client.get(path).get_json() == page
+    # It is for streams.
+    for last in ("7", "x"):
+        assert client.get(path, headers={"Last-Event-ID": last}).get_json() == page
     assert faked.executions.asked == {"from_index": -1, "limit": 100, "types": None}
     client.get(f"{path}?fromIndex=7&limit=1000&eventTypes=node:completed,node:failed")
     assert faked.executions.asked["types"] == {"node:completed", "node:failed"}
