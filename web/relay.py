@@ -8,6 +8,7 @@ few send what there is (app.streams.pump).
 from __future__ import annotations
 
 from base64 import b64decode
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from flask import Flask, g, request
@@ -18,8 +19,9 @@ from app.caller import Caller
 from app.errors import BadRequest, NotFound, ServiceUnavailable
 from app.events.log import Head
 from app.streams.counted_outlet import CountedOutlet, RelayMeter
-from app.streams.delivery import RESTARTING, Delivery, Outlet
+from app.streams.delivery import REFUSED, RESTARTING, Delivery, Outlet
 from app.streams.hub import Hub
+from app.streams.permits import Permits
 from app.streams.pump import Pump
 from app.streams.relay import Feed, Wanted
 from app.streams.threads import THREADS, Threads
@@ -81,8 +83,8 @@ class Relay:
         self._meter = meter
         self._loop = loop
         self._max_clients = max_clients
-        self._clock = threads.clock
         self._pump = Pump(threads)
+        self._permits = Permits(threads)
         self._places_taken = 0
         self._open: dict[Outlet, tuple[Delivery, Feed]] = {}
         self._changed = threads.condition()
@@ -121,10 +123,13 @@ class Relay:
         if self._meter is not None:
             client = CountedOutlet(client, self._meter, head)
         feed = self._hub.open(execution_id, head, wanted)
-        may_read = None if ticket.tokens is None else ticket.holds
-        delivery = Delivery(feed, client, self._pump, may_read, self._clock)
+        delivery = Delivery(feed, client, self._pump)
         with self._changed:
             self._open[client] = delivery, feed
+        if ticket.tokens is not None:
+            self._permits.keep(
+                client, ticket, partial(client.close, REFUSED, "the token was revoked")
+            )
         delivery.begin(lambda: self._forget(client))
         if self._draining:
             client.close(RESTARTING, "restarting")
@@ -148,6 +153,7 @@ class Relay:
     def close(self) -> None:
         """End the threads that send, once it is drained."""
         self._pump.close()
+        self._permits.close()
         if self._loop is not None:
             self._loop.close()
 
@@ -155,6 +161,7 @@ class Relay:
         with self._changed:
             delivery, feed = self._open.pop(client)
             self._changed.notify_all()
+        self._permits.drop(client)
         delivery.end()
         self._hub.release(feed)
         self.give_place_back()

@@ -17,8 +17,6 @@ REFUSED = 1008
 INTERNAL_ERROR = 1011
 RESTARTING = 1012
 
-#: So often (s) it is looked whether a client may still read.
-LOOK_EVERY_S = 2.0
 #: No event has this index: nobody is waited for but the end.
 _NEVER = 2**63
 
@@ -62,23 +60,13 @@ class Outlet(Protocol):
 
 
 class Delivery(Served):
-    """One client that is sent what its feed gives. `may_read` is asked now and then."""
+    """One client that is sent what its feed gives."""
 
-    def __init__(
-        self,
-        feed: Feed,
-        outlet: Outlet,
-        pump: Pump,
-        may_read: Callable[[], bool] | None,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, feed: Feed, outlet: Outlet, pump: Pump) -> None:
         super().__init__()
         self._feed = feed
         self._outlet = outlet
         self._pump = pump
-        self._may_read = may_read
-        self._clock = clock
-        self._looks_at = 0.0
         #: The event that is waited for.
         self._awaited = _NEVER
 
@@ -98,9 +86,6 @@ class Delivery(Served):
         """Send one message, if there is one and room for it."""
         self._awaited = _NEVER
         if not self._outlet.is_open or not self._outlet.is_writable:
-            return None
-        if not self._is_allowed():
-            self._outlet.close(REFUSED, "the token was revoked")
             return None
         match self._feed.poll(may_ask_log=slow):
             case Events() as events:
@@ -127,9 +112,7 @@ class Delivery(Served):
             if self._feed.channel.news_of(index) is not News.NONE:
                 # It came before anybody knew that it is waited for.
                 return AT_ONCE
-        if self._may_read is None:
-            return until
-        return self._looks_at if until is None else min(until, self._looks_at)
+        return until
 
     def _hear(self) -> None:
         if self._feed.channel.news_of(self._awaited) is not News.NONE:
@@ -137,10 +120,3 @@ class Delivery(Served):
 
     def _wake(self) -> None:
         self._pump.wake(self)
-
-    def _is_allowed(self) -> bool:
-        now = self._clock()
-        if self._may_read is None or now < self._looks_at:
-            return True
-        self._looks_at = now + LOOK_EVERY_S
-        return self._may_read()

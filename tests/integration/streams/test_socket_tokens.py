@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
+from threading import Event
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from app.store.database import Database
 from app.store.events import EventLog
 from app.streams.reader import redis_hub
 from app.tokens import hash_of, new_token
-from tests.integration.streams.conftest import History, Serve, Served, receive_all
+from tests.integration.streams.conftest import MAX_SOCKETS, History, Serve, Served, receive_all
 from tests.integration.streams.test_relay import next_frame
 from tests.waiting import wait_until
 from web.access import Access
@@ -33,8 +35,13 @@ class Tokens:
         self.revoked: set[str] = set()
         self.is_away = False
         self.now = 0.0
+        self.asked = 0
+        self.answers = Event()
+        self.answers.set()
 
     def find(self, token_hash: str) -> Caller | None:
+        self.asked += 1
+        self.answers.wait(30)
         if self.is_away:
             raise StoreUnavailable
         names = {hash_of(token): name for name, token in TOKENS.items()}
@@ -122,3 +129,19 @@ def test_a_database_that_is_away_ends_none(
         tokens.now += HOLDS_S
         history.tell("EX1", ("flow:started", {}))
         assert next_frame(socket)["events"][0]["type"] == "flow:started"
+
+
+def test_a_database_that_does_not_answer_holds_no_event_up(
+    served: Served, tokens: Tokens, history: History
+) -> None:
+    with ExitStack() as stack:
+        stack.callback(tokens.answers.set)
+        sockets = [stack.enter_context(opened(served)) for _ in range(MAX_SOCKETS)]
+        assert [next_frame(each)["nextIndex"] for each in sockets] == [0] * MAX_SOCKETS
+        asked = tokens.asked
+        tokens.answers.clear()
+        tokens.now += HOLDS_S
+        wait_until(lambda: tokens.asked > asked, "it is asked about them")
+        history.tell("EX1", ("flow:started", {}))
+        for each in sockets:
+            assert next_frame(each)["events"][0]["type"] == "flow:started"

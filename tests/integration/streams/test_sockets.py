@@ -74,23 +74,22 @@ def test_what_is_no_handshake_is_refused(served: Served, history: History) -> No
             assert b" 400 " in raw.recv(4096).split(b"\r\n")[0]
 
 
-@pytest.mark.parametrize(
-    ("headers", "status"),
-    [
-        ("Connection: Upgrade\r\n", 101),
-        ("Connection: Upgrade, \xe9\r\n", 101),
-        ("Connection: keep-upgrades\r\n", 101),
-        ("Connection: Upgrade\r\nTransfer-Encoding: gzip, chunked\r\n", 101),
-        ("Connection: Upgrade\r\nX-Odd: a\x0bb\r\n", 101),
-        ("Connection: Upgrade\r\nSec-WebSocket-Protocol: bearer.x\r\n", 101),
-        ("Connection: Upgrade\r\nSec-WebSocket-Protocol: bearer.\xe9\r\n", 400),
-        ("Connection: Upgrade\r\nSec-WebSocket-Protocol: bearer.\x0bx\r\n", 400),
-    ],
-)
-def test_no_header_of_a_handshake_is_a_fault_of_ours(
-    served: Served, history: History, headers: str, status: int
-) -> None:
+def test_no_header_of_a_handshake_is_a_fault_of_ours(served: Served, history: History) -> None:
     history.create()
+    protocol = "Connection: Upgrade\r\nSec-WebSocket-Protocol"
+    for headers, status in (
+        ("Connection: Upgrade, \xe9\r\n", 101),
+        ("Connection: Upgrade\r\nX-Odd: a\x0bb\r\n", 101),
+        ("Connection: Upgrade\r\nTransfer-Encoding: gzip, chunked\r\n", 415),
+        (f"{protocol}: bearer.x\r\n", 101),
+        (f"{protocol}: bearer.\xe9\r\n", 400),
+        (f"{protocol}: bearer.\x0bx\r\n", 400),
+    ):
+        assert handshake(served, headers) == status, headers
+
+
+def handshake(served: Served, headers: str) -> int:
+    """Shake hands with these headers beside what there must be; how that is answered."""
     key = base64.b64encode(os.urandom(16)).decode()
     with sockets.create_connection(("127.0.0.1", served.port)) as raw:
         raw.sendall(
@@ -99,7 +98,11 @@ def test_no_header_of_a_handshake_is_a_fault_of_ours(
                 "latin-1"
             )
         )
-        assert f" {status} ".encode() in raw.recv(4096).split(b"\r\n")[0]
+        status = int(raw.recv(4096).split(b" ")[1])
+        if status == 101:
+            wait_until(lambda: served.relay.open_sockets == 1, "it is served")
+    wait_until(lambda: served.relay.open_sockets == 0, "it is gone")
+    return status
 
 
 def test_the_page_of_events_has_the_same_address(served: Served, history: History) -> None:
