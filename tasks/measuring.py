@@ -5,9 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+from socket import SHUT_RDWR, socket
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from app.config import Settings
 from app.config.checks import is_loopback
@@ -21,6 +25,10 @@ PATH = "/metrics"
 LOOPBACK = "127.0.0.1"
 #: How long (s) a client may be silent.
 SILENT_S = 5.0
+#: How long (s) a connection may last, whatever its client says by then.
+LASTS_S = 15.0
+#: How many are served at once; each has a thread and a file descriptor.
+MOST_AT_ONCE = 8
 #: How long (s) between two tries to have the port: a worker that is being replaced still has it.
 TRY_EVERY_S = 1.0
 #: How often (s) the server looks whether it is to end.
@@ -74,7 +82,7 @@ class MetricsServer:
     def __init__(self, port: int, token: str | None, text: Callable[[], bytes]) -> None:
         self._address = "" if token else LOOPBACK, port
         self._handler = _handler(token, text)
-        self._http: ThreadingHTTPServer | None = None
+        self._http: _Server | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="metrics", daemon=True)
 
@@ -99,12 +107,13 @@ class MetricsServer:
             self._http, http.timeout = http, LOOK_EVERY_S
             while not self._stop.is_set():
                 http.handle_request()
+                http.end_overdue()
 
-    def _bound(self) -> ThreadingHTTPServer | None:
+    def _bound(self) -> _Server | None:
         is_told = False
         while not self._stop.is_set():
             try:
-                return ThreadingHTTPServer(self._address, self._handler)
+                return _Server(self._address, self._handler)
             except OSError as error:
                 if not is_told:
                     _log.warning("metrics are not served yet: port %d: %s", self._address[1], error)
@@ -113,13 +122,48 @@ class MetricsServer:
         return None
 
 
+class _Server(ThreadingHTTPServer):
+    """Serves few at once, and none for long: who may ask is known only once it is served."""
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(address, handler)
+        self._lock = threading.Lock()
+        self._until: dict[Any, float] = {}
+
+    def process_request(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
+        """Serve a connection, or close it where there are enough."""
+        with self._lock:
+            is_full = len(self._until) >= MOST_AT_ONCE
+            if not is_full:
+                self._until[request] = time.monotonic() + LASTS_S
+        if is_full:
+            self.shutdown_request(request)
+        else:
+            super().process_request(request, client_address)
+
+    def shutdown_request(self, request: socket | tuple[bytes, socket]) -> None:
+        """Close a connection, which gives its place back."""
+        # Under the lock until it is no more: its descriptor may then be another's.
+        with self._lock:
+            self._until.pop(request, None)
+        super().shutdown_request(request)
+
+    def end_overdue(self) -> None:
+        """End the connections that have lasted too long: what reads or writes them fails."""
+        now = time.monotonic()
+        with self._lock:
+            for request in [each for each, until in self._until.items() if until <= now]:
+                with suppress(OSError):
+                    request.shutdown(SHUT_RDWR)
+
+
 def _handler(token: str | None, text: Callable[[], bytes]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = SILENT_S
 
         def do_GET(self) -> None:
             """Give the metrics to who may have them."""
-            if urlsplit(self.path).path != PATH:
+            if _split(self.path).path != PATH:
                 self.send_error(404)
             elif not self._may_ask():
                 self.send_error(401)
@@ -130,7 +174,7 @@ def _handler(token: str | None, text: Callable[[], bytes]) -> type[BaseHTTPReque
             if bears(self.headers["Authorization"], token):
                 return True
             # A page elsewhere whose name was pointed here is not this machine.
-            named = urlsplit(f"//{self.headers['Host'] or LOOPBACK}").hostname or ""
+            named = _split(f"//{self.headers['Host'] or LOOPBACK}").hostname or ""
             return is_loopback(self.client_address[0]) and is_loopback(named)
 
         def _give(self, body: bytes) -> None:
@@ -144,3 +188,11 @@ def _handler(token: str | None, text: Callable[[], bytes]) -> type[BaseHTTPReque
             """Say nothing: it is asked every few seconds."""
 
     return Handler
+
+
+def _split(url: str) -> SplitResult:
+    """The parts of a URL; of what is none, empty ones."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")

@@ -14,6 +14,7 @@ from app.errors import NotFound, Unauthorized
 from app.metrics.bearer import bears
 from web.description import gives
 from web.inputs import takes
+from web.security import is_named_loopback
 
 if TYPE_CHECKING:
     from app.metrics.catalogue import RequestMetrics
@@ -45,8 +46,8 @@ def show_metrics() -> Response:
     """Give all metrics as Prometheus text.
 
     To this machine, and to whoever sends METRICS_TOKEN as a bearer token: others get 401, or 404
-    where there is no such token, or ENABLE_METRICS is off. A request that a proxy forwards is not
-    this machine's.
+    where there is no such token, or ENABLE_METRICS is off. A request is not this machine's if its
+    Host names another, or a header says that a proxy forwards it.
     """
     shown: Shown | None = current_app.extensions.get(_KEY)
     if shown is None:
@@ -78,7 +79,7 @@ def provide_metrics(app: Flask, shown: Shown, requests: RequestMetrics) -> None:
 
 
 def _is_from_here() -> bool:
-    if any(name in request.headers for name in _FORWARDED):
+    if any(name in request.headers for name in _FORWARDED) or not is_named_loopback():
         return False
     return request.remote_addr is not None and is_loopback(request.remote_addr)
 

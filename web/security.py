@@ -88,9 +88,18 @@ def _allow_pages(app: Flask, origins: Collection[str]) -> None:
     )
 
 
+def is_named_loopback() -> bool:
+    """Whether the request names this machine by an address that only it has.
+
+    A page elsewhere whose name was pointed here doesn't.
+    """
+    host = _authority(f"http://{request.headers.get('Host', '')}")
+    return host is not None and _is_loopback(host[0])
+
+
 def _refuse_foreigners() -> None:
     host = _authority(f"http://{request.headers.get('Host', '')}")
-    if host is None or not _is_loopback(host[0]):
+    if not is_named_loopback():
         raise Forbidden("Host must be localhost or a loopback address.")
     origin = request.headers.get("Origin")
     if origin is not None and _authority(origin) != host:

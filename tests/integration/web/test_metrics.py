@@ -105,6 +105,17 @@ def test_what_a_proxy_here_forwards_is_not_of_this_machine(made: Made, name: str
     assert client.get("/metrics", headers={name: "127.0.0.1", **TOKEN}).status_code == 200
 
 
+@pytest.mark.parametrize("host", ["pointed-here.example", "192.0.2.7:5000", "["])
+def test_a_page_whose_name_was_pointed_here_is_not_of_this_machine(made: Made, host: str) -> None:
+    keys = {"AUTH_ENABLED": "true", "SECRET_KEY": "k" * 32}
+    client = made(**keys)
+    assert client.get("/metrics").status_code == 200
+    assert client.get("/metrics", headers={"Host": host}).status_code == 404
+    client = made(**keys, METRICS_TOKEN="t0ken-of-metrics")
+    assert client.get("/metrics", headers={"Host": host}).status_code == 401
+    assert client.get("/metrics", headers={"Host": host, **TOKEN}).status_code == 200
+
+
 def test_a_token_of_the_api_is_not_that_of_the_metrics(made: Made) -> None:
     client = made(AUTH_ENABLED="true", SECRET_KEY="k" * 32, METRICS_TOKEN="t0ken-of-metrics")
     assert client.get("/metrics", headers=TOKEN).status_code == 200
