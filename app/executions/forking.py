@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from app.caller import Caller
-from app.engine import Engine, NodeStatus, RunOptions, Wiring
+from app.engine import Engine, RunOptions, Wiring
 from app.engine.forking import TakenOver, take_over
 from app.errors import Conflict, Fault, NotFound, ValidationFailed
 from app.executions.created_event import Lineage, created_event
@@ -52,9 +52,6 @@ from app.vault import Keyring
 #: Values by node, then by port or path.
 Inputs = Mapping[str, Mapping[str, Value]]
 
-#: Statuses of a node that is taken over.
-_TAKEN_OVER = frozenset({NodeStatus.COMPLETED, NodeStatus.ERROR})
-
 
 @dataclass(frozen=True, slots=True)
 class NewFork:
@@ -69,11 +66,15 @@ class NewFork:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """The execution that is forked, with the plan that it runs by."""
+    """The execution that is forked.
+
+    `wiring` is the plan that it runs by; None where that is another one than the fork's, and
+    can't be compiled any more.
+    """
 
     row: Row[Any]
     checkpoints: list[Any]
-    wiring: Wiring
+    wiring: Wiring | None
 
     def events(self) -> list[dict[str, Value]]:
         """The events of a fork: those that became children of the other one stay there."""
@@ -113,7 +114,7 @@ class Forking:
         """Fork an execution in whatever status, if the key is new.
 
         A refused request leaves no key. Raises NotFound, Conflict where its flow was deleted or
-        can't be compiled any more, ValidationFailed, SecretKeyMissing.
+        the version wanted of it can't be compiled any more, ValidationFailed, SecretKeyMissing.
         """
         while key is None or (known := self._keys.find(key)) is None:
             row, fork = self._prepare(execution_id, wanted, caller)
@@ -130,11 +131,13 @@ class Forking:
     def _prepare(
         self, execution_id: str, wanted: NewFork, caller: Caller
     ) -> tuple[records.NewExecution, records.Fork]:
-        source = self._source(execution_id, caller)
-        wiring = self._wiring(source, wanted.flow_version)
+        row = self._seen(execution_id, caller)
+        wiring = self._wiring(row, wanted.flow_version)
+        former = wiring if wanted.flow_version in {None, row.flow_version} else self._former(row)
+        source = _Source(row, list(self._table.checkpoints(execution_id)), former)
         new = self._sealed(self._checked(source, wiring, wanted), wiring, source.row.owner_id)
         taken = _taken_over(source, wiring, wanted, new)
-        _refuse_inputs_of(taken, wanted.inputs or {})
+        _refuse_inputs_of(taken.nodes, wanted.inputs or {})
         engine, nodes = taken.engine, list(taken.nodes)
         fork = records.Fork(
             execution_id,
@@ -143,24 +146,30 @@ class Forking:
         )
         return self._row(source, new, wiring, nodes), fork
 
-    def _source(self, execution_id: str, caller: Caller) -> _Source:
+    def _seen(self, execution_id: str, caller: Caller) -> Row[Any]:
         row = self._table.one(execution_id)
         if row is None or not caller.may_see(row.owner_id):
             raise no_execution(execution_id)
-        wiring = self._plan(row.flow_id, row.flow_version, self._documents.of_run)
-        return _Source(row, list(self._table.checkpoints(execution_id)), wiring)
+        return row
 
-    def _wiring(self, source: _Source, version: int | None) -> Wiring:
+    def _wiring(self, row: Row[Any], version: int | None) -> Wiring:
         """The plan that the fork runs by."""
-        flow_id = source.row.flow_id
-        head = self._table.flow_head(flow_id)
+        head = self._table.flow_head(row.flow_id)
         if head is None or head.is_hidden:
             raise Conflict("The flow of the execution was deleted.")
-        if version is None or version == source.row.flow_version:
-            return source.wiring
+        if version is None or version == row.flow_version:
+            return self._plan(row.flow_id, row.flow_version, self._documents.of_run)
         if version > head.version:
-            raise NotFound(f"Flow '{flow_id}' has no version {version}")
-        return self._plan(flow_id, version, self._documents.to_run)
+            raise NotFound(f"Flow '{row.flow_id}' has no version {version}")
+        return self._plan(row.flow_id, version, self._documents.to_run)
+
+    def _former(self, row: Row[Any]) -> Wiring | None:
+        """The plan that the execution runs by, if it can be compiled."""
+        try:
+            return self._plans.get(row.flow_id, row.flow_version, self._documents.of_run)
+        except ValidationFailed:
+            # Which is what the flow may have been mended for.
+            return None
 
     def _plan(self, flow_id: str, version: int, read: Callable[[str, int], str]) -> Wiring:
         try:
@@ -215,7 +224,7 @@ def _taken_over(source: _Source, wiring: Wiring, wanted: NewFork, new: NewExecut
     plan = wiring.plan
     options = RunOptions(fail_on_error=new.options["execution"]["onNodeError"] == "fail")
     inputs, event = overlay_inputs(plan, new.inputs or {}), driving_event(new.events)
-    anew = set(changed_nodes(source.wiring.plan, plan)) if wiring is not source.wiring else set()
+    anew = {*_changed(source.wiring, wiring), *_given_templates(plan, wanted.inputs or {})}
     if wanted.from_node_id is not None:
         anew.add(plan.index_of[wanted.from_node_id])
     return take_over(
@@ -226,14 +235,29 @@ def _taken_over(source: _Source, wiring: Wiring, wanted: NewFork, new: NewExecut
     )
 
 
-def _refuse_inputs_of(taken: TakenOver, inputs: Inputs) -> None:
+def _changed(former: Wiring | None, wiring: Wiring) -> Iterable[int]:
+    """The nodes that are others than before: all of them, where that isn't known."""
+    if former is None:
+        return range(len(wiring.plan.nodes))
+    return () if former is wiring else changed_nodes(former.plan, wiring.plan)
+
+
+def _given_templates(plan: Plan, inputs: Inputs) -> Iterator[int]:
+    """The templates with inputs: they have no checkpoint that would be taken over."""
+    for node_id in inputs:
+        index = plan.index_of[node_id]
+        if plan.nodes[index].is_template:
+            yield index
+
+
+def _refuse_inputs_of(taken_over: Iterable[str], inputs: Inputs) -> None:
     """Refuse inputs that nothing would come of. Raises ValidationFailed."""
-    engine = taken.engine
     message = "is taken over: only what runs anew has inputs; fromNodeId says from where on"
+    kept = set(taken_over)
     faults = [
         Fault(below("/inputs", node_id), f"node '{node_id}' {message}")
         for node_id in inputs
-        if engine.status[engine.plan.index_of[node_id]] in _TAKEN_OVER
+        if node_id in kept
     ]
     if faults:
         raise ValidationFailed(faults)
