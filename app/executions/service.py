@@ -180,8 +180,9 @@ class ExecutionService:
             what = "twice" if already else f"in status {row.status}"
             raise Conflict(f"Cannot start execution {what}")
         self._signals.set_start(execution_id, self._start_ttl_ms)
-        is_coming = self._signals.mark_message(execution_id)
-        if not is_coming and self._dispatcher.unoffered([execution_id]):
+        # A message that was marked may have been one too many for the broker: offered is it anyhow.
+        is_left = self._dispatcher.unoffered([execution_id])
+        if is_left and not self._signals.mark_message(execution_id):
             self._dispatcher.send([execution_id])
         row = self._own(execution_id, caller)
         return execution_json(row, limit=self._table.limit_reached([row]))
