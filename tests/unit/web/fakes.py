@@ -146,6 +146,6 @@ def fake_services(**replaced: Any) -> Services:
         "listings": FakeListings(),
         "workers": FakeWorkers(),
         "catalogue": {"TextNode": text_node()},
-        "health": HealthCheck("r1", lambda: "r1", lambda: True),
+        "health": HealthCheck("r1", lambda: ["r1"], lambda: True),
     }
     return Services(**{**parts, **replaced})
