@@ -13,8 +13,15 @@ from app.config import child_environ
 from app.embedded.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("app", "chaingraph", "tasks", "web")
-FILES = ("pyproject.toml", "README.md", "requirements.txt")
+PACKAGES = ("app", "chaingraph", "migrations", "samples", "tasks", "web")
+FILES = (
+    "celeryconfig.py",
+    "pyproject.toml",
+    "README.md",
+    "requirements.txt",
+    "requirements-otel.txt",
+    "setup.py",
+)
 
 #: What would be there if the server were.
 SERVER = "celery flask psycopg2 redis sqlalchemy"
