@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ _KEY = "chaingraph.metrics"
 #: Requests that met no route have this in its place, and unheard-of methods in theirs.
 OTHER = "other"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
+#: What a rule names besides an id: `<string:` of `<string:flow_id>`.
+_CONVERTER = re.compile(r"<\w+:")
 #: What says that somebody else asked whoever asks us.
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
 
@@ -89,4 +92,5 @@ def _method() -> str:
 
 
 def _route() -> str:
-    return OTHER if request.url_rule is None else request.url_rule.rule
+    # How a route reads its ids is no part of its name.
+    return OTHER if request.url_rule is None else _CONVERTER.sub("<", request.url_rule.rule)
