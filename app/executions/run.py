@@ -293,6 +293,7 @@ class Run:
         return self._park(wait)
 
     def _release(self) -> RunEnd:
+        self._ledger.gather()
         if not self._writer.is_empty and self._commit() is Outcome.LOST:
             return RunEnd.LOST
         store = self._around.store

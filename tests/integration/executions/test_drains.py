@@ -138,3 +138,24 @@ def test_what_a_node_hands_in_after_its_run_was_given_up_is_not_entered(
     assert checkpoints(world, execution) == {}
     assert other.run(execution, node_that(lambda _: None)) is RunEnd.FINISHED
     assert world.row(execution).status == "completed"
+
+
+def test_what_a_node_hands_in_just_before_its_run_is_given_up_is_kept_and_told(
+    world: PgWorld, process: Process, other: Process
+) -> None:
+    def end_and_give_up(step: Step) -> None:
+        # Both are in the inbox when the run looks.
+        step.run()
+        runs[0].give_up()
+
+    began: list[int] = []
+    probe = node_that(lambda ctx: began.append(ctx.attempt))
+    execution = execution_of(world, flow(node("a", "ProbeNode")))
+    runs = [process.claim(process.around(probe, launch=end_and_give_up), execution)]
+
+    assert runs[0].drive() is RunEnd.RELEASED
+
+    assert list(checkpoints(world, execution)) == ["a"]
+    assert told(world, execution).count("node:completed a") == 1
+    assert other.run(execution, probe) is RunEnd.FINISHED
+    assert began == [1]
