@@ -34,7 +34,7 @@ ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
 	$(BIN)/pytest -n auto -m "not system and not chaos"
-	$(BIN)/pytest -n 3 --dist loadfile -m "(system or chaos) and not alone"
+	$(BIN)/pytest -n 2 --dist loadfile -m "(system or chaos) and not alone"
 	$(BIN)/pytest -m alone
 endif
 
