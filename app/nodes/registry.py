@@ -118,7 +118,9 @@ def specs_in(module: ModuleType) -> list[NodeSpec]:
     Of a package, those of its modules that it has imported, too.
     """
     below = f"{module.__name__}."
-    parts = [part for name, part in list(sys.modules.items()) if name.startswith(below)]
+    # A copy in one piece: while a list of pairs is made, another thread may import.
+    loaded = sys.modules.copy()
+    parts = [part for name, part in loaded.items() if name.startswith(below)]
     specs = [spec_of(value) for part in (module, *parts) for value in list(vars(part).values())]
     return list({id(spec): spec for spec in specs if spec is not None}.values())
 
