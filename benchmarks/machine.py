@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import statistics
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -12,8 +11,13 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks.figures import quantiles
+
 _PAGE_BYTES = 8192
-_FLUSHES = 200
+#: Some disks stall for a moment once in a thousand flushes: fewer would not show it.
+_FLUSHES = 2000
+#: Between two flushes (s), as between the commits of a database with little to do.
+_PAUSE_S = 0.002
 
 
 def describe(directory: Path) -> list[str]:
@@ -25,21 +29,27 @@ def describe(directory: Path) -> list[str]:
         f"Machine: {os.cpu_count()} cores ({_processor()}), {memory_gib:.0f} GiB",
         f"Kernel: {platform.system()} {platform.release()}",
         f"Python: {platform.python_version()}",
-        f"A flush of 8 KiB to this disk: {flush_ms(directory):.2f} ms (median)",
+        f"A flush of 8 KiB to this disk: {_flushes(directory)}",
         f"Load averages before the first benchmark: {load}",
     ]
 
 
-def flush_ms(directory: Path) -> float:
-    """How long a write of one page takes until the disk says that it has it (ms, median)."""
+def _flushes(directory: Path) -> str:
+    times = flush_times_ms(directory)
+    return f"{quantiles(times)}, max {max(times):.0f} ms"
+
+
+def flush_times_ms(directory: Path) -> list[float]:
+    """How long (ms) each write of one page takes until the disk says that it has it."""
     times = []
     with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
         for _ in range(_FLUSHES):
             began = time.perf_counter()
             file.write(bytes(_PAGE_BYTES))
             os.fdatasync(file.fileno())
-            times.append(time.perf_counter() - began)
-    return statistics.median(times) * 1000
+            times.append((time.perf_counter() - began) * 1000)
+            time.sleep(_PAUSE_S)
+    return times
 
 
 def _processor() -> str:
