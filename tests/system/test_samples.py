@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from redis import Redis
+
+from app.streams import keys
 from tests.system.stack import Stack
-from tests.system.traces import ask
+from tests.system.traces import ask, read_events
+from tests.system.watchers import watching
 from tests.waiting import wait_until
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -73,6 +77,48 @@ def test_handled_failure_completes_either_way(stack: Stack) -> None:
     assert failed["progress"]["failed"] == 1
     well = outcome(stack, "handled-failure", received={"text": "{}"})
     assert well["outputs"] == {"report": "The message was read."}
+
+
+def test_what_was_told_live_is_read_the_same_once_the_streams_have_expired(
+    stack: Stack, echo_url: str
+) -> None:
+    inputs: dict[str, Any] = {
+        "greeting": {"who": {"text": 'Zoë \U0001d11e "\\n'}},
+        "fan-out": {"address": {"text": echo_url.removesuffix("/echo")}},
+        "handled-failure": {},
+    }
+    execution_ids = []
+    for name, given in inputs.items():
+        flow_id = stack.store(json.loads((SAMPLES / f"{name}.json").read_bytes()))
+        execution_ids.append(stack.run(flow_id, inputs=given, autostart=False))
+    with watching(stack, execution_ids) as live:
+        for each in execution_ids:
+            stack.http.post(f"/api/v1/executions/{each}/start").raise_for_status()
+            stack.await_status(each)
+    with Redis.from_url(stack.redis_url) as redis:
+        assert redis.delete(*map(keys.events, execution_ids)) == len(execution_ids)
+    with watching(stack, execution_ids) as late:
+        pass
+
+    assert live.failures == late.failures == {}
+    assert set(live.ended.values()) == {"completed"}
+    for each in execution_ids:
+        told = json.dumps(live.events[each])
+        assert len(live.events[each]) > 6
+        assert json.dumps(late.events[each]) == told
+        assert json.dumps(read_events(stack, each)) == told
+        assert json.dumps(streamed(stack, each)) == told
+
+
+def streamed(stack: Stack, execution_id: str) -> list[dict[str, Any]]:
+    """All events of an execution that has ended, as Server-Sent Events tell them."""
+    answer = stack.http.get(
+        f"/api/v1/executions/{execution_id}/events", headers={"Accept": "text/event-stream"}
+    )
+    answer.raise_for_status()
+    messages = [message.split("\n") for message in answer.text.removesuffix("\n\n").split("\n\n")]
+    assert messages[-1][0] == "event: end"
+    return [json.loads(data.removeprefix("data: ")) for _, _, data in messages[:-1]]
 
 
 # -- what is different with two databases
