@@ -56,9 +56,9 @@ def main() -> int:
         schema.downgrade(server.url())
         schema.upgrade(server.url())
     if fault is not None:
-        print(f"the migrations don't give the tables of app/store/tables.py: {fault}")
+        print(f"the migrations don't give the tables of app/store/tables: {fault}")
         return 1
-    print("the migrations give the tables of app/store/tables.py")
+    print("the migrations give the tables of app/store/tables")
     return 0
 
 
