@@ -1,13 +1,17 @@
-"""The state machine of one run: what is resolved, what is ready, what is settled."""
+"""The state machine of one run: what is begun, started, given and ended, in what order.
+
+What follows from a node that settles is in app/engine/propagation.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 from app.engine.early import EarlyOutputs
 from app.engine.narrator import Narrator
 from app.engine.outputs import own_outputs, resolved_outputs
 from app.engine.ports import PortStates
+from app.engine.propagation import Propagation
 from app.engine.queue import StartQueue
 from app.engine.state import (
     NO_OUTPUTS,
@@ -22,13 +26,12 @@ from app.engine.state import (
     Resolution,
     RunOptions,
     Start,
+    Tally,
     Verdict,
 )
-from app.engine.stuck import unfed_for_good
 from app.engine.transfers import Transfers
 from app.engine.wiring import Wiring
 from app.events.types import Event
-from app.values.paths import format_path
 from app.values.ports import ERROR, ERROR_MESSAGE, SUCCESS, Value
 
 
@@ -57,20 +60,24 @@ class Engine:
         self.failures: dict[int, NodeFailure] = {}
         self.running: set[int] = set()
         self.waiting: set[int] = set()
-        self.completed = self.failed = self.skipped = 0
         self.unhandled: Failure | None = None
         self.wiring = wiring
         self._options = options
-        self._ports = PortStates(wiring)
-        self._missing = self._ports.missing
-        self.early = EarlyOutputs(wiring, self.status, self.running, self._ports.chosen, options)
+        ports = PortStates(wiring)
+        self._missing = ports.missing
+        self.early = EarlyOutputs(wiring, self.status, self.running, ports.chosen, options)
         self._queue = StartQueue(self.status, self.early.is_held if wiring.stream_ports else None)
-        self._transfers = Transfers(wiring, inputs or {}, self.outputs, self._ports.chosen)
+        self._transfers = Transfers(wiring, inputs or {}, self.outputs, ports.chosen)
         #: What a started node is given: stored values, laid over by the run's, by the edges'.
         self.inputs = self._transfers.inputs
         #: The edges that feed a node that is ready or was, in document order.
         self.chosen_edges = self._transfers.chosen_edges
         self._tell = Narrator(plan, inputs or {}, debug=options.debug)
+        #: How many nodes are settled, in which ways.
+        self.tally = Tally(self.participation.total)
+        self._propagation = Propagation(
+            wiring, self.status, self.tally, ports, self._transfers, self._queue, self._tell
+        )
 
     # -- beginning
 
@@ -79,7 +86,7 @@ class Engine:
         self._tell.flow_started()
         self._open_run()
         self._tell.initialized(self._queue.ready)
-        self._skip_the_unfed()
+        self._propagation.skip_the_unfed()
 
     def adopt(self, records: Iterable[Record]) -> list[int]:
         """Begin a run that takes over what another one came to, in the order of writing.
@@ -100,7 +107,7 @@ class Engine:
                 self._replay(record)
         ready = [n for n in self._queue.ready if self.status[n] is NodeStatus.INITIALIZED]
         self._tell.initialized(ready)
-        self._skip_the_unfed()
+        self._propagation.skip_the_unfed()
         return early
 
     def restore(
@@ -151,19 +158,12 @@ class Engine:
             node = plan_node.index
             if plan_node.is_template and self.status[node] is not NodeStatus.IDLE:
                 self.status[node] = NodeStatus.COMPLETED
-                self.completed += 1
+                self.tally.completed += 1
                 ports = self.wiring.output_ports[node]
                 self.outputs[node] = resolved_outputs(ports, self._transfers.stored(node), {})
                 resolving += self.wiring.value_edges[node]
                 closing += self.wiring.error_edges[node]
-        # All at once: none of them completed before another.
-        self._ports.resolve(resolving)
-        unfed = self._ports.close(closing)
-        for index, missing in enumerate(self._missing):
-            if not missing:
-                self._admit(index)
-        self._skip_all(unfed)
-        self._count_the_left()
+        self._propagation.open(resolving, closing)
 
     def _replay(self, checkpoint: Checkpoint) -> None:
         node = self.plan.index_of[checkpoint.node_id]
@@ -182,7 +182,7 @@ class Engine:
     def _catch_up(self, node: int) -> None:
         """Skip what was skipped before a node that was ready could have been."""
         if self._missing[node]:
-            self._skip_the_unfed()
+            self._propagation.skip_the_unfed()
 
     # -- advancing
 
@@ -232,9 +232,7 @@ class Engine:
     def _give(self, node: int, outputs: Outputs) -> bool:
         edges = self.early.give(node, outputs)
         self.outputs[node] = self.early.outputs[node]
-        for target in self._ports.resolve(edges or ()):
-            self._admit(target)
-        self._count_the_left()
+        self._propagation.feed(edges or ())
         return edges is not None
 
     def complete(self, node: int, outputs: Outputs, execution_ms: int) -> None:
@@ -338,92 +336,21 @@ class Engine:
 
     def _settle_completed(self, node: int, outputs: Outputs) -> None:
         self.status[node] = NodeStatus.COMPLETED
-        self.completed += 1
+        self.tally.completed += 1
         self.outputs[node] = outputs
-        self._settle(node, self.wiring.value_edges[node], self.wiring.error_edges[node])
+        self._propagation.settle(node, self.wiring.value_edges[node], self.wiring.error_edges[node])
 
     def _settle_failed(self, node: int, error: NodeFailure, streamed: Outputs) -> None:
         plan_node = self.plan.nodes[node]
         self.status[node] = NodeStatus.ERROR
-        self.failed += 1
+        self.tally.failed += 1
         self.failures[node] = error
         told = {ERROR: True, ERROR_MESSAGE: error.message}
         self.outputs[node] = self.early.left_by(node, streamed, error) | told
         if self.would_end(node) and not self.unhandled:
             self.unhandled = Failure(plan_node.id, error)
-        self._settle(node, self.wiring.error_edges[node], self.wiring.value_edges[node])
-
-    def _settle(self, node: int, resolving: Sequence[int], closing: Sequence[int]) -> None:
-        self._ports.leave(node)
-        # Edges that were resolved early are fed again, or closed too late: that changes nothing.
-        fed = self._ports.resolve(resolving)
-        unfed = self._ports.close(closing)
-        self._queue.release()
-        for target in fed:
-            self._admit(target)
-        self._skip_all(unfed)
-        self._count_the_left()
-
-    def _count_the_left(self) -> None:
-        """Make groups ready whose children have all settled.
-
-        Last of all, and not while they are skipped: so a group is admitted once, and groups in
-        groups don't deepen the stack.
-        """
-        for group in self._ports.take_left():
-            self._admit(group)
-
-    def _admit(self, node: int) -> None:
-        """Make a node ready whose ports are all resolved, or skip it (rules 3 and 4).
-
-        Decided at once and not when it starts, so that a replay decides the same.
-        """
-        if self.status[node] is not NodeStatus.INITIALIZED:
-            return
-        failed = self._transfers.failed(node)
-        if failed is not None:
-            port = format_path(self.plan.edges[failed].target_path)
-            self._tell.transfer_failed(failed, f"null into the required port '{port}'")
-            self._skip(node, f"the transfer into port '{port}' failed")
-        elif self._transfers.execute_value(node) is not True:
-            self._skip(node, "__execute is not true")
-        else:
-            self._queue.add(node)
-
-    def _skip(self, node: int, reason: str) -> None:
-        self._skip_one(node, reason)
-        self._skip_all(self._ports.close(self.wiring.edges_out(node)))
-
-    def _skip_one(self, node: int, reason: str) -> None:
-        self.status[node] = NodeStatus.SKIPPED
-        self.skipped += 1
-        self._ports.leave(node)
-        self._tell.skipped(node, reason)
-
-    def _skip_all(self, unfed: list[int]) -> None:
-        """Skip the nodes of ports that can't be fed; the list grows downstream (rule 5)."""
-        for port in unfed:
-            node = self.wiring.port_node[port]
-            if self.status[node] is NodeStatus.INITIALIZED:
-                path = format_path(self.wiring.ports[port].path)
-                self._skip_one(node, f"no source of port '{path}' was resolved")
-                unfed.extend(self._ports.close(self.wiring.edges_out(node)))
+        self._propagation.settle(node, self.wiring.error_edges[node], self.wiring.value_edges[node])
 
     def _end_if_stuck(self) -> None:
         if not self.running and not self.waiting and not self.unhandled:
-            self._skip_the_unfed()
-
-    def _skip_the_unfed(self) -> None:
-        """Skip the nodes of cycles that nothing set going, until something is ready or all settled.
-
-        For when nothing runs or waits. Ready may be a group that waited for such a child.
-        """
-        while (left := self._unsettled()) and self._queue.first() is None:
-            stuck = [n for n, status in enumerate(self.status) if status is NodeStatus.INITIALIZED]
-            self._skip_all(unfed_for_good(self.wiring, stuck, self._ports.chosen))
-            self._count_the_left()
-            # Each turn skips somebody; else it would be the same turn for ever.
-            assert self._unsettled() < left, f"{left} nodes are unsettled, and none can be skipped"
-
-    def _unsettled(self) -> int:
-        return self.participation.total - self.completed - self.failed - self.skipped
+            self._propagation.skip_the_unfed()

@@ -46,6 +46,21 @@ class RunOptions:
     side_by_side: bool = True
 
 
+@dataclass(slots=True)
+class Tally:
+    """How many nodes take part in a run, and how many of them are settled, in which ways."""
+
+    total: int
+    completed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    @property
+    def left(self) -> int:
+        """How many are not settled."""
+        return self.total - self.completed - self.failed - self.skipped
+
+
 @dataclass(frozen=True, slots=True)
 class NodeFailure:
     """Why a node failed, as `error` of its events and its checkpoint."""

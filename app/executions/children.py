@@ -95,7 +95,7 @@ class Children:
         if self._claimed.begun:
             engine = self._ledger.engine
             # What a fan-out made isn't counted, and one that failed left those that were open.
-            if self._made or engine.waiting or engine.failed:
+            if self._made or engine.waiting or engine.tally.failed:
                 self.look()
             return
         self._bear([Wanted("", at, event) for at, event in enumerate(self._further)])

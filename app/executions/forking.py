@@ -138,11 +138,11 @@ class Forking:
         new = self._sealed(self._checked(source, wiring, wanted), wiring, source.row.owner_id)
         taken = _taken_over(source, wiring, wanted, new)
         _refuse_inputs_of(taken.nodes, wanted.inputs or {})
-        engine, nodes = taken.engine, list(taken.nodes)
+        tally, nodes = taken.engine.tally, list(taken.nodes)
         fork = records.Fork(
             execution_id,
             nodes,
-            records.Progress(engine.completed, engine.failed, engine.skipped),
+            records.Progress(tally.completed, tally.failed, tally.skipped),
         )
         return self._row(source, new, wiring, nodes), fork
 

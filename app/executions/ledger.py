@@ -132,8 +132,8 @@ class Ledger:
         pausing: Pausing | None = None,
     ) -> Outcome:
         """Commit what is gathered, with the grants; events from `mark` on are tentative."""
-        engine = self.engine
-        progress = Progress(engine.completed, engine.failed, engine.skipped)
+        engine, tally = self.engine, self.engine.tally
+        progress = Progress(tally.completed, tally.failed, tally.skipped)
         grants = to_json(dict(engine.granted)).decode()
         outcome = self.writer.commit(grants, progress, ending, pausing=pausing, mark=mark)
         if outcome is Outcome.HELD:

@@ -221,7 +221,7 @@ def test_it_begins_as_any_run_and_tells_what_is_skipped() -> None:
         ("node:skipped", "c"),
     ]
     assert told.count(("node:status-changed", "d")) == 1
-    assert (engine.completed, engine.skipped) == (2, 2)
+    assert (engine.tally.completed, engine.tally.skipped) == (2, 2)
     assert start_all(engine) == ["d"]
 
 

@@ -100,7 +100,7 @@ def settle_all(wiring: Wiring, settle: Callable[[Engine, int], None], event: str
             # As a run does at each boundary.
             engine.take_events()
     assert engine.verdict() is not None
-    assert engine.completed == engine.participation.total
+    assert engine.tally.completed == engine.participation.total
 
 
 def complete(engine: Engine, node: int) -> None:
@@ -139,7 +139,7 @@ def failed_first(wiring: Wiring) -> Engine:
     engine.begin()
     engine.start_next()
     engine.fail(0, BROKEN, 0)
-    assert engine.skipped + 1 == len(engine.plan.nodes)
+    assert engine.tally.skipped + 1 == len(engine.plan.nodes)
     return engine
 
 
@@ -150,7 +150,7 @@ def restore_all(wiring: Wiring) -> None:
     engine.restore(
         (Checkpoint(node.id, NodeStatus.COMPLETED, 1, outputs) for node in wiring.plan.nodes), {}
     )
-    assert engine.completed == len(wiring.plan.nodes)
+    assert engine.tally.completed == len(wiring.plan.nodes)
 
 
 def time_per_node(wiring: Wiring, drive: Callable[[Wiring], None], runs: int) -> float:

@@ -137,15 +137,15 @@ def test_every_run_ends_with_every_node_settled_or_failed(
 
     if not isinstance(drive.verdict, Failure):
         assert set(counted) <= SETTLED | {NodeStatus.IDLE}
-        settled = engine.completed + engine.failed + engine.skipped
+        settled = engine.tally.completed + engine.tally.failed + engine.tally.skipped
         assert settled == engine.participation.total
         assert settled + counted[NodeStatus.IDLE] == len(graph.plan.nodes)
     assert isinstance(drive.verdict, Failure) <= options.fail_on_error
     assert not engine.running
     assert drive.most_running <= options.max_concurrency
-    assert engine.completed == counted[NodeStatus.COMPLETED]
-    assert engine.failed == counted[NodeStatus.ERROR]
-    assert engine.skipped == counted[NodeStatus.SKIPPED]
+    assert engine.tally.completed == counted[NodeStatus.COMPLETED]
+    assert engine.tally.failed == counted[NodeStatus.ERROR]
+    assert engine.tally.skipped == counted[NodeStatus.SKIPPED]
 
 
 @examples

@@ -440,7 +440,7 @@ def test_no_more_nodes_run_at_once_than_allowed(limit: int) -> None:
     while run.engine.running:
         run.complete(run.engine.plan.nodes[min(run.engine.running)].id)
         assert len(run.engine.running) <= limit
-    assert run.engine.completed == 5
+    assert run.engine.tally.completed == 5
 
 
 # -- templates (rule 10)
@@ -456,7 +456,7 @@ def test_a_child_of_what_is_no_group_counts_as_completed_without_running() -> No
         ["t.kept > b.a", "t.__success > b.__execute"],
     )
     assert run.start() == ["holder", "b"]
-    assert (run.status("t"), run.engine.completed) == ("completed", 1)
+    assert (run.status("t"), run.engine.tally.completed) == ("completed", 1)
     assert run.inputs("b")["a"] == "stored"
     assert all(event.data.get("nodeId") != "t" for event in run.engine.take_events())
 
@@ -587,7 +587,7 @@ def test_groups_within_groups_that_are_skipped_do_not_deepen_the_stack() -> None
 
     assert run.start() == ["a"]
     assert run.complete("a") == []
-    assert run.engine.skipped == depth
+    assert run.engine.tally.skipped == depth
 
 
 # -- events from outside
@@ -676,7 +676,7 @@ def test_a_run_that_has_lost_count_says_so_and_does_not_turn_for_ever() -> None:
     engine.complete(0, {"out": 1}, 0)
     engine.start_next()
     engine.complete(1, {"out": 1}, 0)
-    engine.completed -= 1
+    engine.tally.completed -= 1
 
     with pytest.raises(AssertionError, match="1 nodes are unsettled, and none can be skipped"):
-        engine._skip_the_unfed()
+        engine._propagation.skip_the_unfed()
