@@ -13,6 +13,9 @@ from collections.abc import Callable
 from redis import Redis
 from redis.exceptions import RedisError
 
+from app.errors import StoreUnavailable
+from app.store.refusals import REFUSALS
+
 _log = logging.getLogger(__name__)
 
 
@@ -35,7 +38,7 @@ class Standby:
         self._work = work
         self._interval_s = interval_s
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="standby", daemon=True)
+        self._thread = self._new_thread()
 
     def start(self) -> None:
         """Stand by from now on."""
@@ -49,11 +52,33 @@ class Standby:
         if self._thread.is_alive():
             self._thread.join()
 
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._stand_by, name="standby", daemon=True)
+
+    def _stand_by(self) -> None:
+        """Stand by to the end. What a run ends by, as it would end a task, must not end this:
+        nothing would take its place, and the process would look healthy.
+        """
+        try:
+            self._loop()
+        finally:
+            if not self._stop.is_set():
+                self._thread = self._new_thread()
+                self._thread.start()
+
     def _loop(self) -> None:
         while not self._stop.wait(self._interval_s):
             if self._is_idle() and not self._broker_answers():
                 _log.debug("the broker is away: looking for work")
-                self._work()
+                self._try_work()
+
+    def _try_work(self) -> None:
+        try:
+            self._work()
+        except StoreUnavailable as error:
+            _log.warning("could not work: %s", error)
+        except REFUSALS:
+            _log.exception("could not work")
 
     def _broker_answers(self) -> bool:
         try:
