@@ -70,10 +70,11 @@ class Guards:
         return row.status == "created" and row.start_requested_at is None
 
     def is_due(self, row: ExecutionRow, at: datetime) -> bool:
-        """The execution waits for a time that has come."""
+        """The execution waits for a time that has come, and not only for its own to be up."""
         if row.wake_at is None or row.start_requested_at is None:
             return False
-        return row.completed_at is None and row.wake_at <= at
+        is_over = row.deadline_at is not None and row.deadline_at <= at
+        return row.completed_at is None and row.wake_at <= at and not is_over
 
     def is_overdue(self, row: ExecutionRow, at: datetime) -> bool:
         """The flow should have been over by then."""

@@ -12,7 +12,7 @@ import orjson
 from app.local.rows import BeatRow, EventBatchRow, ExecutionRow, WorkerRow
 from app.local.run_statements import backlog, leave_untold
 from app.local.step_statements import note_recovery
-from app.local.turn import Handler, Rows, Turn, built, ms_left, whole_ms
+from app.local.turn import Handler, Rows, Turn, built, whole_ms
 from app.store import sweep_statements as sql
 
 #: Losses of this kind count as crashes.
@@ -226,24 +226,28 @@ def _told(batch: EventBatchRow) -> Rows:
     ]
 
 
-def fire_timers(turn: Turn, limit: int) -> Rows:
-    """Make runnable what waits for a time that has come."""
-    due = [row for row in turn.tables.executions.values() if turn.guards.is_due(row, turn.at)]
+def fire_timers(turn: Turn, limit: int, within_ms: int) -> Rows:
+    """Make runnable what waits for a time that has come; tell what comes next."""
+    waiting = [row for row in turn.tables.executions.values() if row.completed_at is None]
+    due = [row for row in waiting if row.wake_at is not None and row.wake_at <= turn.at]
     due.sort(key=lambda row: row.wake_at or turn.at)
-    fired = due[:limit]
+    fired = [row for row in due[:limit] if turn.guards.is_due(row, turn.at)]
     for row in fired:
         row.wake_at, row.waiting = row.deadline_at, None
         row.runnable_at = row.runnable_at or turn.at
         row.wake += 1
-    return [(row.id,) for row in fired]
+    are_over = len(fired) < len(due[:limit])
+    next_ms = 0 if len(due[:limit]) == limit else _next_ms(turn, within_ms)
+    return [*((row.id, None, None) for row in fired), (None, are_over, next_ms)]
 
 
-def next_timer(turn: Turn, within_ms: int) -> Rows:
-    """How soon the next timer is due, if before the next beat."""
-    until = turn.after(within_ms)
+def _next_ms(turn: Turn, within_ms: int) -> int | None:
+    """How soon the next time comes, if within so many milliseconds."""
     waiting = [row for row in turn.tables.executions.values() if row.completed_at is None]
-    soon = [row.wake_at for row in waiting if row.wake_at is not None and row.wake_at <= until]
-    return [(ms_left(min(soon), turn.at) if soon else None,)]
+    times = [row.wake_at for row in waiting if row.wake_at is not None]
+    until = turn.after(within_ms)
+    left = [each - turn.at for each in times if turn.at < each <= until]
+    return ceil(min(left).total_seconds() * 1000) if left else None
 
 
 def left_lying(turn: Turn, older_than_ms: int, limit: int) -> Rows:
@@ -277,7 +281,6 @@ HANDLERS: Mapping[str, Handler] = {
     sql.RECOVER.name: recover,
     sql.GIVE_UP.name: give_up,
     sql.FIRE_TIMERS.name: fire_timers,
-    sql.NEXT_TIMER.name: next_timer,
     sql.LEFT_LYING.name: left_lying,
     sql.SLOTS.name: slots,
 }

@@ -27,7 +27,7 @@ LYING_STEP_MS = 2000
 LYING_MS = 300
 #: A flow whose time is up is left to its owner for so long (ms): it keeps the time itself.
 OWNERS_GRACE_MS = 2000
-#: Timers are looked at again after so long (ms) at the soonest: one that is due may be held.
+#: Timers are looked at again after so long (ms) at the soonest: one look fires what came due.
 FINEST_MS = 10
 
 _log = logging.getLogger(__name__)
@@ -122,6 +122,8 @@ class Sweep:
         self._clock = clock
         self._meter = meter
         self._on_recovered = on_recovered
+        self._timers_at = 0.0
+        self._are_over = False
         self._deaths = DeathWatch(store.unlocked, clock, options.lock_look_ms / 1000)
         self._retention = Retention(store, options.retention_days, clock)
 
@@ -141,17 +143,33 @@ class Sweep:
         return max(0.0, next_beat_at - self._clock())
 
     def _sweep(self) -> None:
-        if self._options.recovers:
-            self._recover_dead()
-            self._recover_expired()
-        self._messages.hint(self._store.tell_untold(BATCH))
-        self._resend_steps()
-        self._messages.hint(self._store.left_lying(LYING_MS, BATCH))
-        self._carry_out_commands()
-        self._store.forget_keys(BATCH)
-        self._retention.turn()
-        self._end_all(lambda: self._store.end_overrun(BATCH, OWNERS_GRACE_MS))
+        for work in (
+            self._recover_dead,
+            self._recover_expired,
+            self._tell_untold,
+            self._resend_steps,
+            self._tell_lying,
+            self._carry_out_commands,
+            self._forget_keys,
+            self._retention.turn,
+            self._end_overrun,
+        ):
+            self._fire_timers()
+            work()
         self._fire_timers()
+        self._end_what_is_over()
+
+    def _tell_untold(self) -> None:
+        self._messages.hint(self._store.tell_untold(BATCH))
+
+    def _tell_lying(self) -> None:
+        self._messages.hint(self._store.left_lying(LYING_MS, BATCH))
+
+    def _forget_keys(self) -> None:
+        self._store.forget_keys(BATCH)
+
+    def _end_overrun(self) -> None:
+        self._end_all(lambda: self._store.end_overrun(BATCH, OWNERS_GRACE_MS))
 
     def _resend_steps(self) -> None:
         """Send again what lies in a queue, as far as there are slots of its consumers to wake."""
@@ -163,6 +181,7 @@ class Sweep:
     def _carry_out_commands(self) -> None:
         """Carry on with commands to many executions, where their call ended before they did."""
         for _ in range(MOST_COMMAND_BATCHES):
+            self._fire_timers()
             batch = self._store.carry_out_commands(COMMAND_BATCH)
             for done in batch.done:
                 self._tell_effect(done.effect, done.action)
@@ -172,7 +191,7 @@ class Sweep:
 
     def _recover_dead(self) -> None:
         """Look whether processes have died; take what those own."""
-        dead = self._deaths.look()
+        dead = self._deaths.look() if self._options.recovers else []
         if not dead:
             return
         while claims := self._store.claims_of(dead, BATCH):
@@ -182,7 +201,7 @@ class Sweep:
         self._store.unregister(dead)
 
     def _recover_expired(self) -> None:
-        if self._may_judge():
+        if self._options.recovers and self._may_judge():
             self._recover(self._store.expired(BATCH), "expired_claim")
             if silent := self._store.silent():
                 self._store.unregister(silent)
@@ -192,6 +211,7 @@ class Sweep:
         runnable: list[str] = []
         count = 0
         for claim in claims:
+            self._fire_timers()
             taken = self._take(claim, reason)
             count += bool(taken)
             if isinstance(taken, Recovered):
@@ -239,6 +259,7 @@ class Sweep:
         """End what is too late, batch by batch; then tell those whose children that were."""
         count = 0
         while effects := end():
+            self._fire_timers()
             count += len(effects)
             for effect in effects:
                 if effect.told is not None:
@@ -255,10 +276,22 @@ class Sweep:
             self._meter.ended(STATUS_AT_END[told.events[-1][0]])
 
     def _fire_timers(self) -> None:
-        """Fire what is due."""
-        self._end_all(lambda: self._store.end_unstarted(BATCH))
-        self._end_all(lambda: self._store.end_overdue(BATCH))
-        self._messages.hint(self._store.fire_timers(BATCH))
+        """Fire what is due, unless it was looked for a moment ago: whatever else there is to do."""
+        if self._ms_to_timers() > 0:
+            return
+        look_ms = self._options.look_ms
+        fired = self._store.fire_timers(BATCH, look_ms)
+        wait_ms = look_ms if fired.next_ms is None else min(max(fired.next_ms, FINEST_MS), look_ms)
+        self._timers_at = self._clock() + wait_ms / 1000
+        self._are_over |= fired.are_over
+        self._messages.hint(fired.ids)
+
+    def _end_what_is_over(self) -> None:
+        """End what was not started in time, and flows whose time is up."""
+        if self._are_over:
+            self._are_over = False
+            self._end_all(lambda: self._store.end_unstarted(BATCH))
+            self._end_all(lambda: self._store.end_overdue(BATCH))
 
     def _keep_time(self, until: float) -> None:
         """Fire each timer at its time, also those that are set meanwhile, and see deaths."""
@@ -266,14 +299,15 @@ class Sweep:
             if not (next_look_ms := self._next_look_ms()):
                 self._recover_dead()
                 continue
-            due_ms = self._store.next_timer_ms(left_ms)
-            wait_ms = left_ms if due_ms is None else max(due_ms, FINEST_MS)
-            pause_ms = min(wait_ms, left_ms, self._options.look_ms, next_look_ms)
-            if self._pause(pause_ms / 1000):
+            self._fire_timers()
+            self._end_what_is_over()
+            pause_ms = min(left_ms, next_look_ms, self._ms_to_timers())
+            if pause_ms and self._pause(pause_ms / 1000):
                 # Told to end: it would not wait any more.
                 return
-            if due_ms is not None and due_ms <= pause_ms:
-                self._fire_timers()
+
+    def _ms_to_timers(self) -> int:
+        return max(0, ceil(round((self._timers_at - self._clock()) * 1000, 3)))
 
     def _next_look_ms(self) -> int:
         """How soon the locks are to be looked at; not in this turn, without recovery."""

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from app.store.run_statements import deadline_of
 from app.store.session import Statement
+from app.store.sweep_statements import NOW_ONCE
 
 #: (limit): what nobody started in time. A start that is requested clears `wake_at`.
 UNSTARTED = Statement(
     "unstarted",
     "int",
-    """
+    f"""
     SELECT id, format('start signal not received within %s ms',
         round(1000 * extract(epoch FROM wake_at - created_at)))
     FROM chaingraph_executions
-    WHERE wake_at <= clock_timestamp() AND start_requested_at IS NULL AND completed_at IS NULL
+    WHERE wake_at <= {NOW_ONCE} AND start_requested_at IS NULL AND completed_at IS NULL
     ORDER BY wake_at LIMIT $1
     FOR UPDATE SKIP LOCKED
     """,
@@ -32,7 +33,7 @@ OVERDUE = Statement(
     f"""
     SELECT e.id, {_LATE}
     FROM chaingraph_executions AS e
-    WHERE e.wake_at <= clock_timestamp() AND e.deadline_at <= clock_timestamp()
+    WHERE e.wake_at <= {NOW_ONCE} AND e.deadline_at <= clock_timestamp()
         AND e.completed_at IS NULL
     ORDER BY e.wake_at LIMIT $1
     FOR UPDATE SKIP LOCKED

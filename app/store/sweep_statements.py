@@ -5,6 +5,13 @@ from __future__ import annotations
 from app.store.run_statements import CHILD_ENDED, deadline_of
 from app.store.session import Statement
 
+#: SQL for a condition, always true, that has a statement's commit wait for no disk. Only where a
+#: crash of the server may take it back; what others commit upon it is durable no sooner than it.
+UNHURRIED = "set_config('synchronous_commit', 'off', true) = 'off'"
+#: The time as the one value that an index is searched for; `clock_timestamp()` is a new one for
+#: each row, so that every row would have to be read.
+NOW_ONCE = "(SELECT clock_timestamp())"
+
 #: (worker, parent, hostname, pid, pool, concurrency, queues, lease ms, lock key). A name may be
 #: that of a process before this one: nothing that it said of itself holds for this one.
 REGISTER = Statement(
@@ -51,11 +58,12 @@ UNREGISTER = Statement(
 
 #: (worker, interval ms): move the beat on, if it is due; whoever gets the row sweeps. Gives how
 #: soon (ms) it is due, 0 to who got it. A look at a beat that is taken at this very moment sees
-#: the one before, and asks again at once.
+#: the one before, and asks again at once. It waits for no disk: a beat that a crash of the server
+#: takes back is taken again.
 BEAT = Statement(
     "beat",
     "text, int",
-    """
+    f"""
     WITH taken AS (
         INSERT INTO chaingraph_beat AS b (id, swept_at, worker_id)
         VALUES (1, clock_timestamp(), $1)
@@ -67,6 +75,7 @@ BEAT = Statement(
         SELECT ceil(1000 * extract(epoch FROM swept_at - clock_timestamp()))::int + $2
         FROM chaingraph_beat WHERE id = 1
     ), 1)) END
+    WHERE {UNHURRIED}
     """,
 )
 
@@ -230,34 +239,37 @@ GIVE_UP = Statement(
     """,
 )
 
-#: (limit): make runnable what waits for a time that has come.
+#: (limit, within ms): make runnable what waits for a time that has come. After those that it
+#: fired comes one row more: whether something is to be ended, as its time is up, and how soon (ms)
+#: the next timer is due, if within so many milliseconds; 0 where so many were due that there may
+#: be more. A timer whose firing a crash of the server takes back fires again.
 FIRE_TIMERS = Statement(
     "fire_timers",
-    "int",
-    """
+    "int, int",
+    f"""
     WITH due AS MATERIALIZED (
-        SELECT id FROM chaingraph_executions
-        WHERE wake_at <= clock_timestamp() AND start_requested_at IS NOT NULL
-            AND completed_at IS NULL
+        SELECT id, start_requested_at IS NULL
+            OR coalesce(deadline_at <= clock_timestamp(), false) AS is_over
+        FROM chaingraph_executions
+        WHERE wake_at <= {NOW_ONCE} AND completed_at IS NULL
         ORDER BY wake_at LIMIT $1 FOR UPDATE SKIP LOCKED
+    ), fired AS (
+        UPDATE chaingraph_executions AS e
+        SET wake_at = e.deadline_at, runnable_at = coalesce(e.runnable_at, clock_timestamp()),
+            wake = e.wake + 1, waiting = NULL
+        FROM due WHERE e.id = due.id AND NOT due.is_over AND e.completed_at IS NULL
+        RETURNING e.id
     )
-    UPDATE chaingraph_executions AS e
-    SET wake_at = e.deadline_at, runnable_at = coalesce(e.runnable_at, clock_timestamp()),
-        wake = e.wake + 1, waiting = NULL
-    FROM due WHERE e.id = due.id AND e.completed_at IS NULL
-    RETURNING e.id
-    """,
-)
-
-#: (within ms): how soon (ms) the next timer is due, if before the next beat.
-NEXT_TIMER = Statement(
-    "next_timer",
-    "int",
-    """
-    SELECT CASE WHEN min(wake_at) IS NOT NULL
-        THEN greatest(0, 1000 * extract(epoch FROM min(wake_at) - clock_timestamp()))::int END
-    FROM chaingraph_executions
-    WHERE wake_at <= clock_timestamp() + $1 * interval '1 ms' AND completed_at IS NULL
+    SELECT id, NULL, NULL FROM fired
+    UNION ALL
+    SELECT NULL, EXISTS (SELECT FROM due WHERE is_over),
+        CASE WHEN (SELECT count(*) FROM due) = $1 THEN 0 ELSE (
+            SELECT ceil(1000 * extract(epoch FROM min(wake_at) - clock_timestamp()))
+            FROM chaingraph_executions
+            WHERE wake_at > {NOW_ONCE} AND completed_at IS NULL
+                AND wake_at <= (SELECT clock_timestamp() + $2 * interval '1 ms')
+        ) END::int
+    WHERE {UNHURRIED}
     """,
 )
 

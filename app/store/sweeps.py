@@ -32,6 +32,16 @@ class LostClaim(NamedTuple):
     node_id: str = ""
 
 
+class Fired(NamedTuple):
+    """Executions whose timers fired; whether there are others whose own time is up, for their
+    start or as a whole; and how soon (ms) the next time comes, where it is near.
+    """
+
+    ids: list[str]
+    are_over: bool
+    next_ms: int | None
+
+
 class PgSweepStore:
     """The statements of the sweep, on a connection of its own.
 
@@ -172,14 +182,13 @@ class PgSweepStore:
 
         return self._on_session(lambda session: session.transact(lambda: end(session)))
 
-    def fire_timers(self, limit: int) -> list[str]:
-        """Make runnable what waits for a time that has come; gives the executions."""
-        return [row[0] for row in self._run(sql.FIRE_TIMERS, limit)]
+    def fire_timers(self, limit: int, within_ms: int) -> Fired:
+        """Make runnable what waits for a time that has come, so many at most.
 
-    def next_timer_ms(self, within_ms: int) -> int | None:
-        """How soon the next timer is due, if within so many milliseconds."""
-        due: int | None = self._run(sql.NEXT_TIMER, within_ms)[0][0]
-        return due
+        Looks for the next time within so many milliseconds.
+        """
+        *fired, (_, are_over, next_ms) = self._run(sql.FIRE_TIMERS, limit, within_ms)
+        return Fired([row[0] for row in fired], are_over, next_ms)
 
     def left_lying(self, older_than_ms: int, limit: int) -> list[str]:
         """Executions that a worker should have taken by now, first the first to be taken.

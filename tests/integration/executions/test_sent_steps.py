@@ -84,7 +84,7 @@ def test_a_sent_sleep_parks_its_execution(world: PgWorld, process: Process) -> N
     for table, column in (("checkpoints", "retry_at"), ("executions", "wake_at")):
         world.execute(f"UPDATE chaingraph_{table} SET {column} = clock_timestamp()")
     sweeps = PgSweepStore(world.database, "sweeper")
-    assert sweeps.fire_timers(10) == [execution]
+    assert sweeps.fire_timers(10, 0).ids == [execution]
     sweeps.close()
     assert sent.advance(execution) is RunEnd.FINISHED
     assert told(world, execution)[2:-2] == ["node:started nap", "node:completed nap"]

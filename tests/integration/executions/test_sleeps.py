@@ -50,7 +50,7 @@ def pass_time(world: PgWorld, execution: str, ms: int) -> None:
 
 def fire(world: PgWorld) -> list[str]:
     sweeps = PgSweepStore(world.database, "sweeper")
-    fired = sweeps.fire_timers(10)
+    fired = sweeps.fire_timers(10, 0).ids
     sweeps.close()
     return fired
 

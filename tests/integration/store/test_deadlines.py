@@ -10,7 +10,7 @@ import pytest
 
 from app.store.protocol import RunStore
 from app.store.records import Effect, Parked, Pausing
-from app.store.sweeps import PgSweepStore
+from app.store.sweeps import Fired, PgSweepStore
 from app.store.takeovers import TakeoverTable
 from tests.integration.store.boundaries import DONE, boundary, claim, write
 from tests.world import OPTIONS, PgWorld, World
@@ -102,8 +102,7 @@ def test_a_wait_for_the_start_is_no_timer_to_fire(world: World, sweeps: PgSweepS
     late = world.create(start=False, start_timeout_ms=60_000)
     pass_time(world, late, 60_000)
 
-    assert sweeps.fire_timers(10) == []
-    assert sweeps.next_timer_ms(1000) == 0
+    assert sweeps.fire_timers(10, 1000) == Fired([], True, None)
 
 
 def test_starts_are_ended_in_bounded_batches_the_oldest_first(
@@ -205,6 +204,7 @@ def test_who_is_parked_beyond_its_deadline_fails(
     pass_time(world, early, 30_000)
     epoch = world.row(late).epoch
 
+    assert sweeps.fire_timers(10, 1000) == Fired([early], True, None)
     assert ids(sweeps.end_overdue(10)) == [late]
 
     row = world.row(late)
@@ -215,7 +215,7 @@ def test_who_is_parked_beyond_its_deadline_fails(
     assert data["error"] == {"type": "FlowTimeout", "message": LATE}
     assert 60_000 <= data["executionTimeMs"] < 90_000
     assert sweeps.end_overdue(10) == []
-    assert sweeps.fire_timers(10) == [early]
+    assert not sweeps.fire_timers(10, 1000).are_over
 
 
 def test_a_timer_that_fired_leaves_the_deadline_to_come(
@@ -224,7 +224,7 @@ def test_a_timer_that_fired_leaves_the_deadline_to_come(
     """Runnable, and taken by nobody until its time is up."""
     execution = park(world, store, 30)
     pass_time(world, execution, 30_000)
-    assert sweeps.fire_timers(10) == [execution]
+    assert sweeps.fire_timers(10, 0).ids == [execution]
     row = world.row(execution)
     assert row.wake_at == row.deadline_at
 

@@ -10,7 +10,7 @@ import pytest
 
 from app.store.protocol import RunStore
 from app.store.records import Claimed, Void
-from app.store.sweeps import LostClaim, PgSweepStore
+from app.store.sweeps import Fired, LostClaim, PgSweepStore
 from tests.integration.store.boundaries import DONE, boundary, checkpoint, claim, write
 from tests.world import PgWorld, World
 
@@ -296,8 +296,8 @@ def test_what_waits_for_a_time_is_runnable_once_it_has_come(
 ) -> None:
     late, later = park(world, store, -1), park(world, store, 60_000)
 
-    assert sweeps.fire_timers(10) == [late]
-    assert sweeps.fire_timers(10) == []
+    assert sweeps.fire_timers(10, 0).ids == [late]
+    assert sweeps.fire_timers(10, 0).ids == []
 
     row = world.row(late)
     assert row.runnable_at is not None
@@ -311,8 +311,11 @@ def test_timers_fire_in_bounded_batches_the_oldest_first(
 ) -> None:
     parked = [park(world, store, -10_000 * number) for number in range(1, 5)]
 
-    assert sorted(sweeps.fire_timers(3)) == sorted(parked[1:])
-    assert sweeps.fire_timers(3) == parked[:1]
+    first, rest = sweeps.fire_timers(3, 1000), sweeps.fire_timers(3, 1000)
+
+    assert sorted(first.ids) == sorted(parked[1:])
+    assert first.next_ms == 0
+    assert rest == Fired(parked[:1], False, None)
 
 
 def test_a_time_of_what_is_over_takes_no_timers_place(
@@ -322,8 +325,7 @@ def test_a_time_of_what_is_over_takes_no_timers_place(
     times = {"completed_at": world.now(), "status": "failed"}
     world.change("chaingraph_executions", {"id": over}, **times)
 
-    assert sweeps.fire_timers(1) == [late]
-    assert sweeps.next_timer_ms(1000) is None
+    assert sweeps.fire_timers(2, 1000) == Fired([late], False, None)
 
 
 def test_a_timer_that_another_holds_is_passed_by(pg: PgWorld) -> None:
@@ -333,21 +335,23 @@ def test_a_timer_that_another_holds_is_passed_by(pg: PgWorld) -> None:
     beside.autocommit = False
     with beside.cursor() as cursor:
         cursor.execute("SELECT 1 FROM chaingraph_executions WHERE id = %s FOR UPDATE", (held,))
-    assert sweeps.fire_timers(10) == [free]
+    assert sweeps.fire_timers(10, 0).ids == [free]
     beside.close()
 
 
 def test_the_next_timer_is_told_where_it_is_near(
     world: World, store: RunStore, sweeps: PgSweepStore
 ) -> None:
-    assert sweeps.next_timer_ms(1000) is None
+    assert sweeps.fire_timers(10, 1000) == Fired([], False, None)
     park(world, store, 60_000)
-    assert sweeps.next_timer_ms(1000) is None
-    due = sweeps.next_timer_ms(100_000)
-    assert due is not None
-    assert 50_000 < due <= 60_000
-    park(world, store, -5)
-    assert sweeps.next_timer_ms(1000) == 0
+    assert sweeps.fire_timers(10, 1000) == Fired([], False, None)
+    late = park(world, store, -5)
+
+    fired = sweeps.fire_timers(10, 100_000)
+
+    assert fired.ids == [late]
+    assert fired.next_ms is not None
+    assert 50_000 < fired.next_ms <= 60_000
 
 
 # -- what lies

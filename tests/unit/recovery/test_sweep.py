@@ -4,13 +4,14 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 from app.recovery.deaths import SECOND_LOOK_S
 from app.recovery.sweep import BATCH, MOST_COMMAND_BATCHES, Sweep, SweepOptions
 from app.store.bulk import COMMAND_BATCH, Action, Batch, Done
 from app.store.records import Deleted, Effect, Place, Recovered, Told
-from app.store.sweeps import LostClaim
+from app.store.sweeps import Fired, LostClaim
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 LOOK_MS = SweepOptions(recovers=True, most_crashes=5, interval_ms=500).look_ms
@@ -92,7 +93,7 @@ class Store:
 
     def end_overdue(self, limit: int) -> list[Effect]:
         self.limits.add(limit)
-        due = [at for at in self.deadlines if at <= self.now * 1000]
+        due = [at for at in self.deadlines if at <= self.now_ms]
         self.deadlines = [at for at in self.deadlines if at not in due]
         return [ended(f"EX due {at}") for at in due]
 
@@ -100,14 +101,17 @@ class Store:
         self.limits.add(limit)
         return self.overrun.pop(0) if self.overrun else []
 
-    def fire_timers(self, limit: int) -> list[str]:
-        due = [at for at in self.timers if at <= self.now * 1000]
+    def fire_timers(self, limit: int, within_ms: int) -> Fired:
+        due = [at for at in self.timers if at <= self.now_ms]
         self.timers = [at for at in self.timers if at not in due]
-        return [f"EX at {at}" for at in due]
+        are_over = bool(self.unstarted) or min(self.deadlines, default=inf) <= self.now_ms
+        left = [at - self.now_ms for at in self.timers + self.deadlines if at > self.now_ms]
+        near = min((each for each in left if each <= within_ms), default=None)
+        return Fired([f"EX at {at}" for at in due], are_over, near)
 
-    def next_timer_ms(self, within_ms: int) -> int | None:
-        left = [at - round(self.now * 1000) for at in self.timers + self.deadlines]
-        return min((each for each in left if each <= within_ms), default=None)
+    @property
+    def now_ms(self) -> int:
+        return round(self.now * 1000)
 
     def left_lying(self, older_than_ms: int, limit: int) -> list[str]:
         return self.lying[:limit]
@@ -318,6 +322,53 @@ def test_timers_before_the_next_beat_fire_each_at_its_time() -> None:
     assert set(setting.late_ms.values()) == {0}
 
 
+def test_no_other_work_of_a_turn_holds_timers_up_until_it_is_all_done() -> None:
+    class Slow(Store):
+        """Each part of its sweep takes 20 ms, and so does each claim of the dead."""
+
+        def _pass(self) -> None:
+            self.now = round(self.now + 0.02, 3)
+
+        def recover(self, claim: LostClaim, reason: str, most_crashes: int) -> Recovered | None:
+            self._pass()
+            return super().recover(claim, reason, most_crashes)
+
+        def tell_untold(self, limit: int) -> list[str]:
+            self._pass()
+            return []
+
+        def carry_out_commands(self, limit: int) -> Batch:
+            self._pass()
+            return super().carry_out_commands(limit)
+
+        def forget_keys(self, limit: int) -> None:
+            self._pass()
+
+    many = MOST_COMMAND_BATCHES * COMMAND_BATCH
+    store = Slow(overdue=[claim(number) for number in range(10)], commands=commands(many, "stop"))
+    store.timers = list(range(5, 340, 5))
+    setting = Setting(store)
+
+    setting.turn()
+
+    assert len(setting.late_ms) == len(range(5, 340, 5))
+    assert max(setting.late_ms.values()) <= 2 * 20
+
+
+def test_a_beat_without_anything_due_asks_for_nothing_that_is_over() -> None:
+    class Strict(Store):
+        def end_unstarted(self, limit: int) -> list[Effect]:
+            raise AssertionError("nothing is over")
+
+        end_overdue = end_unstarted
+
+    setting = Setting(Strict(timers=[100, 300]))
+
+    setting.turn()
+
+    assert setting.hinted == ["EX at 100", "EX at 300"]
+
+
 def told(setting: Setting, execution_id: str) -> list[tuple[int, str]]:
     return [
         (each["index"], each["type"])
@@ -382,8 +433,8 @@ def test_a_turn_that_took_longer_than_the_interval_is_followed_at_once() -> None
 
 def test_a_timer_that_is_due_and_held_is_not_asked_for_without_pause() -> None:
     class Held(Store):
-        def fire_timers(self, limit: int) -> list[str]:
-            return []
+        def fire_timers(self, limit: int, within_ms: int) -> Fired:
+            return Fired([], False, 0)
 
     setting = Setting(Held(timers=[0]))
 
