@@ -46,13 +46,21 @@ class RetentionStore(Protocol):
 class Retention:
     """One process's part in it. For one thread. `clock` is monotonic, in seconds.
 
-    `days` is RETENTION_DAYS; 0 keeps everything.
+    `days` is RETENTION_DAYS; 0 keeps everything. `between` is called before each deletion, for what
+    must not wait until all are done.
     """
 
-    def __init__(self, store: RetentionStore, days: int, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: RetentionStore,
+        days: int,
+        clock: Callable[[], float],
+        between: Callable[[], object] = lambda: None,
+    ) -> None:
         self._store = store
         self._days = days
         self._clock = clock
+        self._between = between
         self._after: Place | None = None
         self._is_round_over = False
         self._next_at = 0.0
@@ -63,6 +71,7 @@ class Retention:
         until = self._clock() + MOST_S
         self._forget_audit()
         while self._next_at <= self._clock() < until:
+            self._between()
             if not (self._purge() or self._delete_descendants() or self._delete_roots()):
                 self._next_at = self._clock() + REST_S
 

@@ -125,7 +125,7 @@ class Sweep:
         self._timers_at = 0.0
         self._are_over = False
         self._deaths = DeathWatch(store.unlocked, clock, options.lock_look_ms / 1000)
-        self._retention = Retention(store, options.retention_days, clock)
+        self._retention = Retention(store, options.retention_days, clock, self._fire_timers)
 
     def turn(self) -> float:
         """Sweep if the beat is due and ours, up to the next one; how soon (s) to try again.

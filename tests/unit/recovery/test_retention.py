@@ -88,6 +88,16 @@ def test_a_sweep_deletes_a_little_and_the_next_one_goes_on_there() -> None:
     assert store.places[first] == (BEGIN + timedelta(seconds=last), str(last))
 
 
+def test_what_must_not_wait_comes_between_two_deletions() -> None:
+    store = Store(executions=100 * EXECUTIONS)
+    seen: list[int] = []
+
+    Retention(store, 7, lambda: store.now, lambda: seen.append(len(store.places))).turn()
+
+    assert len(store.places) > 1
+    assert seen == list(range(len(store.places)))
+
+
 def test_after_a_round_nothing_is_asked_for_a_while() -> None:
     store = Store(executions=3)
     kept = retention(store)
