@@ -19,10 +19,11 @@ from app.streams.client import connect
 from app.streams.rates import Rates
 from web.access import ACCESS, Access
 from web.capacity import MAX_SOCKETS
+from web.event_routes import register_relay
 from web.factory import build_app
 from web.parts import Parts, parts_of
 from web.programming import Interface, forget, provide
-from web.relay import Relay, register_relay
+from web.relay import Relay
 
 if TYPE_CHECKING:
     from app.metrics.groups import ApiMetrics

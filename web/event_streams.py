@@ -21,13 +21,12 @@ from web.callers import caller
 from web.description import EVENT_STREAM, JSON
 from web.inputs import read_query
 from web.loop import SocketLoop
+from web.relay import Relay
 from web.schemas import MAX_INTEGER, EventsQuery
 from web.sockets import Connection, Patience, take_over
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
-
-    from web.relay import Relay
 
 LAST_EVENT_ID = "Last-Event-ID"
 #: A line that means nothing, so often (s) while there is nothing to say.

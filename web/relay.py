@@ -1,22 +1,15 @@
-"""The WebSocket relay: `WS /api/v1/executions/{id}/events`.
+"""Those who are sent events by one API process.
 
-Everything that can be refused is refused before the upgrade, with a problem. Then the socket is
-taken out of the server's hands: from there on one thread watches all of them (web.loop), and a
-few send what there is (app.streams.pump).
+Their connections are taken out of the server's hands: one thread watches all of them (web.loop),
+and a few send what there is (app.streams.pump).
 """
 
 from __future__ import annotations
 
-from base64 import b64decode
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
-
-from flask import Flask, g, request
-from flask_sock import Sock
-from pydantic import Field
 
 from app.caller import Caller
-from app.errors import BadRequest, NotFound, ServiceUnavailable
+from app.errors import NotFound, ServiceUnavailable
 from app.events.log import Head
 from app.streams.counted_outlet import CountedOutlet, RelayMeter
 from app.streams.delivery import REFUSED, RESTARTING, Delivery, Outlet
@@ -25,47 +18,12 @@ from app.streams.permits import Permits
 from app.streams.pump import Pump
 from app.streams.relay import Feed, Wanted
 from app.streams.threads import THREADS, Threads
-from web.access import Access, Ticket
-from web.callers import caller
-from web.event_streams import PING_EVERY_S, register_event_streams
-from web.inputs import read_query
+from web.access import Ticket
 from web.loop import SocketLoop
-from web.schemas import MAX_INTEGER, EventTypes, Query
-from web.sockets import Patience, server_options, socket_of
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
-ENDPOINT = "relay"
-PATH = "/api/v1/executions/<execution_id>/events"
 
 #: How long (s) clients have to take their goodbye before they are cut, and then to be gone.
 DRAIN_S = 0.9
 GONE_WITHIN_S = 1.0
-
-#: The headers of a handshake whose values are answered, and those that are as they must be.
-_ANSWERED = ("HTTP_SEC_WEBSOCKET_KEY", "HTTP_SEC_WEBSOCKET_PROTOCOL")
-_HANDSHAKE = {
-    "HTTP_CONNECTION": "Upgrade",
-    "HTTP_HOST": ENDPOINT,
-    "HTTP_SEC_WEBSOCKET_VERSION": "13",
-    "HTTP_UPGRADE": "websocket",
-}
-
-
-class RelayQuery(Query):
-    """What a socket wants, and how it wants it cut into frames."""
-
-    from_index: Annotated[int, Field(ge=-1, le=MAX_INTEGER)] = -1
-    event_types: EventTypes = None
-    batch_size: Annotated[int, Field(ge=1, le=1000)] = 100
-    batch_timeout_ms: Annotated[int, Field(ge=0, le=1000)] = 25
-
-    def wanted(self) -> Wanted:
-        """Put it in the feed's terms."""
-        return Wanted(
-            self.from_index, self.event_types, self.batch_size, self.batch_timeout_ms / 1000
-        )
 
 
 class Relay:
@@ -165,80 +123,3 @@ class Relay:
         delivery.end()
         self._hub.release(feed)
         self.give_place_back()
-
-
-def register_relay(
-    app: Flask,
-    hub: Hub,
-    *,
-    max_sockets: int,
-    patience: Patience | None = None,
-    access: Access | None = None,
-    meter: RelayMeter | None = None,
-) -> Relay:
-    """Add the relay's route to the app, after its security, which goes by `access` too.
-
-    The server calls `drain` when it is told to end, from a thread of its own, and `close` after.
-    """
-    streams_patience = patience or Patience(ping_every_s=PING_EVERY_S)
-    patience = patience or Patience()
-    loop = SocketLoop(patience.tick_s)
-    relay = Relay(hub, max_sockets, loop=loop, meter=meter)
-    who_may = access or Access()
-    app.config["SOCK_SERVER_OPTIONS"] = server_options()
-
-    def admit() -> None:
-        if request.endpoint != ENDPOINT:
-            return
-        _check_handshake()
-        g.relay_ticket = who_may.ticket()
-        g.relay_wanted = read_query(RelayQuery).wanted()
-        g.relay_head = relay.head((request.view_args or {})["execution_id"], caller())
-        relay.take_place()
-        g.relay_place = True
-        request.environ = _bare(request.environ)
-
-    def leave(_error: BaseException | None) -> None:
-        if g.pop("relay_place", False):
-            relay.give_place_back()
-
-    def serve(ws: Any, execution_id: str) -> None:
-        client = socket_of(ws, loop, patience)
-        # From here on it is the relay's to give back.
-        g.relay_place = False
-        relay.serve(client, execution_id, g.relay_head, g.relay_wanted, g.relay_ticket)
-
-    app.before_request(admit)
-    app.teardown_request(leave)
-    register_event_streams(app, relay, loop, who_may, streams_patience, _is_for_events)
-    Sock(app).route(PATH, endpoint=ENDPOINT, methods=["GET"])(serve)
-    return relay
-
-
-def _is_for_events() -> bool:
-    rule = request.url_rule
-    return rule is not None and rule.rule == PATH and not rule.websocket
-
-
-def _check_handshake() -> None:
-    """Refuse what is no handshake of RFC 6455, before anything is upgraded."""
-    try:
-        key = b64decode(request.headers.get("Sec-WebSocket-Key", ""), validate=True)
-    except ValueError:
-        key = b""
-    version = request.headers.get("Sec-WebSocket-Version", "").strip()
-    offered = request.headers.get("Sec-WebSocket-Protocol", "")
-    is_readable = offered.isascii() and offered.isprintable()
-    if request.method != "GET" or len(key) != 16 or version != "13" or not is_readable:
-        raise BadRequest("This is no WebSocket handshake of version 13.")
-
-
-def _bare(environ: WSGIEnvironment) -> WSGIEnvironment:
-    """Leave of a handshake that was checked what is answered, and no other header.
-
-    What answers reads all there are, by rules of its own: what it can't read must not reach it.
-    Compression, which costs each socket a quarter of a megabyte, is not taken up either.
-    """
-    bare = {name: each for name, each in environ.items() if not name.startswith("HTTP_")}
-    answered = {name: environ[name] for name in _ANSWERED if name in environ}
-    return {**bare, **_HANDSHAKE, **answered}

@@ -184,7 +184,7 @@ class SimRelay:
         self._world.scheduler.spawn(self._host, name, body)
 
     def _serve(self, wire: Wire, execution_id: str, wanted: Wanted) -> None:
-        """What the routes do (web.relay.register_relay)."""
+        """What the routes do (web.event_sockets, web.event_streams)."""
         try:
             head = self.relay.head(execution_id, LOCAL)
             self.relay.take_place()

@@ -34,8 +34,9 @@ from app.streams.publisher import EventPublisher
 from app.streams.reader import redis_hub
 from tests.waiting import wait_until
 from web.access import Access
+from web.event_routes import register_relay
 from web.problems import register_problems
-from web.relay import Relay, register_relay
+from web.relay import Relay
 from web.security import register_security
 from web.sockets import Patience
 
