@@ -8,6 +8,9 @@ STAMP  := $(VENV)/.installed
 SECONDS ?= 300
 MINUTES ?= 30
 
+# What is compiled once is there for every process that a test starts.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help install run test test-two test-versions lint bench chaos soak reliability clean
 
 help: ## list the targets
@@ -33,9 +36,9 @@ test: install ## all tests, on real servers of their own (ARGS="-k relay" for so
 ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
-	$(BIN)/pytest -n auto -m "not system and not chaos"
-	$(BIN)/pytest -n 2 --dist loadfile -m "(system or chaos) and not alone"
-	$(BIN)/pytest -m alone
+	$(BIN)/pytest -n auto --dist worksteal tests/integration tests/unit
+	$(BIN)/pytest -n 2 --dist loadfile -m "not alone" tests/chaos tests/system
+	$(BIN)/pytest -m alone tests/system
 endif
 
 test-two: install ## the system tests, on two databases (DATABASE_URL_EXECUTIONS)

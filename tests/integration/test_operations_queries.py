@@ -15,7 +15,7 @@ from tests.world import TABLES, PgWorld
 DOCUMENT = Path(__file__).parents[2] / "docs" / "operations.md"
 
 #: The paragraph above a query, and the query.
-BLOCK = re.compile(r"([^\n]+)(?:\n[^\n]+)*\n\n```sql\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"(?:\A|\n\n)([^\n]+)(?:\n[^\n]+)*\n\n```sql\n(.*?)```", re.DOTALL)
 
 QUERIES = {match[1].strip("*"): match[2] for match in BLOCK.finditer(DOCUMENT.read_text())}
 
