@@ -7,9 +7,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.events.types import TERMINAL
+from app.events.wire import type_of
 
 #: The final status that each terminal event tells.
 STATUS_AT_END: Mapping[str, str] = {str(each): each.removeprefix("execution:") for each in TERMINAL}
+
+
+def status_told(envelope: bytes) -> str | None:
+    """The final status that an event tells, given its wire form; None if it isn't the end."""
+    return STATUS_AT_END.get(type_of(envelope))
+
 
 FINAL_STATUSES = frozenset(STATUS_AT_END.values())
 

@@ -279,13 +279,13 @@ def unwatched(turn: Turn, ids: Sequence[str]) -> Rows:
     return [(each,) for each in ids if _may_be_watched(turn.row(each))]
 
 
-def watch(turn: Turn, execution: str) -> Rows:
-    """It is watched from now on."""
-    row = turn.row(execution)
-    if row is None or not _may_be_watched(row):
-        return []
-    row.watched = True
-    return [(execution,)]
+def watch(turn: Turn, ids: Sequence[str]) -> Rows:
+    """They are watched from now on: nobody has a row locked here."""
+    watched = unwatched(turn, ids)
+    for (each,) in watched:
+        if (row := turn.row(each)) is not None:
+            row.watched = True
+    return watched
 
 
 def _may_be_watched(row: ExecutionRow | None) -> bool:

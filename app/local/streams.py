@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 
+from app.events.log import status_told
 from app.streams import keys
 from app.streams.channels import Channels
 from app.streams.protocol import Batch
@@ -101,13 +102,14 @@ class MemoryStreams:
     def close(self) -> None:
         """It holds no connections."""
 
-    def last_index(self, execution_id: str) -> int | None:
-        """The index of the last event that a stream holds."""
+    def last_event(self, execution_id: str) -> tuple[int, bytes] | None:
+        """The last event that a stream holds: its index and its envelope."""
         with self._changed:
             stream = self._streams.get(execution_id)
             if not stream or self.is_away:
                 return None
-            return stream[-1].first_index + len(stream[-1].envelopes) - 1
+            last = stream[-1]
+            return last.first_index + len(last.envelopes) - 1, last.envelopes[-1]
 
     def await_news(self, seen: int, timeout_s: float) -> int:
         """Wait until more was published than was `seen`; gives what to pass the next time."""
@@ -228,9 +230,9 @@ class MemoryReader:
         """Wait for entries and note them."""
         self._seen = self._streams.await_news(self._seen, self._block_s)
         for channel in channels.all():
-            last = self._streams.last_index(channel.execution_id)
-            if last is not None:
-                channel.note(last)
+            if last := self._streams.last_event(channel.execution_id):
+                index, envelope = last
+                channel.note(index, status_told(envelope))
         return 0.0
 
     def wake(self) -> None:

@@ -54,14 +54,19 @@ UNWATCHED = Statement(
     WHERE id = ANY ($1) AND NOT watched AND completed_at IS NULL
     """,
 )
-#: (execution): it is watched from now on. Whoever writes its events after this commit is told
-#: so by its own statement, which has locked the same row; what came before can be read after.
+#: (executions): those of them that nobody has locked are watched from now on. Whoever writes the
+#: events of one after this commit is told so by its own statement, which has locked the same row;
+#: what came before can be read after. Nobody waits here, so no client waits for another's lock,
+#: and the order in which rows are locked is in nobody's way.
 WATCH = Statement(
     "watch",
-    "text",
+    "text[]",
     """
     UPDATE chaingraph_executions SET watched = true
-    WHERE id = $1 AND NOT watched AND completed_at IS NULL
+    WHERE id IN (
+        SELECT id FROM chaingraph_executions
+        WHERE id = ANY ($1) AND NOT watched AND completed_at IS NULL
+        FOR NO KEY UPDATE SKIP LOCKED)
     RETURNING id
     """,
 )
@@ -102,16 +107,18 @@ class EventLog:
             rows = session.execute(HEADS, list(execution_ids))
         return {row[0]: Head(*row[1:]) for row in rows}
 
-    def watch(self, execution_ids: Collection[str]) -> None:
-        """Have the events of these executions published from now on.
+    def watch(self, execution_ids: Collection[str]) -> list[str]:
+        """Have the events of these executions published from now on; gives the others.
 
-        What was committed before must be read after this. Raises StoreUnavailable.
+        Those are locked by somebody, and to be tried again. What was committed before must be
+        read after this. Raises StoreUnavailable.
         """
         with self._database.session() as session:
-            # One at a time: who locks several rows in an order of its own may be in the way of
-            # a stop that goes down a tree.
-            for (execution_id,) in session.execute(UNWATCHED, list(execution_ids)):
-                session.execute(WATCH, execution_id)
+            unwatched = [row[0] for row in session.execute(UNWATCHED, list(execution_ids))]
+            if not unwatched:
+                return []
+            marked = {row[0] for row in session.execute(WATCH, unwatched)}
+        return [each for each in unwatched if each not in marked]
 
     def head(self, execution_id: str) -> Head | None:
         """Where the log of one execution ends; None if there is no such execution."""

@@ -56,19 +56,17 @@ class Channel:
         """What became of the execution, once that is known."""
         return self._status
 
-    def note(self, last_index: int) -> None:
-        """Events up to this index are committed."""
-        if last_index > self._known:
-            self._change(known=last_index)
+    def note(self, last_index: int, status: str | None = None) -> None:
+        """Events up to this index are committed; the last one ends it with `status`, if given."""
+        if last_index > self._known or (status is not None and self._status is None):
+            self._change(known=last_index, status=status)
 
     def learn(self, head: Head | None) -> None:
         """PostgreSQL said this of the execution; None: it is no more."""
         if head is None:
             self._change(gone=True)
-        elif head.is_final and self._status is None:
-            self._change(known=head.last_event_index, status=head.status)
         else:
-            self.note(head.last_event_index)
+            self.note(head.last_event_index, head.status if head.is_final else None)
 
     @property
     def is_interrupted(self) -> bool:

@@ -14,7 +14,8 @@ from typing import Protocol
 from app.errors import StoreUnavailable
 from app.events.log import EventSource, Head
 from app.streams.channels import Channels
-from app.streams.lookup import HeadLookup, Watch
+from app.streams.lookup import HeadLookup
+from app.streams.marking import Marking, Watch
 from app.streams.relay import Feed, Wanted
 from app.streams.tail import Tail
 from app.streams.threads import THREADS, Joinable, Threads
@@ -46,7 +47,7 @@ class Hub:
     """The watched executions of one API process. Its threads begin with the first watch.
 
     `watch` is called with what is about to be watched, before its head is read: for publishers
-    that publish only that.
+    that publish only that. What it gives couldn't be marked yet, and is tried again soon.
     """
 
     def __init__(
@@ -58,7 +59,9 @@ class Hub:
         watch: Watch | None = None,
     ) -> None:
         self._log = log
-        self._lookup = HeadLookup(log, threads.flag, watch)
+        self._marking = None if watch is None else Marking(watch, log, threads)
+        mark = None if self._marking is None else self._marking.mark
+        self._lookup = HeadLookup(log, threads.flag, mark)
         self._tail = tail
         self._reader = reader
         self._channels = Channels(self._reader.wake, threads.condition)
@@ -98,6 +101,8 @@ class Hub:
         """End the threads and every wait, and give the connections up."""
         self._closed.set()
         self.interrupt()
+        if self._marking is not None:
+            self._marking.close()
         if self._begun:
             self._reader.wake()
         for thread in self._begun:
@@ -109,13 +114,20 @@ class Hub:
         with self._lock:
             if self._begun or self._closed.is_set():
                 return
-            for body in (self._read, self._tick):
+            bodies = [self._read, self._tick]
+            if self._marking is not None:
+                bodies.append(self._mark)
+            for body in bodies:
                 self._begun.append(self._threads.begin(f"hub{body.__name__}", body))
 
     def _read(self) -> None:
         while not self._closed.is_set():
             pause_s = self._reader.read(self._channels)
             self._closed.wait(pause_s)
+
+    def _mark(self) -> None:
+        assert self._marking is not None
+        self._marking.serve(self._channels)
 
     def _tick(self) -> None:
         while not self._closed.wait(TICK_S):

@@ -6,35 +6,29 @@ to PostgreSQL for each of them would be more than there are.
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 from app.errors import StoreUnavailable
 from app.events.log import EventSource, Head
 from app.streams.threads import Flag
 
-_log = logging.getLogger(__name__)
-
-#: Registers that executions are watched. May raise StoreUnavailable.
-Watch = Callable[[Collection[str]], object]
-
 
 class HeadLookup:
     """Answers one caller's question together with those that came while the last were asked.
 
-    `watch`, where events are published only for who watches, is called with each execution
-    before it is looked at.
+    `mark`, where events are published only for who watches, is called with the executions
+    before they are looked at: what is committed in between is seen by the look.
     """
 
     def __init__(
         self,
         log: EventSource,
         flag: Callable[[], Flag] = threading.Event,
-        watch: Watch | None = None,
+        mark: Callable[[Sequence[str]], object] | None = None,
     ) -> None:
         self._log = log
-        self._watch = watch
+        self._mark = mark
         self._flag = flag
         self._lock = threading.Lock()
         self._waiting: list[_Question] = []
@@ -66,9 +60,11 @@ class HeadLookup:
             self._pass_the_lead_on()
 
     def _settle(self, questions: Sequence[_Question]) -> None:
-        ids = {each.execution_id for each in questions}
+        # Each once, and in order: the same questions are the same statements.
+        ids = list(dict.fromkeys(each.execution_id for each in questions))
         try:
-            self._have_watched(ids)
+            if self._mark is not None:
+                self._mark(ids)
             heads = self._log.heads(ids)
         except StoreUnavailable as error:
             for question in questions:
@@ -76,16 +72,6 @@ class HeadLookup:
         else:
             for question in questions:
                 question.answer(heads.get(question.execution_id))
-
-    def _have_watched(self, ids: Collection[str]) -> None:
-        """First this, then the look: what is committed in between is seen by the look."""
-        if self._watch is None:
-            return
-        try:
-            self._watch(ids)
-        except StoreUnavailable as error:
-            # Somebody's lock must not keep others out: what isn't published is looked for.
-            _log.warning("executions can't be marked as watched: %s", error)
 
     def _pass_the_lead_on(self) -> None:
         """The first of those that came meanwhile asks next."""

@@ -11,12 +11,12 @@ from typing import Any
 from redis import Redis
 from redis.exceptions import RedisError
 
-from app.events.log import EventSource
+from app.events.log import EventSource, status_told
 from app.streams import keys
 from app.streams.channels import Channel, Channels
 from app.streams.client import BLOCKING_MARGIN_S, Connect, Truce, connect, single_connection
 from app.streams.hub import Hub
-from app.streams.lookup import Watch
+from app.streams.marking import Watch
 from app.streams.tail import RedisTail
 from app.streams.threads import THREADS, Threads
 
@@ -153,7 +153,9 @@ def _note(channel: Channel, entries: Sequence[tuple[bytes, Sequence[bytes]]]) ->
     entry_id, fields = entries[-1]
     try:
         count = int(keys.field(fields, keys.EVENT_COUNT))
-        channel.note(keys.first_index(entry_id) + count - 1)
-    except ValueError:
+        lines = keys.field(fields, keys.EVENT_LINES)
+        status = status_told(lines[lines.rfind(b"\n") + 1 :])
+        channel.note(keys.first_index(entry_id) + count - 1, status)
+    except (ValueError, IndexError):
         _log.warning("%s holds a foreign entry", keys.events(channel.execution_id))
         channel.is_foreign = True

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import Any
 
+import psycopg2
 import pytest
 from prometheus_client import generate_latest
 from redis import Redis
 from websockets.sync.client import ClientConnection
 
-from app.streams import keys
+from app.store.database import Database
+from app.store.events import EventLog
+from app.streams import hub, keys
 from app.streams.protocol import Batch
-from tests.integration.streams.conftest import History, Served, receive_all
+from app.streams.reader import redis_hub
+from tests.integration.streams.conftest import History, Serve, Served, receive_all
 from tests.reading_metrics import value
 from tests.waiting import wait_until
 
@@ -169,7 +174,11 @@ def test_past_the_end_there_is_only_the_end(
     assert received.frames == [{"end": True, "status": "completed", "nextIndex": 3}]
 
 
-def test_a_client_ahead_of_a_live_execution_hears_its_end(served: Served, history: History) -> None:
+def test_a_client_ahead_of_a_live_execution_hears_its_end(
+    served: Served, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # From the stream, whose last event says it.
+    monkeypatch.setattr(hub, "TICK_S", 600.0)
     execution = history.create()
     with served.connect(fromIndex=50) as socket:
         history.tell(execution, ENDED)
@@ -270,3 +279,33 @@ def test_a_thousand_batches_go_out_in_one_call(history: History, redis: Redis) -
     batches = [Batch(f"EX{number}", -1, [b'{"index":-1}']) for number in range(1000)]
     wait_until(lambda: history.publisher.publish_many(batches), "they are published")
     wait_until(lambda: redis.dbsize() >= 1000, "all streams are there")
+
+
+def test_a_row_that_somebody_has_locked_keeps_no_watcher_out(
+    serve: Serve, history: History, database_url: str, redis_url: str
+) -> None:
+    """Its events come all the same, each once, and it is marked once it can be."""
+    execution = history.create()
+    database = Database(database_url, application_name="cg-web")
+    log = EventLog(database)
+    served = serve.over(redis_hub(redis_url, log, log.watch), database.engine.dispose)
+
+    def is_marked() -> bool:
+        [(watched,)] = history.execute(
+            "SELECT watched FROM chaingraph_executions WHERE id = %s", execution
+        )
+        return bool(watched)
+
+    with closing(psycopg2.connect(database_url)) as other, other.cursor() as cursor:
+        cursor.execute("SELECT FROM chaingraph_executions WHERE id = %s FOR UPDATE", (execution,))
+        with served.connect(batchTimeoutMs=0) as socket:
+            # The lock is held until here: who waited for it would never come so far.
+            assert next_frame(socket)["nextIndex"] == 0
+            assert not is_marked()
+            other.commit()
+            # What nobody publishes while it isn't marked is looked for.
+            history.commit(execution, STARTED)
+            assert next_frame(socket)["nextIndex"] == 1
+            wait_until(is_marked, "it is marked")
+            history.tell(execution, DONE, ENDED)
+            assert receive_all(socket).indexes == [1, 2]

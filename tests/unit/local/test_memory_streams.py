@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.events.log import Head
+from app.events.wire import envelope
 from app.local.streams import MemoryReader, MemoryStreams
 from app.streams.channels import Channels
 from app.streams.protocol import Batch
@@ -37,7 +38,7 @@ def test_what_was_published_before_is_refused(streams: MemoryStreams) -> None:
     streams.publish("EX1", -1, [b"x"])
     streams.publish("EX1", 2, [b"c"])
     assert [entry.envelopes for entry in streams.read("EX1", -1, 9)] == [[b"a", b"b"], [b"c"]]
-    assert streams.last_index("EX1") == 2
+    assert streams.last_event("EX1") == (2, b"c")
 
 
 def test_a_stream_is_read_from_an_index_on_up_to_a_limit(streams: MemoryStreams) -> None:
@@ -96,6 +97,7 @@ def test_a_reader_notes_how_far_watched_streams_reach(streams: MemoryStreams) ->
     reader = MemoryReader(streams, block_s=0)
     channels = Channels(reader.wake)
     channel = channels.open("EX1", Head(-1, "running", "local"))
-    streams.publish("EX1", 0, [b"a", b"b"])
+    line = envelope("EX1", 0, "node:started", "2026-11-22T00:00:00.000Z", "{}")
+    streams.publish("EX1", 0, [line, line])
     reader.read(channels)
     assert channel.known == 1

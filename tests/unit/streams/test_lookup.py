@@ -76,17 +76,17 @@ def test_nobody_waits_for_one_who_broke_off() -> None:
     assert sum(isinstance(answer, StoreUnavailable) for answer in answers) == 3
 
 
-def test_what_can_t_be_marked_as_watched_is_looked_at_all_the_same() -> None:
+def test_what_is_looked_at_is_marked_before() -> None:
     log = SlowLog()
     log.go.set()
-    marked: list[set[str]] = []
+    order: list[object] = []
 
-    def watch(execution_ids: Collection[str]) -> None:
-        marked.append(set(execution_ids))
-        raise StoreUnavailable("a row is locked")
+    def mark(execution_ids: Collection[str]) -> None:
+        assert not log.asked
+        order.append(execution_ids)
 
-    assert HeadLookup(log, watch=watch).head("EX1") == HEAD
-    assert marked == [{"EX1"}]
+    assert HeadLookup(log, mark=mark).head("EX1") == HEAD
+    assert order == [["EX1"]]
 
 
 def test_the_lookup_can_be_used_again() -> None:
