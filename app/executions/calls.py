@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 from app.engine import Start, Wiring
 from app.engine.retries import retry_delay_ms
@@ -17,10 +15,8 @@ from app.executions.inspection import Inspection
 from app.executions.ledger import Ledger
 from app.executions.surroundings import Surroundings
 from app.executions.timers import CallWait, Timers, Wait
-from app.executions.writer import insist
 from app.flows import overlay_inputs
 from app.nodes.calling import EXECUTION_ID, OUTPUTS, CallingFlow
-from app.store.records import Claimed
 from app.values.ports import Value
 
 
@@ -42,13 +38,11 @@ class Calls:
 
     def __init__(
         self,
-        claimed: Claimed,
         around: Surroundings,
         ledger: Ledger,
         timers: Timers,
         children: Children,
     ) -> None:
-        self._claimed = claimed
         self._around = around
         self._ledger = ledger
         self._children = children
@@ -78,7 +72,7 @@ class Calls:
             id_ = self._children.bear_item(item)
             self._ledger.complete(node, {EXECUTION_ID: id_, OUTPUTS: {}}, took_ms)
             return None
-        since: datetime = self._insist(self._around.store.now)
+        since = self._around.now()
         wait = CallWait(target.flow_id, target.version, ordinal, timestamp(since))
         self._ledger.suspend(node, wait.as_json(), took_ms, None)
         self._waits[node] = wait
@@ -88,14 +82,12 @@ class Calls:
     def go_on(self) -> None:
         """Settle the nodes whose children have ended."""
         for node, wait in list(self._waits.items()):
-            if not self._children.open_of(self._id(node)):
+            if not self._children.open_of(self._ledger.id_of(node)):
                 del self._waits[node]
                 self._finish(node, wait)
 
     def _finish(self, node: int, wait: CallWait) -> None:
-        now: datetime = self._insist(self._around.store.now)
-        since = datetime.fromisoformat(wait.since)
-        waited_ms = round((now - since).total_seconds() * 1000)
+        waited_ms = self._around.ms_since(wait.since)
         try:
             outputs = self._outputs(node, wait)
         except (NodeError, ValidationFailed) as error:
@@ -105,14 +97,10 @@ class Calls:
 
     def _outputs(self, node: int, wait: CallWait) -> dict[str, Value]:
         """What the node gives. Raises NodeError, ValidationFailed."""
-        execution_id, node_id = self._claimed.fence.execution_id, self._id(node)
-        found: list[tuple[Any, Any]] = self._insist(
-            lambda: self._around.store.ended_children(execution_id, node_id, wait.ordinal, 1)
-        )
-        [(row, stored)] = found
+        [(row, stored)] = self._children.ended(self._ledger.id_of(node), wait.ordinal, 1)
         if row.status != "completed":
             raise ChildFailed(f"execution {row.id} is {row.status}: {row.error_message}")
-        given = Inspection(self._wiring(wait.flow_id, wait.version), row, stored).outputs()
+        given = Inspection(self._around.wiring(wait.flow_id, wait.version), row, stored).outputs()
         outputs: dict[str, Value] = {EXECUTION_ID: row.id, OUTPUTS: given}
         if (oversize := self._ledger.oversize(outputs)) is not None:
             raise oversize
@@ -125,7 +113,7 @@ class Calls:
         if delay_ms is None:
             self._ledger.fail_wait(node, as_node_failure(error), waited_ms)
             return
-        now: datetime = self._insist(self._around.store.now)
+        now = self._around.now()
         at = now + timedelta(milliseconds=delay_ms)
         self._timers.wait(Wait(self._around.clock() + delay_ms / 1000, at, node), attempt)
         self._ledger.defer(node, as_node_failure(error), waited_ms, at, replaces=True)
@@ -135,20 +123,9 @@ class Calls:
         if (refusal := self._children.over_limits(f"flow '{wanted.flow_id}'", 1)) is not None:
             raise refusal
         version = self._children.version_of(wanted.flow_id)
-        wiring = self._wiring(wanted.flow_id, version)
+        wiring = self._around.wiring(wanted.flow_id, version)
         overlay_inputs(wiring.plan, dict(wanted.inputs))
         return _Target(wanted.flow_id, version, wiring)
-
-    def _id(self, node: int) -> str:
-        return self._ledger.engine.plan.nodes[node].id
-
-    def _wiring(self, flow_id: str, version: int) -> Wiring:
-        document = self._around.store.document
-        wiring: Wiring = self._insist(lambda: self._around.plans.get(flow_id, version, document))
-        return wiring
-
-    def _insist(self, ask: Callable[[], Any]) -> Any:
-        return insist(ask, self._around.pause)
 
 
 def _as_node_error(error: NodeError | ValidationFailed) -> NodeError:

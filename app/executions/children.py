@@ -18,11 +18,10 @@ from app.executions.created_event import Lineage, created_event
 from app.executions.ledger import Ledger
 from app.executions.opening import events_of
 from app.executions.surroundings import Surroundings
-from app.executions.writer import insist
 from app.flows import seal_inputs
 from app.ids import EXECUTION_PREFIX
 from app.nodes.emission import Emission
-from app.store.records import ChildRow, Claimed, NewChild
+from app.store.records import ChildRow, Claimed, EndedChild, EndedNode, NewChild
 from app.values.ports import Value
 
 #: What a parent tells of a child's end.
@@ -66,6 +65,8 @@ class Children:
         self._claimed = claimed
         self._around = around
         self._ledger = ledger
+        #: How deep in the tree its children are.
+        self.depth = claimed.depth + 1
         self._further = events_of(claimed)[1:]
         #: How many there are, ever, that count or came as events.
         self._made = claimed.children
@@ -109,7 +110,7 @@ class Children:
 
     def over_limits(self, what: str, count: int) -> NodeError | None:
         """Why a node may not have so many children made, for `what`; None where it may."""
-        depth, limits = self._claimed.depth + 1, self._around.limits
+        depth, limits = self.depth, self._around.limits
         if depth > limits.depth:
             return NonRetryableError(
                 f"{what} would make an execution at depth {depth};"
@@ -135,7 +136,7 @@ class Children:
 
     def emit(self, node: int, emitted: Sequence[Emission]) -> None:
         """A node completed and emitted this (see `refusal`): a child for each event, in order."""
-        node_id = self._ledger.engine.plan.nodes[node].id
+        node_id = self._ledger.id_of(node)
         self._bear(
             [
                 Wanted(node_id, at, {"eventName": each.name, "payload": each.payload})
@@ -146,7 +147,7 @@ class Children:
     def look(self) -> None:
         """See which of them have ended, and tell it."""
         store, execution_id = self._around.store, self._claimed.fence.execution_id
-        rows = insist(lambda: store.children(execution_id), self._around.pause)
+        rows = self._around.insist(lambda: store.children(execution_id))
         for row in rows:
             if row.id in self._noted:
                 continue
@@ -180,6 +181,21 @@ class Children:
         told: dict[str, Value] = {"childExecutionId": child.id, "eventName": name}
         self._ledger.engine.tell(Event(EventType.CHILD_SPAWNED, told))
 
+    def made_by(self, node_id: str) -> int:
+        """How many a node has made, ever."""
+        store, execution_id = self._around.store, self._claimed.fence.execution_id
+        return self._around.insist(lambda: store.children_made(execution_id, node_id))
+
+    def ended(
+        self, node_id: str, first: int, most: int
+    ) -> Sequence[tuple[EndedChild, Sequence[EndedNode]]]:
+        """Those that a node made and that ended, from its `first`-th on, each with its checkpoints.
+
+        In order; no more than `most`, and fewer where they are large.
+        """
+        store, execution_id = self._around.store, self._claimed.fence.execution_id
+        return self._around.insist(lambda: store.ended_children(execution_id, node_id, first, most))
+
     def inputs_of(self, wiring: Wiring, inputs: Mapping[str, Mapping[str, Value]]) -> str | None:
         """Write what is laid over a child's flow, no plain secret in it.
 
@@ -193,12 +209,12 @@ class Children:
 
     def version_of(self, flow_id: str) -> int:
         """The version of a flow that children are to run. Raises NonRetryableError."""
-        store, pause = self._around.store, self._around.pause
-        head = insist(lambda: store.flow_head(flow_id), pause)
+        store, insist = self._around.store, self._around.insist
+        head = insist(lambda: store.flow_head(flow_id))
         if head is None or head.is_hidden or head.owner_id != self._claimed.owner_id:
             raise NonRetryableError(f"there is no flow '{flow_id}'")
         try:
-            insist(lambda: store.bring_version(flow_id, head.version), pause)
+            insist(lambda: store.bring_version(flow_id, head.version))
         except Conflict as error:
             raise NonRetryableError(error.message) from error
         return head.version
@@ -230,7 +246,7 @@ class Children:
             claimed.owner_id,
             claimed.root_execution_id,
             claimed.fence.execution_id,
-            claimed.depth + 1,
+            self.depth,
         )
 
     def _new(self, id_: str, wanted: Wanted, name: str) -> NewChild:

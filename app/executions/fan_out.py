@@ -8,10 +8,8 @@ read once, at the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 
 from app.engine import Wiring
 from app.engine.state import as_node_failure
@@ -22,12 +20,10 @@ from app.executions.inspection import Inspection
 from app.executions.ledger import Ledger
 from app.executions.surroundings import Surroundings
 from app.executions.timers import FanOutWait, Timers
-from app.executions.writer import insist
 from app.flows.plan import Plan
 from app.flows.reading import MAX_ID
 from app.flows.storing import locate
 from app.nodes.fan_out import ERRORS, FAILED, ITEMS, RESULTS, FanningOut
-from app.store.records import Claimed
 from app.values.ports import Value
 
 #: The checkpoints of so many children are read at a time, with all that their nodes gave; of
@@ -43,6 +39,7 @@ class _Fan:
     """A node that fans out: its plan, its items, and the place of the next that has no child."""
 
     node: int
+    node_id: str
     plan: FanOutWait
     items: Sequence[Value]
     next: int
@@ -73,13 +70,11 @@ class FanOuts:
 
     def __init__(
         self,
-        claimed: Claimed,
         around: Surroundings,
         ledger: Ledger,
         timers: Timers,
         children: Children,
     ) -> None:
-        self._claimed = claimed
         self._around = around
         self._ledger = ledger
         self._children = children
@@ -96,7 +91,7 @@ class FanOuts:
             self._ledger.fail(node, as_node_failure(error), took_ms)
             return
         self._ledger.suspend(node, plan.as_json(), took_ms, None)
-        self._fans[node] = _Fan(node, plan, items, 0)
+        self._fans[node] = _Fan(node, self._ledger.id_of(node), plan, items, 0)
         self.go_on()
 
     def go_on(self) -> None:
@@ -107,21 +102,21 @@ class FanOuts:
         for fan in list(self._fans.values()):
             try:
                 self._spawn(fan)
-                if fan.next == len(fan.items) and not self._children.open_of(self._id(fan.node)):
+                if fan.next == len(fan.items) and not self._children.open_of(fan.node_id):
                     self._finish(fan)
             except (NonRetryableError, ValidationFailed) as error:
                 # Too much came of it; or the flow can't run here any more: a node type is gone, or
                 # the SECRET_KEY.
                 del self._fans[fan.node]
-                self._ledger.fail_wait(fan.node, as_node_failure(error), self._waited_ms(fan))
+                waited_ms = self._around.ms_since(fan.plan.since)
+                self._ledger.fail_wait(fan.node, as_node_failure(error), waited_ms)
 
     def _spawn(self, fan: _Fan) -> None:
-        node_id = self._id(fan.node)
-        free = fan.plan.concurrency - self._children.open_of(node_id)
+        free = fan.plan.concurrency - self._children.open_of(fan.node_id)
         first, fan.next = fan.next, min(len(fan.items), fan.next + max(0, free))
         for place in range(first, fan.next):
             item = Item(
-                node_id,
+                fan.node_id,
                 place,
                 fan.plan.flow_id,
                 fan.plan.version,
@@ -140,7 +135,7 @@ class FanOuts:
 
     def _plan(self, wanted: FanningOut, items: Sequence[Value]) -> FanOutWait:
         """Check what a node wants. Raises NonRetryableError, ValidationFailed."""
-        limits, depth = self._around.limits, self._claimed.depth + 1
+        limits, depth = self._around.limits, self._children.depth
         if len(items) > limits.items:
             raise NonRetryableError(
                 f"items has {len(items)} items; MAX_ITEMS_PER_FOREACH is {limits.items}"
@@ -150,16 +145,15 @@ class FanOuts:
                 f"its executions would be at depth {depth}; MAX_EXECUTION_DEPTH is {limits.depth}"
             )
         version = self._children.version_of(wanted.flow_id)
-        since: datetime = self._insist(self._around.store.now)
+        since = self._around.now()
         plan = FanOutWait(wanted.flow_id, version, None, wanted.concurrency, timestamp(since))
         if not wanted.target:
             return plan
         return plan._replace(target=_place(self._wiring(plan).plan, wanted.target))
 
     def _restored(self, node: int, plan: FanOutWait) -> _Fan:
-        execution_id, node_id = self._claimed.fence.execution_id, self._id(node)
-        made: int = self._insist(lambda: self._around.store.children_made(execution_id, node_id))
-        return _Fan(node, plan, self._items(node), made)
+        node_id = self._ledger.id_of(node)
+        return _Fan(node, node_id, plan, self._items(node), self._children.made_by(node_id))
 
     def _items(self, node: int) -> Sequence[Value]:
         items = self._ledger.engine.inputs(node).get(ITEMS)
@@ -170,18 +164,16 @@ class FanOuts:
     def _finish(self, fan: _Fan) -> None:
         outputs = self._outputs(fan)
         del self._fans[fan.node]
-        self._ledger.end_wait(fan.node, outputs, self._waited_ms(fan))
-
-    def _waited_ms(self, fan: _Fan) -> int:
-        now: datetime = self._insist(self._around.store.now)
-        return round((now - datetime.fromisoformat(fan.plan.since)).total_seconds() * 1000)
+        self._ledger.end_wait(fan.node, outputs, self._around.ms_since(fan.plan.since))
 
     def _outputs(self, fan: _Fan) -> dict[str, Value]:
         """What the node gives. Raises NonRetryableError, ValidationFailed."""
         results = _Array(RESULTS, self._around.max_value_bytes)
         errors = _Array(ERRORS, self._around.max_value_bytes)
         place = 0
-        while place < len(fan.items) and (children := self._ended(fan, place)):
+        while place < len(fan.items) and (
+            children := self._children.ended(fan.node_id, place, BATCH)
+        ):
             place += len(children)
             for row, stored in children:
                 if row.status == "completed":
@@ -192,26 +184,8 @@ class FanOuts:
                     errors.add({"index": row.ordinal, "executionId": row.id, "message": message})
         return {RESULTS: results.items, FAILED: len(errors.items), ERRORS: errors.items}
 
-    def _ended(self, fan: _Fan, first: int) -> Sequence[tuple[Any, Sequence[Any]]]:
-        """Children from a place on, in order, each with its checkpoints."""
-        execution_id, node_id = self._claimed.fence.execution_id, self._id(fan.node)
-        found: Sequence[tuple[Any, Sequence[Any]]] = self._insist(
-            lambda: self._around.store.ended_children(execution_id, node_id, first, BATCH)
-        )
-        return found
-
-    def _id(self, node: int) -> str:
-        return self._ledger.engine.plan.nodes[node].id
-
     def _wiring(self, plan: FanOutWait) -> Wiring:
-        document = self._around.store.document
-        wiring: Wiring = self._insist(
-            lambda: self._around.plans.get(plan.flow_id, plan.version, document)
-        )
-        return wiring
-
-    def _insist(self, ask: Callable[[], Any]) -> Any:
-        return insist(ask, self._around.pause)
+        return self._around.wiring(plan.flow_id, plan.version)
 
 
 def _place(plan: Plan, target: str) -> tuple[str, str]:

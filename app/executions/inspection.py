@@ -30,7 +30,7 @@ from app.executions.opening import driving_event
 from app.executions.timers import CallWait, FanOutWait, Plan, SignalWait, read_plan
 from app.executions.views import FINAL, loaded, optional_time
 from app.flows import overlay_inputs
-from app.store.records import RESOLVED
+from app.store.records import RESOLVED, EndedChild, EndedNode
 from app.values.paths import get_path
 from app.values.ports import SYSTEM_PORTS, Missing, Value
 from app.values.secrets import masked, masked_in
@@ -46,13 +46,20 @@ _AT_REST = SETTLED | {NodeStatus.IDLE}
 
 
 class Inspection:
-    """One execution, as it stands."""
+    """One execution, as it stands; of an ended child, what it gave and nothing else."""
 
-    def __init__(self, wiring: Wiring, row: Row[Any], checkpoints: Sequence[Row[Any]]) -> None:
+    def __init__(
+        self,
+        wiring: Wiring,
+        row: Row[Any] | EndedChild,
+        checkpoints: Sequence[Row[Any]] | Sequence[EndedNode],
+    ) -> None:
         options = loaded(row.options)
-        self.row = row
+        self.row: Any = row
         self._plan = wiring.plan
-        self._checkpoints = {each.node_id: each for each in checkpoints if each.status != RESOLVED}
+        self._checkpoints: dict[str, Any] = {
+            each.node_id: each for each in checkpoints if each.status != RESOLVED
+        }
         self._granted: dict[str, int] = loaded(row.grants) or {}
         self._engine = Engine(
             wiring,
@@ -221,7 +228,7 @@ def _from_checkpoint(row: Row[Any]) -> dict[str, Value]:
     }
 
 
-def as_record(row: Row[Any]) -> Record:
+def as_record(row: Row[Any] | EndedNode) -> Record:
     """A checkpoint or a resolution as the API reads it, as the engine takes it."""
     if row.status == RESOLVED:
         return Resolution(row.node_id, loaded(row.outputs))

@@ -34,6 +34,10 @@ class Ledger:
         self._max_value_bytes = max_value_bytes
         self._granted_at: dict[int, datetime] = {}
 
+    def id_of(self, node: int) -> str:
+        """The id of a node."""
+        return self.engine.plan.nodes[node].id
+
     def complete(self, node: int, outputs: Mapping[str, Value], execution_ms: int) -> None:
         """A node handed in outputs that fit (see `oversize`)."""
         self.engine.complete(node, outputs, execution_ms)
@@ -42,9 +46,8 @@ class Ledger:
     def resolve(self, node: int, port: str, value: Value) -> None:
         """A node gave an output before its end."""
         if self.engine.resolve(node, port, value):
-            node_id = self.engine.plan.nodes[node].id
             text = to_json({port: value}).decode()
-            self.writer.add_resolution(ResolutionRow(node_id, self._seq, text))
+            self.writer.add_resolution(ResolutionRow(self.id_of(node), self._seq, text))
             self._seq += 1
 
     def fail(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from app.events.wire import to_json
 from app.executions.children import Children
 from app.executions.ledger import Ledger
@@ -12,7 +9,6 @@ from app.executions.sent import SentSteps
 from app.executions.surroundings import Surroundings
 from app.executions.timers import Wait
 from app.executions.waiting import why_parked
-from app.executions.writer import insist
 from app.store.records import Parked, Void, Woken
 
 
@@ -35,13 +31,9 @@ class Parking:
         writer, store = self._ledger.writer, self._around.store
         until = wait.at if wait else None
         plan, sent = self._ledger.engine.plan, self._sent.nodes
-        since = self._insist(store.now)
+        since = self._around.now()
         why = why_parked(wait, plan, sent, self._children.open_ids, since)
         reason = to_json(why).decode()
-        outcome: Parked | Woken | Void = self._insist(
+        return self._around.insist(
             lambda: store.park(writer.fence, writer.writes, wake, reason, until)
         )
-        return outcome
-
-    def _insist(self, ask: Callable[[], Any]) -> Any:
-        return insist(ask, self._around.pause)

@@ -8,7 +8,6 @@ from app.executions.ledger import Ledger
 from app.executions.sent import SentSteps
 from app.executions.settlement import Settlement
 from app.executions.surroundings import Surroundings
-from app.executions.writer import insist
 
 
 class Results:
@@ -33,7 +32,7 @@ class Results:
         engine, store = self._ledger.engine, self._around.store
         execution_id = self._ledger.writer.fence.execution_id
         granted = dict(self._sent.nodes)
-        steps = insist(lambda: store.sent_steps(execution_id), self._around.pause)
+        steps = self._around.insist(lambda: store.sent_steps(execution_id))
         self._sent.read(steps, granted)
         for node_id, told in self._sent.take_lost():
             engine.interrupt(engine.plan.index_of[node_id])

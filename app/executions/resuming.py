@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import inf
 from typing import Any
 
@@ -14,7 +14,7 @@ from app.executions.opening import as_record, new_engine, restore
 from app.executions.sent import SentSteps
 from app.executions.surroundings import Surroundings
 from app.executions.timers import Timers, Wait, read_plan
-from app.executions.writer import Writer, insist
+from app.executions.writer import Writer
 from app.store.records import Claimed, StoredCheckpoint
 
 
@@ -37,10 +37,8 @@ class Resumption:
 
     def open(self, options: Mapping[str, Any]) -> Ledger:
         """Give the books. Raises ValidationFailed where the flow can't run here any more."""
-        claimed, store = self._claimed, self._around.store
-        wiring = self._insist(
-            lambda: self._around.plans.get(claimed.flow_id, claimed.flow_version, store.document)
-        )
+        claimed = self._claimed
+        wiring = self._around.wiring(claimed.flow_id, claimed.flow_version)
         # Steps that are sent see a stream once it is a checkpoint.
         beside = not self._around.sends_all
         engine = new_engine(claimed, wiring, options, side_by_side=beside)
@@ -58,10 +56,10 @@ class Resumption:
         store, execution_id = self._around.store, self._claimed.fence.execution_id
         granted: dict[str, int] = orjson.loads(self._claimed.grants or "{}")
         if granted:
-            self._sent.read(self._insist(lambda: store.sent_steps(execution_id)), granted)
+            self._sent.read(self._around.insist(lambda: store.sent_steps(execution_id)), granted)
             # What was lost is interrupted like any node that was granted and never ended.
             self._writer.gather([told for _, told in self._sent.take_lost()], 0)
-        stored = self._insist(lambda: store.checkpoints(execution_id))
+        stored = self._around.insist(lambda: store.checkpoints(execution_id))
         restore(engine, stored, granted, self._sent.nodes)
         for wait, attempt in _waits_of(engine, stored, self._around.clock()):
             self._timers.wait(wait, attempt)
@@ -70,12 +68,9 @@ class Resumption:
     def _adopt(self, engine: Engine) -> int:
         """Begin a fork; gives the number of its next checkpoint."""
         store, execution_id = self._around.store, self._claimed.fence.execution_id
-        stored = self._insist(lambda: store.checkpoints(execution_id))
+        stored = self._around.insist(lambda: store.checkpoints(execution_id))
         engine.adopt(map(as_record, stored))
         return stored[-1].seq + 1 if stored else 0
-
-    def _insist(self, ask: Callable[[], Any]) -> Any:
-        return insist(ask, self._around.pause)
 
 
 def _waits_of(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from enum import Enum
 from math import inf
 from queue import Empty
@@ -41,7 +40,7 @@ from app.executions.signals import SignalWaits
 from app.executions.slicing import TimeSlice
 from app.executions.surroundings import Surroundings
 from app.executions.timers import SignalWait, Timers, Wait
-from app.executions.writer import Outcome, Writer, insist
+from app.executions.writer import Outcome, Writer
 from app.store.endings import PARENT_FAILED
 from app.store.records import Claimed, Ending, Parked, Progress, Woken
 
@@ -126,8 +125,8 @@ class Run:
         around, ledger = self._around, self._ledger
         self._signals = SignalWaits(self.fence, ledger, self._timers, around)
         self._children = Children(self._claimed, around, ledger)
-        self._fan_outs = FanOuts(self._claimed, around, ledger, self._timers, self._children)
-        self._calls = Calls(self._claimed, around, ledger, self._timers, self._children)
+        self._fan_outs = FanOuts(around, ledger, self._timers, self._children)
+        self._calls = Calls(around, ledger, self._timers, self._children)
         self._settlement = Settlement(
             ledger,
             self._timers,
@@ -298,7 +297,7 @@ class Run:
             return RunEnd.LOST
         store = self._around.store
         give_up = store.give_way if self._slice.is_over else store.release
-        self._insist(lambda: give_up(self.fence))
+        self._around.insist(lambda: give_up(self.fence))
         return RunEnd.RELEASED
 
     def _park(self, wait: Wait | None) -> RunEnd | Outcome:
@@ -397,6 +396,3 @@ class Run:
         else:
             self._timers.take_wait(wait.node)
             self._settlement.due(wait)
-
-    def _insist(self, ask: Callable[[], Any]) -> Any:
-        return insist(ask, self._around.pause)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from app.engine import Start
 from app.executions.sent import SentSteps
 from app.executions.surroundings import Surroundings
-from app.executions.writer import Outcome, insist
+from app.executions.writer import Outcome
 from app.nodes.queues import DEFAULT_QUEUE
 from app.store.records import Fence
 
@@ -40,7 +39,9 @@ class Sending:
         """Note granted steps as sent, then send them; False where the run is another's by now."""
         attempts = {start.node.id: start.attempt for start in starts}
         queues = {start.node.id: start.node.queue for start in starts}
-        if not self._insist(lambda: self._around.store.post_steps(self._fence, attempts, queues)):
+        if not self._around.insist(
+            lambda: self._around.store.post_steps(self._fence, attempts, queues)
+        ):
             return False
         self._sent.nodes |= attempts
         if self._around.send is not None:
@@ -50,8 +51,5 @@ class Sending:
     def settle(self, outcome: Outcome) -> Outcome:
         """Forget the steps whose results were just committed, if they were."""
         if outcome is Outcome.HELD and (done := self._sent.take_done()):
-            self._insist(lambda: self._around.store.drop_steps(self._fence, done))
+            self._around.insist(lambda: self._around.store.drop_steps(self._fence, done))
         return outcome
-
-    def _insist(self, ask: Callable[[], Any]) -> Any:
-        return insist(ask, self._around.pause)

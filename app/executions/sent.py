@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from queue import Empty
 from typing import Any
 
@@ -18,7 +18,6 @@ from app.executions.arrivals import Arrival, Commanded, Disowned, Ended, GivenUp
 from app.executions.opening import facts_of, limit_ms, new_engine, restore
 from app.executions.steps import Step, begins_until
 from app.executions.surroundings import Surroundings
-from app.executions.writer import insist
 from app.nodes.calling import CallingFlow
 from app.nodes.fan_out import FanningOut
 from app.nodes.signal import AwaitingSignal
@@ -105,11 +104,9 @@ class SentRun:
     def _open(self) -> Step:
         claimed, store = self._claimed, self._around.store
         execution_id, node_id = claimed.fence.execution_id, claimed.fence.node_id
-        wiring = self._insist(
-            lambda: self._around.plans.get(claimed.flow_id, claimed.flow_version, store.document)
-        )
+        wiring = self._around.wiring(claimed.flow_id, claimed.flow_version)
         engine = new_engine(claimed, wiring, self._options, side_by_side=False)
-        stored = self._insist(lambda: store.checkpoints(execution_id))
+        stored = self._around.insist(lambda: store.checkpoints(execution_id))
         restore(engine, stored, {})
         node = wiring.plan.nodes[wiring.plan.index_of[node_id]]
         step = self._around.step(
@@ -154,7 +151,7 @@ class SentRun:
 
     def _give_back(self, step: Step) -> None:
         """Have another process take the step, as if it had not been taken here."""
-        self._insist(lambda: self._around.store.release(self.fence))
+        self._around.insist(lambda: self._around.store.release(self.fence))
         if self._around.send is not None:
             self._around.send(step.execution_id, {step.node_id: step.start.node.queue})
 
@@ -178,7 +175,7 @@ class SentRun:
             sent_at = self._around.clock()
             return self._around.store.holds(self.fence)
 
-        held: bool = self._insist(ask)
+        held = self._around.insist(ask)
         if held:
             self._confirmed_at = max(self._confirmed_at, sent_at)
         return held
@@ -194,15 +191,12 @@ class SentRun:
             held = store.hand_in(fence, text)
         except StoreUnavailable:
             # Done or not, doing it again is void or the same.
-            self._insist(lambda: store.hand_in(fence, text))
+            self._around.insist(lambda: store.hand_in(fence, text))
             held = True
-        if held and (owner := self._insist(lambda: store.wake(fence.execution_id))):
+        if held and (owner := self._around.insist(lambda: store.wake(fence.execution_id))):
             # Without one the rest of the chain claims the execution.
             self._around.herald.wake(fence.execution_id, owner)
         return held
-
-    def _insist(self, ask: Callable[[], Any]) -> Any:
-        return insist(ask, self._around.pause)
 
 
 def _outcome(ended: Ended, step: Step) -> dict[str, Value]:

@@ -18,7 +18,6 @@ from app.executions.sent import events_of
 from app.executions.signals import SignalWaits
 from app.executions.surroundings import Surroundings
 from app.executions.timers import SignalWait, Sleep, Timers, Wait
-from app.executions.writer import insist
 from app.nodes.calling import CallingFlow
 from app.nodes.emission import Emission
 from app.nodes.fan_out import FanningOut
@@ -157,6 +156,5 @@ class Settlement:
         self, node: int, delay_ms: int, plan: Sleep | SignalWait | None = None
     ) -> tuple[Wait, datetime]:
         """A wait of so many milliseconds from now on, and the store's time of its end."""
-        now: datetime = insist(self._around.store.now, self._around.pause)
-        at = now + timedelta(milliseconds=delay_ms)
+        at = self._around.now() + timedelta(milliseconds=delay_ms)
         return Wait(self._around.clock() + delay_ms / 1000, at, node, plan), at

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from app.events.wire import from_json
 from app.executions.ledger import Ledger
 from app.executions.surroundings import Surroundings
 from app.executions.timers import SignalWait, Timers, Wait
-from app.executions.writer import insist
 from app.nodes.signal import PAYLOAD, TIMED_OUT
 from app.store.records import Fence, SignalTaken, Void
 
@@ -25,8 +21,8 @@ class SignalWaits:
         self._fence = fence
         self._ledger = ledger
         self._timers = timers
+        self._around = around
         self._store = around.store
-        self._pause = around.pause
         self._new: list[tuple[Wait, int]] = []
 
     def enter(self, wait: Wait, attempt: int) -> None:
@@ -53,7 +49,7 @@ class SignalWaits:
         nodes = self._ledger.engine.plan.nodes
         ids = [nodes[node].id for node in waits]
         names = sorted({wait.name for wait in waits.values()})
-        taken = self._insist(lambda: self._store.take_signals(self._fence, ids, names))
+        taken = self._around.insist(lambda: self._store.take_signals(self._fence, ids, names))
         if isinstance(taken, Void):
             return False
         for each in taken:
@@ -62,8 +58,8 @@ class SignalWaits:
 
     def time_out(self, node: int, wait: SignalWait) -> bool:
         """A wait's time is up: it ends, with the signal that was quicker or without one."""
-        node_id = self._ledger.engine.plan.nodes[node].id
-        self._insist(lambda: self._store.end_signal_wait(self._fence, node_id, wait.name))
+        node_id = self._ledger.id_of(node)
+        self._around.insist(lambda: self._store.end_signal_wait(self._fence, node_id, wait.name))
         return self.look()
 
     def _end(self, taken: SignalTaken) -> None:
@@ -72,6 +68,3 @@ class SignalWaits:
             payload = None if taken.payload is None else from_json(taken.payload)
             outputs = {PAYLOAD: payload, TIMED_OUT: taken.timed_out}
             self._ledger.end_wait(node, outputs, taken.waited_ms)
-
-    def _insist(self, ask: Callable[[], Any]) -> Any:
-        return insist(ask, self._pause)

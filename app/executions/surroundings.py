@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from queue import SimpleQueue
 from random import SystemRandom
 from threading import Event
+from typing import TypeVar
 
-from app.engine import Start
+from app.engine import Start, Wiring
 from app.executions.arrivals import Ended, Inbox, Mailbox
 from app.executions.channels import ChannelReader, Flag
 from app.executions.herald import SILENCE, Herald
@@ -17,14 +19,15 @@ from app.executions.plans import PlanCache
 from app.executions.secrets import Vault
 from app.executions.steps import RunFacts, Step, outcome_of
 from app.executions.tracing import UNTRACED, Tracing
-from app.executions.writer import Pause, Publish
+from app.executions.writer import Pause, Publish, insist
 from app.ids import IdSource, id_source
 from app.store.protocol import RunStore
 from app.values.ports import Value
 
+T = TypeVar("T")
+
 #: Sends steps (execution, queue of each node) to whichever workers consume those queues.
 SendSteps = Callable[[str, Mapping[str, str]], object]
-
 
 RANDOM_IDS = id_source(SystemRandom())
 
@@ -77,6 +80,23 @@ class Surroundings:
     flag: Callable[[], Flag] = Event
     meter: Meter = UNMEASURED
     tracing: Tracing = UNTRACED
+
+    def insist(self, ask: Callable[[], T]) -> T:
+        """Ask the store until it answers: whoever holds an execution holds it through an outage."""
+        return insist(ask, self.pause)
+
+    def now(self) -> datetime:
+        """The time by the store's clock."""
+        return insist(self.store.now, self.pause)
+
+    def ms_since(self, told: str) -> int:
+        """How long (ms) a time (ISO 8601) is past, by the store's clock."""
+        return round((self.now() - datetime.fromisoformat(told)).total_seconds() * 1000)
+
+    def wiring(self, flow_id: str, version: int) -> Wiring:
+        """The plan of a flow version. Raises ValidationFailed where it can't run here any more."""
+        document = self.store.document
+        return insist(lambda: self.plans.get(flow_id, version, document), self.pause)
 
     def step(
         self,
