@@ -13,7 +13,6 @@ import secrets
 import signal
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import astuple
 from random import SystemRandom
 from typing import TYPE_CHECKING, Literal
@@ -28,12 +27,10 @@ from app.errors import StoreUnavailable
 from app.executions.effects import Effects
 from app.executions.executor import Executor
 from app.executions.exporting import open_traces
-from app.executions.lanes import Lanes
 from app.executions.listener import CommandListener
 from app.executions.meter import UNMEASURED
 from app.executions.node_watch import NodeWatch, overdue
 from app.executions.plans import PlanCache
-from app.executions.secrets import OwnersVault
 from app.executions.steps import Step
 from app.executions.surroundings import ChildLimits, Surroundings
 from app.executions.tracing import Tracing
@@ -41,27 +38,20 @@ from app.ids import id_source
 from app.nodes.queues import DEFAULT_QUEUE
 from app.nodes.registry import load_catalogue
 from app.recovery.leases import LeaseKeeper
-from app.store.executions import ExecutionTable
 from app.store.leases import PgLeaseStore
 from app.store.overdue import OverdueStore
 from app.store.records import WorkerRow
 from app.store.runs import PgRunStore
-from app.store.secrets import SecretStore
 from app.streams.client import connect
 from app.streams.control import ControlInbox
-from app.streams.counted import CountedPublisher
 from app.streams.lingering import Lingerer
-from app.streams.protocol import Publisher
-from app.streams.publisher import EventPublisher
-from app.streams.signals import Signals
-from app.vault import Keyring
 from tasks.announcer import Announcer
 from tasks.board import Board, Slot
-from tasks.databases import Databases
-from tasks.dispatcher import make_dispatcher
+from tasks.connections import Connections
 from tasks.draining import DrainFlag
 from tasks.ending import Ending
 from tasks.frozen import FrozenWatch
+from tasks.launcher import Launcher
 from tasks.pulse import MOST_STUCK_THREADS, Pulse
 from tasks.standby import Standby
 
@@ -70,8 +60,6 @@ if TYPE_CHECKING:
 
 #: How long (s) a process that found no backlog stays awake for what comes next.
 LINGER_S = 0.05
-
-_UNSEEN = nullcontext()
 
 _log = logging.getLogger(__name__)
 
@@ -100,21 +88,10 @@ class WorkerProcess:
         self.announcer = announcer
         self.metrics = metrics
         self.ending: Ending | None = None
-        self._app = app
         self._settings = settings
-        self._databases = Databases(
-            settings, f"cg-{row.pid}", metrics.store.locked_out if metrics else None
-        )
-        self._database = self._databases.executions
-        self._publisher = make_publisher(settings, metrics)
-        self._signals = Signals(connect(settings.redis_url, role="worker"))
-        self.dispatcher = make_dispatcher(
-            settings, ExecutionTable(self._database).slots, role="worker"
-        )
-        keyring = Keyring(settings.secret_key, settings.secret_key_old)
-        self._vault = OwnersVault(keyring, SecretStore(self._databases.flows))
-        self._lanes = Lanes()
-        self._steps: dict[tuple[str, str], Step] = {}
+        self._out = Connections(settings, row, metrics)
+        self.dispatcher = self._out.dispatcher
+        self._launcher = Launcher(app, announcer, is_shown=settings.flower_steps)
         self._plans = PlanCache(load_catalogue(settings.node_modules, settings.http_node_allow))
         self._fresh_id = id_source(SystemRandom())
         self._parent_pid = os.getppid()
@@ -122,7 +99,6 @@ class WorkerProcess:
         self._slot = slot
         self.watch = NodeWatch(time.monotonic, self._post)
         self._traces = open_traces("chaingraph-worker")
-        self._sends_steps = settings.step_dispatch == "message"
         self._executor = Executor(
             row.worker_id,
             row.lease_ms,
@@ -132,15 +108,16 @@ class WorkerProcess:
             announce=self._announce,
         )
         self.leases = LeaseKeeper(
-            PgLeaseStore(self._database, row),
+            PgLeaseStore(self._out.executions, row),
             self._executor.running,
             heartbeat_s=settings.worker_heartbeat_interval_ms / 1000,
             lease_s=settings.worker_claim_timeout_ms / 1000,
             is_draining=self._is_draining,
         )
-
         self._listener = CommandListener(
-            ControlInbox(settings.redis_url, row.worker_id), self._signals, self._executor.running
+            ControlInbox(settings.redis_url, row.worker_id),
+            self._out.signals,
+            self._executor.running,
         )
         self.standby = Standby(
             connect(urls.for_redis(settings.broker_url), role="worker"),
@@ -148,7 +125,6 @@ class WorkerProcess:
             self._executor.work,
             interval_s=settings.worker_heartbeat_interval_ms / 1000,
         )
-
         self._pulse = Pulse(
             self.watch,
             most_stuck=MOST_STUCK_THREADS if slot is None else 1,
@@ -186,16 +162,16 @@ class WorkerProcess:
 
     def check_schema(self) -> None:
         """Raise SettingsError where a database has a schema that this code doesn't run on."""
-        self._databases.check_schema()
+        self._out.databases.check_schema()
 
     def watch_children(self, board: Board) -> FrozenWatch:
         """A watch over the children of this process, to be started."""
-        effects = Effects(self._publisher, self._signals, self.dispatcher)
-        return FrozenWatch(board, OverdueStore(self._database), effects.wake)
+        effects = Effects(self._out.publisher, self._out.signals, self.dispatcher)
+        return FrozenWatch(board, OverdueStore(self._out.executions), effects.wake)
 
     def say_draining(self) -> None:
         """Say so at once that this process takes nothing more, on a connection of its own."""
-        store = PgLeaseStore(self._database, self.row)
+        store = PgLeaseStore(self._out.executions, self.row)
         try:
             store.set_status("draining")
         except StoreUnavailable as error:
@@ -217,8 +193,8 @@ class WorkerProcess:
 
     def is_started(self, execution_id: str) -> bool:
         """Take the start signal, if it is there."""
-        self._signals.clear_message(execution_id)
-        return self._signals.take_start(execution_id)
+        self._out.signals.clear_message(execution_id)
+        return self._out.signals.take_start(execution_id)
 
     def work(self, execution_id: str) -> None:
         """Run the backlog until the time slice ends; then ask for another slot to go on.
@@ -226,7 +202,7 @@ class WorkerProcess:
         The message that names an execution only wakes: what is before it in the backlog comes
         first.
         """
-        self._signals.clear_message(execution_id)
+        self._out.signals.clear_message(execution_id)
         with self.announcer.known(execution_id):
             count = self._executor.work()
         if count or (self._is_draining() and not self._is_retired):
@@ -238,7 +214,7 @@ class WorkerProcess:
 
         False where the worker is told to end, and the step was sent on.
         """
-        step = self._steps.pop((execution_id, node_id), None)
+        step = self._launcher.steps.pop((execution_id, node_id), None)
         if step is not None:
             self.watch.run(step)
             return True
@@ -255,7 +231,7 @@ class WorkerProcess:
     def _hand_on(self) -> None:
         """Give the slot back with a hint to whoever takes it, where work is left."""
         try:
-            left = ExecutionTable(self._database).next_runnable()
+            left = self._out.table.next_runnable()
         except StoreUnavailable as error:
             _log.info("left the backlog to the sweep: %s", error)
             return
@@ -265,26 +241,26 @@ class WorkerProcess:
     def _open_surroundings(self) -> Surroundings:
         return Surroundings(
             store=PgRunStore(
-                self._database,
+                self._out.executions,
                 limit=self._settings.queue_concurrency,
-                flows=self._databases.lookup,
+                flows=self._out.databases.lookup,
             ),
-            publish=self._publisher.publish,
+            publish=self._out.publisher.publish,
             plans=self._plans,
-            launch=self._launch,
+            launch=self._launcher.launch,
             clock=time.monotonic,
             pause=self._pause,
             linger=Lingerer(urls.for_redis(self._settings.broker_url), LINGER_S).wait,
             lease_s=self.row.lease_ms / 1000,
             max_value_bytes=self._settings.max_value_bytes,
             is_draining=self._is_draining,
-            let_go=self._signals.tell_let_go,
-            vault=self._vault,
+            let_go=self._out.signals.tell_let_go,
+            vault=self._out.vault,
             send=self.dispatcher.send_steps,
-            sends_all=self._sends_steps,
+            sends_all=self._settings.step_dispatch == "message",
             herald=Effects(
-                self._publisher,
-                self._signals,
+                self._out.publisher,
+                self._out.signals,
                 self.dispatcher,
                 self.metrics.streams.stopped if self.metrics else None,
             ),
@@ -304,22 +280,6 @@ class WorkerProcess:
         if self.metrics is not None:
             self.metrics.store.unavailable()
         time.sleep(seconds)
-
-    def _launch(self, step: Step) -> None:
-        """Run a node step: in a thread of its own, unless it is done before one wakes."""
-        self._steps[step.execution_id, step.node_id] = step
-        if step.start.node.spec.in_place:
-            self._call_run_node(step.execution_id, step.node_id)
-        else:
-            self._lanes.run(lambda: self._call_run_node(step.execution_id, step.node_id))
-
-    def _call_run_node(self, execution_id: str, node_id: str) -> None:
-        """The task `tasks.run_node`, called without a message."""
-        run_node = self._app.tasks["tasks.run_node"]
-        shown = self._settings.flower_steps
-        with self.announcer.announced(run_node.name, execution_id, node_id) if shown else _UNSEEN:
-            # Its `run`, not itself: there is no request, and Celery's costs as much as the node.
-            run_node.run(execution_id, node_id)
 
     def _announce(self, event: Literal["claimed", "ended"], execution_id: str, ok: bool) -> None:
         """An execution without a message is shown as the task that would have run it."""
@@ -366,16 +326,6 @@ class WorkerProcess:
             state.should_stop = EX_OK  # type: ignore[assignment]
         else:
             os.kill(os.getpid(), signal.SIGTERM)
-
-
-def make_publisher(settings: Settings, metrics: WorkerMetrics | None) -> Publisher:
-    """Make what publishes the events of a process, and counts them if that is wanted."""
-    publisher = EventPublisher(
-        settings.redis_url,
-        ttl_s=settings.event_stream_ttl_s,
-        maxlen=settings.event_stream_maxlen,
-    )
-    return CountedPublisher(publisher, metrics.streams) if metrics else publisher
 
 
 _current: list[WorkerProcess] = []

@@ -14,7 +14,8 @@ from app.store.notes import NoteStore
 from app.store.sweeps import PgSweepStore
 from app.streams.client import connect
 from app.streams.signals import Signals
-from tasks.process import WorkerProcess, make_publisher
+from tasks.connections import make_publisher
+from tasks.process import WorkerProcess
 
 
 def make_note_mover(settings: Settings) -> NoteMover | None:

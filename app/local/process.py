@@ -11,9 +11,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from app.config import Settings
@@ -28,6 +26,7 @@ from app.executions.steps import Step
 from app.executions.surroundings import ChildLimits, Surroundings
 from app.executions.tracing import UNTRACED, Tracing
 from app.local.database import MemoryDatabase
+from app.local.dispatcher import LocalDispatcher
 from app.local.executions import MemoryExecutionTable
 from app.local.streams import MemoryInbox, MemoryReader, MemoryStreams
 from app.logs import name_process
@@ -49,9 +48,6 @@ from app.vault import Keyring
 
 if TYPE_CHECKING:
     from app.metrics.groups import SharedMetrics, WorkerMetrics
-
-#: How long (s) the end of the process waits for its threads, each.
-ENDS_WITHIN_S = 1.0
 
 
 class LocalProcess:
@@ -108,20 +104,7 @@ class LocalProcess:
         self._listener = CommandListener(
             MemoryInbox(self.streams, self._row.worker_id), self.streams, self._executor.running
         )
-        self._sweeper = Sweeper(
-            PgSweepStore(self.database, self._row.worker_id, limit=settings.queue_concurrency),
-            SweepOptions(
-                recovers=settings.enable_recovery,
-                most_crashes=settings.recovery_max_failure_count,
-                interval_ms=settings.recovery_scan_interval_ms,
-            ),
-            publish=self.publisher.publish,
-            messages=self.dispatcher,
-            may_judge=self._leases.may_judge,
-            tell=self._effects.tell,
-            meter=metrics.sweeps if metrics else None,
-            on_recovered=tracing.recovered,
-        )
+        self._sweeper = self._make_sweeper(metrics)
 
     def start(self) -> None:
         """Take what is to be run, from now on."""
@@ -138,6 +121,23 @@ class LocalProcess:
         self._listener.stop()
         self._leases.stop(unregister=True)
         self.hub.close()
+
+    def _make_sweeper(self, metrics: WorkerMetrics | None) -> Sweeper:
+        settings = self._settings
+        return Sweeper(
+            PgSweepStore(self.database, self._row.worker_id, limit=settings.queue_concurrency),
+            SweepOptions(
+                recovers=settings.enable_recovery,
+                most_crashes=settings.recovery_max_failure_count,
+                interval_ms=settings.recovery_scan_interval_ms,
+            ),
+            publish=self.publisher.publish,
+            messages=self.dispatcher,
+            may_judge=self._leases.may_judge,
+            tell=self._effects.tell,
+            meter=metrics.sweeps if metrics else None,
+            on_recovered=self._tracing.recovered,
+        )
 
     def _open_surroundings(self) -> Surroundings:
         return Surroundings(
@@ -168,74 +168,6 @@ class LocalProcess:
             step.run()
         else:
             self._lanes.run(step.run)
-
-
-class LocalDispatcher:
-    """Hands hints to threads of this process: no more than there are slots to wake."""
-
-    def __init__(
-        self,
-        executor: Executor,
-        next_runnable: Callable[[], str | None],
-        lanes: Lanes,
-        slots: int,
-    ) -> None:
-        self._executor = executor
-        self._next_runnable = next_runnable
-        self._lanes = lanes
-        self._slots = slots
-        self._hints: SimpleQueue[str | None] = SimpleQueue()
-        self._threads: list[threading.Thread] = []
-        self._lock = threading.Lock()
-
-    def room(self, wanted: int, queue: str = DEFAULT_QUEUE) -> int:  # noqa: ARG002 — there is one
-        """How many of so many hints may be given."""
-        return max(0, min(wanted, self._slots - self._hints.qsize()))
-
-    def unoffered(self, execution_ids: Sequence[str]) -> Sequence[str]:
-        """Nobody lingers: all of them, as far as there is room."""
-        return execution_ids[: self.room(len(execution_ids))]
-
-    def send(self, execution_ids: Sequence[str]) -> None:
-        """Have threads run these, or whatever is first in the backlog."""
-        for execution_id in execution_ids:
-            self._hints.put(execution_id)
-        self._grow()
-
-    def hint(self, execution_ids: Sequence[str]) -> None:
-        """The same, as far as there is room."""
-        self.send(self.unoffered(execution_ids))
-
-    def send_steps(self, execution_id: str, queues: Mapping[str, str]) -> None:
-        """Run steps that were sent."""
-        self._lanes.run(lambda: self._run_steps(execution_id, queues))
-
-    def _run_steps(self, execution_id: str, node_ids: Iterable[str]) -> None:
-        for node_id in node_ids:
-            self._executor.work_step(execution_id, node_id)
-
-    def close(self) -> None:
-        """End the threads, and wait a moment for each."""
-        with self._lock:
-            threads, self._threads = self._threads, []
-        for _ in threads:
-            self._hints.put(None)
-        for thread in threads:
-            thread.join(ENDS_WITHIN_S)
-
-    def _grow(self) -> None:
-        """Have a thread for each hint, up to the slots there are."""
-        with self._lock:
-            wanted = min(self._slots, len(self._executor.running()) + self._hints.qsize())
-            while len(self._threads) < wanted:
-                thread = threading.Thread(target=self._work, daemon=True, name="executor")
-                self._threads.append(thread)
-                thread.start()
-
-    def _work(self) -> None:
-        while self._hints.get() is not None:
-            if self._executor.work() and (left := self._next_runnable()):
-                self.hint([left])
 
 
 def _metrics(shared: SharedMetrics | None) -> WorkerMetrics | None:
