@@ -8,12 +8,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import orjson
 import structlog
 
 from app.config import Settings
+from app.errors import SettingsError
 
 Fields = MutableMapping[str, Any]
 
@@ -90,12 +92,16 @@ def _formatter(log_format: str, *, colours: bool) -> dict[str, Any]:
 
 
 def logging_config(settings: Settings) -> Mapping[str, Any]:
-    """What `logging.config.dictConfig` takes: LOG_LEVEL, LOG_FORMAT, LOG_FILE."""
+    """What `logging.config.dictConfig` takes: LOG_LEVEL, LOG_FORMAT, LOG_FILE.
+
+    Raises SettingsError where LOG_FILE can't be written.
+    """
     handlers: dict[str, Any] = {
         "stderr": {"class": "logging.StreamHandler", "formatter": "stderr", "stream": sys.stderr}
     }
     formatters = {"stderr": _formatter(settings.log_format, colours=sys.stderr.isatty())}
     if settings.log_file is not None:
+        _require_writable(settings.log_file)
         formatters["file"] = _formatter(settings.log_format, colours=False)
         handlers["file"] = {
             "class": "logging.handlers.WatchedFileHandler",
@@ -118,6 +124,13 @@ def logging_config(settings: Settings) -> Mapping[str, Any]:
     }
 
 
+def _require_writable(file: Path) -> None:
+    try:
+        file.open("ab").close()
+    except OSError as error:
+        raise SettingsError(f"LOG_FILE={file} can't be written: {error.strerror}") from error
+
+
 #: Libraries whose info lines come with every message or request.
 _CHATTY = (
     "alembic",
@@ -135,5 +148,5 @@ def _at_least_warning(level: str) -> str:
 
 
 def set_up_logging(settings: Settings) -> None:
-    """Configure this process's log."""
+    """Configure this process's log. Raises SettingsError where LOG_FILE can't be written."""
     logging.config.dictConfig(dict(logging_config(settings)))

@@ -66,4 +66,8 @@ _LATE = {
 def __getattr__(name: str) -> Any:
     if name not in _LATE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LATE[name]), name)
+    try:
+        return getattr(import_module(_LATE[name]), name)
+    except ModuleNotFoundError as error:
+        needs = f"{name} needs the server: install chaingraph-celery with its extra `server`"
+        raise ModuleNotFoundError(f"{error.msg}; {needs}", name=error.name) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 
 from celery import Celery
@@ -9,6 +10,7 @@ from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging
 
 from app.config import load_settings
+from app.errors import SettingsError
 from app.logs import set_up_logging
 from tasks.bounded import bound_queues
 from tasks.broker import guard_closed_channel
@@ -25,4 +27,7 @@ app.config_from_object("tasks.celeryconfig")
 @setup_logging.connect
 def log_as_we_do(**_: object) -> None:
     """Keep Celery from setting up a log of its own."""
-    set_up_logging(load_settings())
+    try:
+        set_up_logging(load_settings())
+    except SettingsError as error:
+        sys.exit(error.message)

@@ -17,6 +17,7 @@ from web.capacity import MAX_CONNECTIONS, MAX_FILES, THREADS
 
 try:
     _settings = load_settings()
+    logconfig_dict = dict(logging_config(_settings))
 except SettingsError as error:
     sys.exit(str(error))
 
@@ -42,7 +43,6 @@ keepalive = 15
 # Nobody administers this server by a socket in the file system.
 control_socket_disable = True
 loglevel = _settings.log_level
-logconfig_dict = dict(logging_config(_settings))
 # A line for each request would be most of what is logged.
 accesslog = "-" if _settings.log_level == "debug" else None
 

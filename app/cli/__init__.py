@@ -6,8 +6,11 @@ import sys
 
 from app.cli.output import say
 from app.cli.root import cli
-from app.cli.statuses import error_lines, status_of
+from app.cli.statuses import USAGE, error_lines, status_of
 from app.errors import ChainGraphError
+
+#: What every install has.
+OURS = frozenset({"app", "chaingraph", "tasks", "web"})
 
 
 def main() -> None:
@@ -18,3 +21,9 @@ def main() -> None:
         for line in error_lines(error):
             say(line)
         sys.exit(status_of(error))
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in OURS:
+            raise
+        # The base install has the client and the command line; these commands need the rest.
+        say(f"chaingraph: {error.msg}: install chaingraph-celery with its extra `server`")
+        sys.exit(USAGE)

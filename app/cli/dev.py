@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from app.cli.development import Development, Options
+from app.cli.extras import require_server
 from app.cli.output import AsJson
 from app.config import child_environ, load_settings
 from app.errors import ChainGraphError
@@ -37,6 +38,7 @@ def dev(
     document says where to look, on standard output; all else goes to standard error. With
     AUTH_ENABLED=true a database without tokens gets one of an admin, which is shown once.
     """
+    require_server()
     given = {"PORT": port, "DATA_DIR": data_dir}
     environ = child_environ(**{k: str(v) for k, v in given.items() if v is not None})
     settings = load_settings(environ)

@@ -13,7 +13,7 @@ from app.cli.arguments import ExecutionId, Reason, Status, part, text
 from app.cli.connection import connect
 from app.cli.event_lines import printable
 from app.cli.flow_file import read_value
-from app.cli.inputs import InputError, Inputs, read_inputs
+from app.cli.inputs import GivenInputs, InputError, Inputs, read_inputs
 from app.cli.output import AsJson, print_json, print_raw
 from app.cli.words import why
 from app.client import Client, Execution
@@ -98,20 +98,25 @@ def fork(
     """
 
     def command(client: Client) -> Execution:
-        return client.executions.fork(
-            execution_id,
-            from_node_id=from_node,
-            flow_version=version,
-            inputs=_read_inputs(client, execution_id, version, inputs) if inputs else None,
-            autostart=start,
-        )
+        def create(values: Inputs | None) -> Execution:
+            return client.executions.fork(
+                execution_id,
+                from_node_id=from_node,
+                flow_version=version,
+                inputs=values,
+                autostart=start,
+            )
+
+        if not inputs:
+            return create(None)
+        return _read_inputs(client, execution_id, version, inputs).create(create)
 
     _carry_out(command, as_json=as_json)
 
 
 def _read_inputs(
     client: Client, execution_id: str, version: int | None, given: list[str]
-) -> Inputs:
+) -> GivenInputs:
     execution = client.executions.get(execution_id)
     flow = client.flows.get(execution.flow_id, version=version or execution.flow_version)
     try:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGTERM
 
+from app.cli.extras import require_server
 from app.cli.programs import Programs
 from app.config import NOT_LOCAL, child_environ, load_settings
 from app.embedded.ports import LOOPBACK, free_port
@@ -19,7 +20,7 @@ from app.supervisor import Program
 from app.supervisor.guardian import Guardian
 
 #: How long (s) it may take to serve, and to end.
-STARTS_WITHIN_S = 60.0
+STARTS_WITHIN_S = 120.0
 ENDS_WITHIN_S = 10.0
 #: How long (s) between two looks whether it serves.
 LOOK_EVERY_S = 0.05
@@ -35,6 +36,7 @@ class NotStarted(ChainGraphError):
 @contextmanager
 def local_server() -> Iterator[str]:
     """Serve the API in local mode on a port of its own; gives its URL. Raises NotStarted."""
+    require_server()
     # For this command alone: it asks for no token, and takes calls of this machine only.
     given = {"EXECUTION_MODE": "local", "HOST": LOOPBACK, "PORT": str(free_port())}
     given |= NOT_LOCAL

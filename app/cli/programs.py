@@ -23,7 +23,7 @@ POSTGRES_PATIENCE_S = 5.0
 #: Longer than a worker may take to drain, and than gunicorn waits for its requests.
 MARGIN_S = 5.0
 #: The children of a worker are started one by one.
-WORKERS_READY_WITHIN_S = 60.0
+WORKERS_READY_WITHIN_S = 120.0
 WEB_STOPS_WITHIN_S = 35.0
 
 #: Workers tell one another nothing: they meet in PostgreSQL.

@@ -19,7 +19,7 @@ from app.cli.following import (
     print_events_with_bar,
     show_progress,
 )
-from app.cli.inputs import InputError, Inputs, read_events, read_inputs
+from app.cli.inputs import GivenInputs, InputError, Inputs, read_events, read_inputs
 from app.cli.local_server import local_server
 from app.cli.output import AsJson, print_json, say
 from app.cli.statuses import FAILED, INTERRUPTED, USAGE
@@ -32,7 +32,7 @@ Given = Annotated[
     typer.Option(
         "--input",
         metavar="NODE.PORT=VALUE",
-        help="A value for this run alone: JSON if it parses, else text. May be repeated.",
+        help="A value for this run alone: JSON if it parses and the port takes that, else text. May be repeated.",
         show_default=False,
     ),
 ]
@@ -56,7 +56,7 @@ class Job:
     """What was asked for: a flow, inputs, and how to show the run."""
 
     file: FlowFile
-    inputs: Inputs
+    inputs: GivenInputs
     events: list[dict[str, Any]]
     follow: bool
     local: bool
@@ -110,14 +110,17 @@ def _run(job: Job, caller: Client) -> None:
 
 
 def _create(client: Client, flow: Flow, job: Job) -> Execution:
-    try:
+    def create(inputs: Inputs | None) -> Execution:
         return client.executions.create(
             flow.id,
             flow_version=flow.version,
-            inputs=job.inputs or None,
+            inputs=inputs,
             events=job.events or None,
             autostart=True,
         )
+
+    try:
+        return job.inputs.create(create)
     except ApiProblem as problem:
         if problem.code != VALIDATION_ERROR:
             raise

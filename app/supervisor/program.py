@@ -33,7 +33,8 @@ class Program:
     environ: Mapping[str, str]
     rank: int
     is_ready: Callable[[], bool] | None = None
-    ready_within_s: float = 30.0
+    #: One that lives gets there, also on a machine that is busy: this bounds one that hangs.
+    ready_within_s: float = 120.0
     #: How long an exit before the first readiness is tried again.
     patience_s: float = 0.0
     stop_signal: signal.Signals = signal.SIGTERM

@@ -7,6 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from io import StringIO
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -17,6 +18,7 @@ from structlog.contextvars import get_contextvars
 
 from app.config import load_settings
 from app.engine import Start
+from app.errors import SettingsError
 from app.executions.steps import RunFacts, Step
 from app.flows import prepare
 from app.logs import bound, logging_config, name_process
@@ -29,6 +31,12 @@ from web.factory import build_app
 Lines = Callable[[], list[dict[str, Any]]]
 
 _log = logging.getLogger("users.module")
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "nowhere" / "log"
+    with pytest.raises(SettingsError, match=f"^LOG_FILE={file} can't be written: No such file"):
+        logging_config(load_settings({"LOG_FILE": str(file)}))
 
 
 @pytest.fixture

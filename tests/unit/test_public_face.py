@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -97,6 +98,25 @@ def test_the_base_install_is_enough_for_the_command_line() -> None:
     )
     assert ended.returncode == 3
     assert "can't be reached" in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["dev", "run greeting.json --local", "doctor"])
+def test_a_command_that_needs_the_server_says_so_in_one_line(command: str, tmp_path: Path) -> None:
+    (tmp_path / "greeting.json").write_text('{"metadata": {"name": "x"}, "nodes": [], "edges": []}')
+    argv = ["chaingraph", *command.split()]
+    ended = base_alone(
+        f"import os; os.chdir({str(tmp_path)!r})\n"
+        f"sys.argv = {argv}\nfrom app.cli import main\nmain()"
+    )
+    [line] = ended.stderr.splitlines()
+    assert line.startswith("chaingraph: No module named ")
+    assert line.endswith(": install chaingraph-celery with its extra `server`")
+    assert ended.returncode == 2
+
+
+def test_what_is_imported_of_the_server_says_what_it_needs() -> None:
+    ended = base_alone("from chaingraph import run_flow")
+    assert "run_flow needs the server: install" in ended.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("name", chaingraph.__all__)
