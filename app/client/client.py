@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from types import TracebackType
-from typing import Generic, Self
+from typing import Generic
 
 from app.client.address import Address
+from app.client.closing import AsyncClosing, Closing
 from app.client.executions import Executions
 from app.client.flows import Flows
 from app.client.methods import Way
@@ -38,7 +38,7 @@ class _Calls(Generic[Way]):
         return self._transport.address.base_url
 
 
-class Client(_Calls[Transport]):
+class Client(_Calls[Transport], Closing):
     """The API at `base_url`, as one caller.
 
         with Client() as client:
@@ -70,19 +70,8 @@ class Client(_Calls[Transport]):
         """Close the connections."""
         self._transport.close()
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class AsyncClient(_Calls[AsyncTransport]):
+class AsyncClient(_Calls[AsyncTransport], AsyncClosing):
     """The same for asyncio: methods are awaited, lists and events are read with `async for`.
 
         async with AsyncClient() as client:
@@ -110,17 +99,6 @@ class AsyncClient(_Calls[AsyncTransport]):
     async def close(self) -> None:
         """Close the connections."""
         await self._transport.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
 
 
 def _address(base_url: str | None, token: str | None) -> Address:

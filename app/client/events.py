@@ -6,8 +6,7 @@ import json
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import ExitStack
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from websockets.asyncio.client import ClientConnection as AsyncClientConnection
 from websockets.asyncio.client import connect as connect_async
@@ -23,6 +22,7 @@ from websockets.sync.client import reconnect as connect_sync
 
 from app.client.address import Address
 from app.client.calls import at
+from app.client.closing import AsyncClosing, Closing
 from app.client.errors import ClientError, ServerUnreachable, UnexpectedAnswer
 from app.client.procedures import AWAY, TOO_MANY_REQUESTS, read_problem, read_retry_after
 from app.client.retrying import CALL, FOLLOW, Patience
@@ -166,7 +166,7 @@ class _Reader:
         return self._course.status
 
 
-class EventStream(_Reader, Iterator[Event]):
+class EventStream(_Reader, Iterator[Event], Closing):
     """Gives each event once, in order, and ends where the execution ends.
 
     A lost connection is made again, from the event after the last one that came. Raises
@@ -188,17 +188,6 @@ class EventStream(_Reader, Iterator[Event]):
                 raise StopIteration
             self._receive()
         return self._course.ready.popleft()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Leave; the execution goes on."""
@@ -225,7 +214,7 @@ class EventStream(_Reader, Iterator[Event]):
                 self.close()
 
 
-class AsyncEventStream(_Reader, AsyncIterator[Event]):
+class AsyncEventStream(_Reader, AsyncIterator[Event], AsyncClosing):
     """The same for `async for`."""
 
     def __init__(
@@ -244,17 +233,6 @@ class AsyncEventStream(_Reader, AsyncIterator[Event]):
                 raise StopAsyncIteration
             await self._receive()
         return self._course.ready.popleft()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     async def close(self) -> None:
         """Leave; the execution goes on."""
