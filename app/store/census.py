@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from app.errors import StoreUnavailable
+from app.store.own_session import OwnSession
 from app.store.session import Statement
-from app.store.sessions import Sessions, StatementSession
 
 #: Rows that are counted of a kind; more are shown as so many.
 MOST = 50_000
@@ -72,28 +71,9 @@ class Figure(NamedTuple):
     value: float
 
 
-class Census:
-    """Asks on a connection of its own, on which nothing scans a table. For one thread at a time.
-
-    Opened at the first use, opened anew after a loss.
-    """
-
-    def __init__(self, database: Sessions) -> None:
-        self._database = database
-        self._session: StatementSession | None = None
+class Census(OwnSession):
+    """Asks on a connection of its own, on which nothing scans a table."""
 
     def figures(self) -> list[Figure]:
         """Count. Raises StoreUnavailable."""
-        if self._session is None or self._session.lost:
-            self._session = self._database.open()
-        try:
-            return [Figure(*row) for row in self._session.execute(CENSUS)]
-        except StoreUnavailable:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Close the connection."""
-        session, self._session = self._session, None
-        if session is not None:
-            session.close()
+        return [Figure(*row) for row in self._run(CENSUS)]

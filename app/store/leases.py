@@ -3,50 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import orjson
 
-from app.errors import StoreUnavailable
 from app.store import run_statements, step_statements
 from app.store import sweep_statements as sql
+from app.store.own_session import OwnSession
 from app.store.records import Fence, Renewed, WorkerRow
-from app.store.session import Statement
 from app.store.sessions import Sessions, StatementSession
 
 
-class PgLeaseStore:
+class PgLeaseStore(OwnSession):
     """What a process says of itself, and the lock that tells its death, on one connection.
 
     The lock lives and dies with the connection, so it is taken anew after every loss. Every
-    method may raise StoreUnavailable. For one thread.
+    method may raise StoreUnavailable.
     """
 
     def __init__(self, database: Sessions, worker: WorkerRow) -> None:
-        self._database = database
+        super().__init__(database)
         self._worker = worker
-        self._session: StatementSession | None = None
         self._is_locked = False
 
-    def _run(self, statement: Statement, *args: object) -> list[tuple[Any, ...]]:
+    def _opened(self) -> StatementSession:
         if self._session is None or self._session.lost:
+            # The lock was held by that connection.
             self._is_locked = False
-            self._session = self._database.open()
-        try:
-            return self._session.execute(statement, *args)
-        except StoreUnavailable:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Close the connection, and with it give up the lock."""
-        session, self._session = self._session, None
-        if session is not None:
-            session.close()
-
-    def fileno(self) -> int | None:
-        """The connection's file descriptor: a forked child must close its copy."""
-        return None if self._session is None else self._session.fileno()
+        return super()._opened()
 
     def register(self) -> bool:
         """Say who this process is and hold its lock; does nothing, and gives False, where both

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
-from app.errors import StoreUnavailable
 from app.events.wire import data_text
 from app.nodes.queues import DEFAULT_QUEUE
 from app.store import commanded_statements as commanded
@@ -25,6 +24,7 @@ from app.store.boundary_columns import (
 )
 from app.store.endings import end_descendants, give_up
 from app.store.flow_lookup import FLOW_HEAD, FlowHead, FlowLookup
+from app.store.own_session import OwnSession
 from app.store.records import (
     Boundary,
     ChildRow,
@@ -44,63 +44,30 @@ from app.store.records import (
     Woken,
     Written,
 )
-from app.store.session import Statement
 from app.store.sessions import Sessions, StatementSession
 from app.store.signals import give_kept
 from app.store.slot_statements import ADD_SLOTS
 from app.store.texts import is_storable
 
-T = TypeVar("T")
-
 #: Every node has the default queue.
 NO_QUEUES: Mapping[str, str] = MappingProxyType({})
 
 
-class PgRunStore:
+class PgRunStore(OwnSession):
     """The statements of a process that runs executions, on a connection of its own.
 
-    Opened at the first use, so after a fork; opened anew after a loss. Not for several
-    threads at once. `limit` is QUEUE_CONCURRENCY: so many executions are claimed at once by all
-    processes together; 0 is no limit. `flows` finds the flows that nodes have run where they
-    are in another database.
+    `limit` is QUEUE_CONCURRENCY: so many executions are claimed at once by all processes
+    together; 0 is no limit. `flows` finds the flows that nodes have run where they are in another
+    database.
     """
 
     def __init__(
         self, database: Sessions, *, limit: int = 0, flows: FlowLookup | None = None
     ) -> None:
-        self._database = database
+        super().__init__(database)
         self._flows = flows
-        self._session: StatementSession | None = None
         self._limit = limit
         self._has_slots = False
-
-    def _opened(self) -> StatementSession:
-        session = self._session
-        if session is None or session.lost:
-            session = self._session = self._database.open()
-        return session
-
-    def _run(self, statement: Statement, *args: object) -> list[tuple[Any, ...]]:
-        session = self._opened()
-        try:
-            return session.execute(statement, *args)
-        except StoreUnavailable:
-            self.close()
-            raise
-
-    def _transact(self, work: Callable[[StatementSession], T]) -> T:
-        session = self._opened()
-        try:
-            return session.transact(lambda: work(session))
-        except StoreUnavailable:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Close the connection; the next statement opens another."""
-        session, self._session = self._session, None
-        if session is not None:
-            session.close()
 
     def claim(
         self, worker_id: str, token: str, lease_ms: int, execution_id: str | None = None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from app.errors import StoreUnavailable
 from app.store import deadline_statements as deadlines
 from app.store import family_statements as family
 from app.store import keys
@@ -15,12 +14,11 @@ from app.store import step_statements as steps
 from app.store import sweep_statements as sql
 from app.store.bulk import Batch, carry_out
 from app.store.endings import PARENT_FAILED, OuterEnding, end_tree, give_up
+from app.store.own_session import OwnSession
 from app.store.records import Deleted, Effect, Place, Recovered
 from app.store.session import Statement
 from app.store.sessions import Sessions, StatementSession
 from app.store.slot_statements import SLOTS_TAKEN
-
-T = TypeVar("T")
 
 
 class LostClaim(NamedTuple):
@@ -42,39 +40,16 @@ class Fired(NamedTuple):
     next_ms: int | None
 
 
-class PgSweepStore:
+class PgSweepStore(OwnSession):
     """The statements of the sweep, on a connection of its own.
 
-    Every method may raise StoreUnavailable. For one thread. `limit` is QUEUE_CONCURRENCY.
+    Every method may raise StoreUnavailable. `limit` is QUEUE_CONCURRENCY.
     """
 
     def __init__(self, database: Sessions, worker_id: str, *, limit: int = 0) -> None:
-        self._database = database
+        super().__init__(database)
         self._limit = limit
         self._worker_id = worker_id
-        self._session: StatementSession | None = None
-
-    def _run(self, statement: Statement, *args: object) -> list[tuple[Any, ...]]:
-        return self._on_session(lambda session: session.execute(statement, *args))
-
-    def _on_session(self, work: Callable[[StatementSession], T]) -> T:
-        if self._session is None or self._session.lost:
-            self._session = self._database.open()
-        try:
-            return work(self._session)
-        except StoreUnavailable:
-            self.close()
-            raise
-
-    def close(self) -> None:
-        """Close the connection."""
-        session, self._session = self._session, None
-        if session is not None:
-            session.close()
-
-    def fileno(self) -> int | None:
-        """The connection's file descriptor: a forked child must close its copy."""
-        return None if self._session is None else self._session.fileno()
 
     def unregister(self, worker_ids: Sequence[str]) -> None:
         """Forget processes that have ended."""
@@ -121,7 +96,7 @@ class PgSweepStore:
                 return [], ()
             return give_up(session, *args)
 
-        told, stopped = self._on_session(lambda session: session.transact(lambda: end(session)))
+        told, stopped = self._transact(end)
         return (
             replace(_recovered(claim, reason, told), ended=True, stopped=stopped) if told else None
         )
@@ -180,7 +155,7 @@ class PgSweepStore:
                 effects += end_tree(session, ids, ending)
             return effects
 
-        return self._on_session(lambda session: session.transact(lambda: end(session)))
+        return self._transact(end)
 
     def fire_timers(self, limit: int, within_ms: int) -> Fired:
         """Make runnable what waits for a time that has come, so many at most.
