@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
 from app.errors import NodeError, NonRetryableError
@@ -29,6 +29,10 @@ _PATH = "chat/completions"
 
 Messages = list[dict[str, str]]
 
+ApiKey = Annotated[Any, Port("apiKey", type="secret")]
+BaseUrl = Annotated[str, Port("baseUrl")]
+MaxTokens = Annotated[float, Port("maxTokens")]
+
 
 class Answer(NamedTuple):
     """What the model said, whole and piece by piece."""
@@ -49,16 +53,32 @@ def model_nodes(allow: Sequence[str] = (), *, resolve: Resolve | None = None) ->
 
     `resolve` looks names up instead of the system.
     """
-    policy = AddressPolicy.from_entries(allow)
+    models = _Models(AddressPolicy.from_entries(allow), resolve)
+    specs = [spec_of(_llm_call(models)), spec_of(_structured_call(models))]
+    return [spec for spec in specs if spec is not None]
 
-    async def converse(ctx: NodeContext, url: str, key: Value, body: Mapping[str, Any]) -> str:
+
+class _Models:
+    """Language models at addresses that the policy allows; `resolve` looks names up."""
+
+    def __init__(self, policy: AddressPolicy, resolve: Resolve | None) -> None:
+        self._policy = policy
+        self._resolve = resolve
+
+    async def converse(
+        self, ctx: NodeContext, url: str, key: Value, body: Mapping[str, Any]
+    ) -> str:
+        """Stream the answer to a node's `outputStream`, and give it whole.
+
+        Raises RetryAfter where the server is to be asked again, else NodeError.
+        """
         # Imported when first needed: no process starts slower for a node that it never runs.
         from app.nodes.outbound.chat import ChatQuestion, ask
         from app.nodes.outbound.connection import GuardedBackend, look_up
         from app.nodes.outbound.exchange import NetworkFailure
 
         question = ChatQuestion(_url(url), _api_key(ctx, key), ctx.idempotency_key, body)
-        backend = GuardedBackend(policy, resolve or look_up)
+        backend = GuardedBackend(self._policy, self._resolve or look_up)
         try:
             return await ask(
                 question, backend, lambda piece: ctx.stream("outputStream").send(piece)
@@ -66,15 +86,17 @@ def model_nodes(allow: Sequence[str] = (), *, resolve: Resolve | None = None) ->
         except NetworkFailure as failure:
             _fail_or_retry(failure, ctx.attempt)
 
+
+def _llm_call(models: _Models) -> Callable[..., Any]:
     @node("LLMCallNode", category=CATEGORY, title="LLM Call", tags=("llm", "chat"))
     async def llm_call(
         ctx: NodeContext,
         prompt: str = "",
         model: str = "",
-        api_key: Annotated[Any, Port("apiKey", type="secret")] = None,
-        base_url: Annotated[str, Port("baseUrl")] = "",
+        api_key: ApiKey = None,
+        base_url: BaseUrl = "",
         temperature: float = 0,
-        max_tokens: Annotated[float, Port("maxTokens")] = 0,
+        max_tokens: MaxTokens = 0,
     ) -> Answer:
         """Asks a language model, and streams what it says.
 
@@ -87,9 +109,13 @@ def model_nodes(allow: Sequence[str] = (), *, resolve: Resolve | None = None) ->
         (0: as the server has it), `response` the whole answer, `outputStream` its pieces.
         """
         body = _body(model, _messages(prompt), temperature, max_tokens)
-        response = await converse(ctx, base_url, api_key, body)
+        response = await models.converse(ctx, base_url, api_key, body)
         return Answer(response, ctx.stream("outputStream"))
 
+    return llm_call
+
+
+def _structured_call(models: _Models) -> Callable[..., Any]:
     @node(
         "LLMCallWithStructuredOutputNode",
         category=CATEGORY,
@@ -100,10 +126,10 @@ def model_nodes(allow: Sequence[str] = (), *, resolve: Resolve | None = None) ->
         ctx: NodeContext,
         prompt: str = "",
         model: str = "",
-        api_key: Annotated[Any, Port("apiKey", type="secret")] = None,
-        base_url: Annotated[str, Port("baseUrl")] = "",
+        api_key: ApiKey = None,
+        base_url: BaseUrl = "",
         temperature: float = 0,
-        max_tokens: Annotated[float, Port("maxTokens")] = 0,
+        max_tokens: MaxTokens = 0,
     ) -> StructuredAnswer:
         """Asks a language model for an object with the fields that the document gives `response`.
 
@@ -119,11 +145,10 @@ def model_nodes(allow: Sequence[str] = (), *, resolve: Resolve | None = None) ->
             **_body(model, _messages(prompt, schema), temperature, max_tokens),
             "response_format": _format(schema),
         }
-        response = await converse(ctx, base_url, api_key, body)
+        response = await models.converse(ctx, base_url, api_key, body)
         return StructuredAnswer(_object(response, schema), ctx.stream("outputStream"))
 
-    specs = [spec_of(llm_call), spec_of(structured_call)]
-    return [spec for spec in specs if spec is not None]
+    return structured_call
 
 
 def _url(base_url: str) -> str:
