@@ -20,7 +20,7 @@ class Lanes:
     """
 
     def __init__(self) -> None:
-        self._work: SimpleQueue[Work | None] = SimpleQueue()
+        self._work: SimpleQueue[Work] = SimpleQueue()
         self._lock = threading.Lock()
         self._idle = 0
 
@@ -35,10 +35,7 @@ class Lanes:
 
     def _loop(self) -> None:
         while True:
-            work = self._work.get()
-            if work is None:
-                return
-            work()
+            self._work.get()()
             with self._lock:
                 if self._idle >= KEPT_IDLE:
                     return

@@ -92,11 +92,6 @@ def earlier(one: datetime | None, other: datetime | None) -> datetime | None:
     return min((each for each in (one, other) if each is not None), default=None)
 
 
-def ms_left(until: datetime, at: datetime) -> int:
-    """How long it is until a time, in milliseconds; 0 once it has come."""
-    return max(0, whole_ms(until - at))
-
-
 def built(value: Any) -> str:
     """JSON as json_build_object writes it."""
     return json.dumps(value, separators=(", ", " : "), ensure_ascii=False)

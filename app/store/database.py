@@ -227,10 +227,6 @@ class Database:
             for _ in range(count):
                 lent.enter_context(self.session())
 
-    def forget_connections(self) -> None:
-        """Drop the pool without closing what a parent process owns: call after a fork."""
-        self.engine.dispose(close=False)
-
 
 def _is_pooled(connection: Any) -> bool:
     """Whether a pooler stands before the server. Raises StoreUnavailable."""
