@@ -91,6 +91,20 @@ def beat(turn: Turn, worker: str, interval_ms: int) -> Rows:
     return [(0,)]
 
 
+def inherit_beat(turn: Turn, worker: str, dead: Sequence[str]) -> Rows:
+    """Take the beat at once if one of these has it."""
+    present = turn.tables.beat
+    if present is None or present.worker_id not in dead:
+        return []
+    turn.tables.beat = BeatRow(swept_at=turn.at, worker_id=worker)
+    return [(1,)]
+
+
+def sweepers(turn: Turn) -> Rows:
+    """How many workers there are."""
+    return [(sum(row.parent_worker_id is None for row in turn.tables.workers.values()),)]
+
+
 def unlocked_workers(turn: Turn) -> Rows:
     """Processes whose lock is free although it was taken under the server as it runs now."""
     return [
@@ -274,6 +288,8 @@ HANDLERS: Mapping[str, Handler] = {
     sql.SET_STATUS.name: set_worker_status,
     sql.UNREGISTER.name: unregister_workers,
     sql.BEAT.name: beat,
+    sql.INHERIT_BEAT.name: inherit_beat,
+    sql.SWEEPERS.name: sweepers,
     sql.UNLOCKED.name: unlocked_workers,
     sql.CLAIMS_OF.name: claims_of,
     sql.EXPIRED.name: expired_claims,

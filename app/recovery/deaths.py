@@ -13,16 +13,12 @@ FORGOTTEN_S = 1.0
 class DeathWatch:
     """One sweeper's looks at the locks. For one thread.
 
-    `unlocked` gives the processes whose lock is free; `clock` is monotonic, in seconds;
-    `interval_s` is how often to look while all locks are held.
+    `unlocked` gives the processes whose lock is free; `clock` is monotonic, in seconds.
     """
 
-    def __init__(
-        self, unlocked: Callable[[], set[str]], clock: Callable[[], float], interval_s: float
-    ) -> None:
+    def __init__(self, unlocked: Callable[[], set[str]], clock: Callable[[], float]) -> None:
         self._unlocked = unlocked
         self._clock = clock
-        self._interval_s = interval_s
         self._free_since: dict[str, float] = {}
         self._looked_at = float("-inf")
 
@@ -41,9 +37,9 @@ class DeathWatch:
         }
         return dead
 
-    def next_in_s(self) -> float:
-        """How soon the next look is due: sooner where it would prove a death."""
-        next_at = self._looked_at + self._interval_s
+    def next_in_s(self, interval_s: float) -> float:
+        """How soon the next look is due: after the interval, sooner where it would prove a death."""
+        next_at = self._looked_at + interval_s
         if self._free_since:
             next_at = min(next_at, min(self._free_since.values()) + SECOND_LOOK_S)
         return max(0.0, next_at - self._clock())

@@ -13,6 +13,7 @@ from app.events.wire import envelopes
 from app.logs import bound
 from app.recovery.deaths import DeathWatch
 from app.recovery.retention import Retention
+from app.recovery.understudy import Understudy
 from app.store.bulk import COMMAND_BATCH
 from app.store.records import Effect, Recovered, Told
 from app.store.sweeps import LostClaim, PgSweepStore
@@ -79,7 +80,8 @@ class SweepOptions:
     `retention_days` is RETENTION_DAYS: what ended so long ago is deleted; 0 keeps everything.
 
     `look_ms`: a timer that is set between two beats, and due before the next one, is found so
-    late at most. `lock_look_ms`: who has the beat looks so often whether a process has died.
+    late at most. `lock_look_ms`: who has the beat looks so often whether a process has died; so do
+    all others together.
     """
 
     recovers: bool
@@ -124,18 +126,28 @@ class Sweep:
         self._on_recovered = on_recovered
         self._timers_at = 0.0
         self._are_over = False
-        self._deaths = DeathWatch(store.unlocked, clock, options.lock_look_ms / 1000)
+        self._lock_look_s = options.lock_look_ms / 1000
+        self._deaths = DeathWatch(store.unlocked, clock)
+        self._understudy = Understudy(
+            store, self._deaths, self._lock_look_s, pause=pause, clock=clock
+        )
         self._retention = Retention(store, options.retention_days, clock, self._fire_timers)
 
     def turn(self) -> float:
-        """Sweep if the beat is due and ours, up to the next one; how soon (s) to try again.
+        """Sweep if the beat is due and ours, up to the next one; else stand by until it is due.
 
-        Raises StoreUnavailable.
+        Gives how soon (s) to try again. Raises StoreUnavailable.
         """
-        began = self._clock()
+        began, dead = self._clock(), []
         if due_ms := self._store.take_beat(self._options.interval_ms):
-            return due_ms / 1000
+            if not self._options.recovers:
+                return due_ms / 1000
+            dead = self._understudy.wait(due_ms / 1000)
+            if not dead:
+                return 0.0
+            began = self._clock()
         next_beat_at = began + self._options.interval_ms / 1000
+        self._take_from(dead)
         self._sweep()
         if self._meter is not None:
             self._meter.swept(self._clock() - began)
@@ -191,7 +203,11 @@ class Sweep:
 
     def _recover_dead(self) -> None:
         """Look whether processes have died; take what those own."""
-        dead = self._deaths.look() if self._options.recovers else []
+        if self._options.recovers:
+            self._take_from(self._deaths.look())
+
+    def _take_from(self, dead: Sequence[str]) -> None:
+        """Take what dead processes own, and forget them."""
         if not dead:
             return
         while claims := self._store.claims_of(dead, BATCH):
@@ -313,4 +329,4 @@ class Sweep:
         """How soon the locks are to be looked at; not in this turn, without recovery."""
         if not self._options.recovers:
             return self._options.interval_ms
-        return ceil(round(self._deaths.next_in_s() * 1000, 3))
+        return ceil(round(self._deaths.next_in_s(self._lock_look_s) * 1000, 3))

@@ -79,6 +79,24 @@ BEAT = Statement(
     """,
 )
 
+#: (worker, dead workers): take the beat at once if one of these has it.
+INHERIT_BEAT = Statement(
+    "inherit_beat",
+    "text, text[]",
+    f"""
+    UPDATE chaingraph_beat SET swept_at = clock_timestamp(), worker_id = $1
+    WHERE id = 1 AND worker_id = ANY ($2) AND {UNHURRIED}
+    RETURNING id
+    """,
+)
+
+#: How many workers there are: each sweeps in turn.
+SWEEPERS = Statement(
+    "sweepers",
+    "",
+    "SELECT count(*)::int FROM chaingraph_workers WHERE parent_worker_id IS NULL",
+)
+
 #: Processes whose lock is free although it was taken under the server as it runs now.
 UNLOCKED = Statement(
     "unlocked_workers",

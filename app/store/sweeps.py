@@ -60,6 +60,15 @@ class PgSweepStore(OwnSession):
         due_ms: int = self._run(sql.BEAT, self._worker_id, interval_ms)[0][0]
         return due_ms
 
+    def inherit_beat(self, dead: Sequence[str]) -> bool:
+        """Take the beat at once if one of the dead has it."""
+        return bool(self._run(sql.INHERIT_BEAT, self._worker_id, list(dead)))
+
+    def count_sweepers(self) -> int:
+        """How many processes sweep in turn: one of each worker."""
+        count: int = self._run(sql.SWEEPERS)[0][0]
+        return count
+
     def unlocked(self) -> set[str]:
         """Processes that hold no lock although they took one; one look proves nothing yet."""
         return {row[0] for row in self._run(sql.UNLOCKED)}

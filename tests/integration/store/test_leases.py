@@ -339,3 +339,14 @@ def test_only_parents_that_are_heard_of_have_slots(
 
     silence(world, 1.1)
     assert sweeps.slots() == {}
+
+
+def test_each_worker_sweeps_in_turn_whatever_children_it_has(
+    new_leases: NewLeases, sweeps: PgSweepStore
+) -> None:
+    assert sweeps.count_sweepers() == 0
+    processes = [("w1", None), ("w1/1", "w1"), ("w1/2", "w1"), ("w2", None)]
+    for lock_key, (name, parent) in enumerate(processes):
+        new_leases(name, lock_key, parent_worker_id=parent).register()
+
+    assert sweeps.count_sweepers() == 2

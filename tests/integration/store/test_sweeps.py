@@ -417,3 +417,14 @@ def test_the_beat_is_due_again_after_its_interval(world: World, sweeps: PgSweepS
     assert 60_000 < sweeps.take_beat(120_000) <= 120_000
     world.change("chaingraph_beat", {}, swept_at=world.now() - timedelta(seconds=61))
     assert sweeps.take_beat(60_000) == 0
+
+
+def test_the_beat_of_who_has_died_is_inherited_by_one(world: World, sweeps: PgSweepStore) -> None:
+    assert world.sweeps("dead").take_beat(60_000) == 0
+    assert not sweeps.inherit_beat(["another"])
+
+    first, second = world.sweeps("first"), world.sweeps("second")
+    assert [each.inherit_beat(["another", "dead"]) for each in (first, second)] == [True, False]
+
+    assert world.rows("chaingraph_beat")[0].worker_id == "first"
+    assert 0 < second.take_beat(60_000) <= 60_000

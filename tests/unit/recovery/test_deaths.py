@@ -20,7 +20,7 @@ class Locks:
         return set(self.free)
 
     def watch(self) -> DeathWatch:
-        return DeathWatch(self.unlocked, lambda: self.now, INTERVAL_S)
+        return DeathWatch(self.unlocked, lambda: self.now)
 
 
 def test_one_look_proves_nothing() -> None:
@@ -75,11 +75,11 @@ def test_what_was_seen_long_ago_is_forgotten() -> None:
 def test_the_next_look_comes_when_it_can_prove_a_death() -> None:
     locks = Locks()
     watch = locks.watch()
-    assert watch.next_in_s() == 0
+    assert watch.next_in_s(INTERVAL_S) == 0
     watch.look()
-    assert round(watch.next_in_s(), 6) == INTERVAL_S
+    assert round(watch.next_in_s(INTERVAL_S), 6) == INTERVAL_S
 
-    slow = DeathWatch(locks.unlocked, lambda: locks.now, 5.0)
+    slow = locks.watch()
     locks.free = {"w1"}
     slow.look()
-    assert round(slow.next_in_s(), 6) == SECOND_LOOK_S
+    assert round(slow.next_in_s(5.0), 6) == SECOND_LOOK_S

@@ -41,6 +41,8 @@ class Store:
     lying_steps: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     commands: list[Done] = field(default_factory=list)
     is_due: bool = True
+    sweeper: str = "w2"
+    sweepers: int = 2
     unregistered: list[str] = field(default_factory=list)
     recovered: list[tuple[str, str]] = field(default_factory=list)
     limits: set[int] = field(default_factory=set)
@@ -48,7 +50,13 @@ class Store:
     now: float = 0.0
 
     def take_beat(self, interval_ms: int) -> int:
-        return 0 if self.is_due else 120
+        return 0 if self.is_due else 420
+
+    def inherit_beat(self, dead: Sequence[str]) -> bool:
+        return self.sweeper in dead
+
+    def count_sweepers(self) -> int:
+        return self.sweepers
 
     def unlocked(self) -> set[str]:
         self.looked_at.append(self.now)
@@ -201,9 +209,44 @@ def test_a_sweep_is_left_to_whoever_has_the_beat() -> None:
         Store(free={"w1": (0.0, 9.0)}, claims=[claim(1)], lying=["EX9"], is_due=False)
     )
 
-    assert setting.turn() == 0.12
+    assert setting.turn() == 0
 
-    assert (setting.store.recovered, setting.hinted, setting.pauses) == ([], [], [])
+    assert (setting.store.recovered, setting.hinted) == ([], [])
+    assert setting.store.now == 0.42
+
+
+def test_who_has_the_beat_and_dies_is_replaced_at_once() -> None:
+    free = {"w2": (0.13, 9.0), "w1": (0.0, 0.25)}
+    claims = [claim(1, "w2"), claim(2, "w1")]
+    setting = Setting(Store(free=free, claims=claims, lying=["EX9"], is_due=False))
+
+    setting.turn()
+
+    assert setting.store.recovered == [("EX1", "worker_died")]
+    assert setting.hinted == ["EX1", "EX9"]
+    seen_at, proved_at, next_beat_at = 0.2, 0.2 + SECOND_LOOK_S, 0.9
+    assert {seen_at, proved_at} <= set(setting.store.looked_at)
+    assert setting.store.now == next_beat_at
+
+
+def test_all_who_stand_by_look_as_often_as_who_has_the_beat() -> None:
+    looks = {}
+    for sweepers in (1, 2, 3, 50):
+        setting = Setting(Store(is_due=False, sweepers=sweepers))
+        setting.turn()
+        looks[sweepers] = setting.store.looked_at
+
+    assert looks[1] == looks[2] == [0, 0.1, 0.2, 0.3, 0.4]
+    assert looks[3] == [0, 0.2, 0.4]
+    assert looks[50] == [0]
+
+
+def test_without_recovery_nobody_is_watched_while_another_has_the_beat() -> None:
+    setting = Setting(Store(is_due=False, sweeper="w1", free={"w1": (0.0, 9.0)}), recovers=False)
+
+    assert setting.turn() == 0.42
+
+    assert (setting.store.looked_at, setting.pauses) == ([], [])
 
 
 def test_whose_lock_stays_free_is_dead_the_others_are_not() -> None:
