@@ -74,15 +74,19 @@ class Executor:
                 self._run(run, around)
                 if around.clock() >= until:
                     break
-                run = self._claim(around, None) or self._claim_offered(around)
+                run = self._claim(around, None) or self._claim_offered(around, until)
             return count
 
-    def _claim_offered(self, around: Surroundings) -> Run | None:
-        """Linger for a moment: what comes meanwhile costs no message."""
-        if around.is_draining():
-            return None
-        offered = around.linger()
-        return None if offered is None else self._claim(around, offered)
+    def _claim_offered(self, around: Surroundings, until: float) -> Run | None:
+        """Linger for a moment: what comes meanwhile costs no message.
+
+        Where another was quicker, which happens when much comes at once, there may be more.
+        """
+        while not around.is_draining() and (offered := around.linger()) is not None:
+            run = self._claim(around, offered) or self._claim(around, None)
+            if run is not None or around.clock() >= until:
+                return run
+        return None
 
     def work_step(self, execution_id: str, node_id: str) -> bool:
         """Run a step that was sent; False where there is nothing to run or it was lost."""

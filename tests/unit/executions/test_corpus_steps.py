@@ -62,7 +62,7 @@ class Workers:
         self.world = MemoryWorld(lambda: self.now)
         self.steps: list[tuple[str, str]] = []
         tokens = itertools.count(1)
-        around = Surroundings(
+        self.around = Surroundings(
             store=self.world.open(),
             publish=lambda *_: True,
             plans=PLANS,
@@ -76,7 +76,9 @@ class Workers:
             sends_all=True,
             mailbox=lambda: Inbox(self.pass_time),
         )
-        self.executor = Executor("w1", LEASE_MS, lambda: around, lambda: f"token {next(tokens)}")
+        self.executor = Executor(
+            "w1", LEASE_MS, lambda: self.around, lambda: f"token {next(tokens)}"
+        )
 
     def clock(self) -> float:
         return self.now.timestamp()
