@@ -27,7 +27,7 @@ bind = f"{bracketed(_settings.host)}:{_settings.port}"
 # One process: sockets of one execution share one reader, and threads are enough for requests
 # that wait for PostgreSQL most of the time. To have more, start more on other ports.
 workers = 1
-worker_class = "gthread"
+worker_class = "web.patient_worker.PatientWorker"
 threads = THREADS
 worker_connections = MAX_CONNECTIONS
 # Connections to PostgreSQL and Redis must not be shared across a fork.
@@ -39,6 +39,8 @@ timeout = 30
 graceful_timeout = 30
 #: Seconds that an idle connection stays open for the client's next request.
 keepalive = 15
+#: Bytes of a request's first line. Ids of 255 characters and a cursor need more than usual.
+limit_request_line = 8190
 
 # Nobody administers this server by a socket in the file system.
 control_socket_disable = True

@@ -71,21 +71,30 @@ def register_problems(app: Flask) -> None:
 def problem(code: str, detail: str, *, status: int | None = None, **more: Any) -> Response:
     """Answer with a problem; `more` are its further members."""
     status = status or STATUS_OF[code]
-    body = {
-        "type": f"/problems/{code.lower().replace('_', '-')}",
-        "title": HTTP_STATUS_CODES.get(status, "Error"),
-        "status": status,
-        "detail": detail,
-        "instance": quote(request.path),
-        "code": code,
-        **more,
-    }
+    body = {**members_of(code, status, detail, quote(request.path)), **more}
     response = Response(encode(body), status=status, mimetype=MEDIA_TYPE)
     if status in _ASK_AGAIN:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     if status == STATUS_OF["UNAUTHORIZED"]:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
+
+
+def members_of(code: str, status: int, detail: str, instance: str) -> dict[str, Any]:
+    """Write what every problem has; `instance` is the path that was asked for."""
+    return {
+        "type": f"/problems/{code.lower().replace('_', '-')}",
+        "title": HTTP_STATUS_CODES.get(status, "Error"),
+        "status": status,
+        "detail": detail,
+        "instance": instance,
+        "code": code,
+    }
+
+
+def code_of(status: int) -> str:
+    """Name a status: ours where we have a name, else that of HTTP."""
+    return _CODE_OF.get(status) or HTTP_STATUS_CODES.get(status, "ERROR").upper().replace(" ", "_")
 
 
 def listed(faults: Sequence[Fault]) -> list[dict[str, str]]:
@@ -118,9 +127,8 @@ def _from_http(error: HTTPException) -> Response | HTTPException:
         return error
     if isinstance(error, InternalServerError):
         return _from_bug(error.original_exception or error)
-    code = _CODE_OF.get(status) or HTTP_STATUS_CODES.get(status, "ERROR").upper().replace(" ", "_")
     detail = _DETAIL_OF.get(status) or error.description or "The request can't be carried out."
-    response = problem(code, detail, status=status)
+    response = problem(code_of(status), detail, status=status)
     for name, value in error.get_headers():
         if name not in {"Content-Type", "Content-Length"}:
             response.headers[name] = value
