@@ -28,7 +28,7 @@ from web.answers import encode
 from web.problems import MEDIA_TYPE, code_of, members_of
 
 #: Seconds in which the head of a request must have come.
-HEAD_WITHIN_S = 10.0
+HEAD_WITHIN_S = 5.0
 #: Seconds in which its body must have come after that: `MAX_BODY_BYTES` over a slow line.
 BODY_WITHIN_S = 60.0
 #: Seconds that a client may take nothing of an answer.
