@@ -44,7 +44,7 @@ endif
 test-two: install ## the system tests, on two databases (DATABASE_URL_EXECUTIONS)
 	CHAINGRAPH_TEST_DATABASES=2 $(BIN)/pytest -n 2 --dist loadfile $(or $(ARGS),tests/system -m "not alone")
 
-test-versions: install ## what speaks to servers, on PostgreSQL 15 to 17, Redis 6.2 and 8
+test-versions: install ## what speaks to servers, on PostgreSQL 15 to 17, Redis 6.2 and 8, PgBouncer
 	$(BIN)/python -m tests.versions $(ARGS)
 
 lint: install ## style, types, layers, and whether the migrations match the tables

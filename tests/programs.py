@@ -1,4 +1,4 @@
-"""Which servers the tests run on: those that the project embeds, or as PG_BIN and VALKEY_BIN say."""
+"""Which servers the tests run on: those that the project embeds, or as the environment says."""
 
 from __future__ import annotations
 
@@ -12,3 +12,5 @@ def _told(variable: str) -> Path | None:
 
 
 PG_BIN, VALKEY_BIN = _told("PG_BIN"), _told("VALKEY_BIN")
+#: None: what runs on a PgBouncer isn't run.
+PGBOUNCER_BIN = _told("PGBOUNCER_BIN")

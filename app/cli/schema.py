@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
+from typing import cast
 
+import psycopg2.extensions
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -67,25 +69,48 @@ def upgrade(database_url: str) -> Revisions:
     """Bring the database to the newest revision; return where it was and where it is.
 
     `database_url` is a libpq URI. Concurrent calls wait for one another. Raises SchemaError
-    when a table stays locked, or the database is newer than this code.
+    when a table stays locked, the database is newer than this code, or there is something to do
+    and a pooler stands before the server.
     """
-    with _connection(database_url) as connection, _one_at_a_time(connection):
-        before = _revisions(connection)
-        if before.is_ahead:
-            return before
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                _upgrade(connection)
-            except OperationalError as error:
-                connection.rollback()
-                if not isinstance(error.orig, errors.LockNotAvailable):
-                    raise
-                if attempt == ATTEMPTS:
-                    raise SchemaError("a table stays locked: end what holds it") from error
-                time.sleep(PAUSE_S)
-            else:
-                break
-        return before
+    with _connection(database_url) as connection:
+        if _is_pooled(connection):
+            return _nothing_to_do(connection)
+        with _one_at_a_time(connection):
+            return _brought_up_to_date(connection)
+
+
+def _nothing_to_do(connection: Connection) -> Revisions:
+    """Where the database is. Raises SchemaError where it lacks something: the lock would be taken
+    in one session of the pooler and given back in another, and each later call wait for it.
+    """
+    found = _revisions(connection)
+    if found.is_current or found.is_ahead:
+        return found
+    raise SchemaError(
+        "a pooler stands before PostgreSQL: migrate with a DATABASE_URL of the server itself"
+    )
+
+
+def _brought_up_to_date(connection: Connection) -> Revisions:
+    before = _revisions(connection)
+    if not before.is_ahead:
+        _upgrade_when_let(connection)
+    return before
+
+
+def _upgrade_when_let(connection: Connection) -> None:
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            _upgrade(connection)
+        except OperationalError as error:
+            connection.rollback()
+            if not isinstance(error.orig, errors.LockNotAvailable):
+                raise
+            if attempt == ATTEMPTS:
+                raise SchemaError("a table stays locked: end what holds it") from error
+            time.sleep(PAUSE_S)
+        else:
+            return
 
 
 def downgrade(database_url: str) -> None:
@@ -144,6 +169,14 @@ def _connection(database_url: str) -> Iterator[Connection]:
         raise StoreUnavailable(f"PostgreSQL can't be reached: {reason}") from error
     with connection:
         yield connection
+
+
+def _is_pooled(connection: Connection) -> bool:
+    # A pooler tells of another process than the one that answers.
+    answers = connection.scalar(text("SELECT pg_backend_pid()"))
+    connection.commit()
+    driver = cast("psycopg2.extensions.connection", connection.connection.driver_connection)
+    return bool(answers != driver.info.backend_pid)
 
 
 @contextmanager

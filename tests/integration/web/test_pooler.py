@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import psycopg2
 import pytest
 
+from app.cli import schema
 from app.config import load_settings
 from app.executions.run import RunEnd
 from app.recovery.leases import LeaseKeeper
@@ -22,13 +23,26 @@ from tests.integration.store.test_statement_plans import statements
 from tests.integration.test_operations_queries import DOCUMENT
 from tests.integration.web.conftest import GREETING
 from tests.openapi import CheckedClient
+from tests.pgbouncer import PgBouncer
 from tests.pooler import Pooler
+from tests.programs import PGBOUNCER_BIN
 from tests.world import PgWorld
 from web import create_app
 from web.composition import end
 
 API = "/api/v1"
 ADVISORY = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"
+#: Our own, and a PgBouncer in each mode that it knows where there is one.
+KINDS = ("own", "transaction", "session") if PGBOUNCER_BIN else ("own",)
+
+AnyPooler = Pooler | PgBouncer
+
+
+def _pooler(url: str, kind: str) -> AnyPooler:
+    if kind == "own":
+        return Pooler(url)
+    assert PGBOUNCER_BIN
+    return PgBouncer(PGBOUNCER_BIN, url, mode="session" if kind == "session" else "transaction")
 
 
 @pytest.fixture
@@ -38,9 +52,9 @@ def world(database_url: str) -> Iterator[PgWorld]:
     world.close()
 
 
-@pytest.fixture
-def pooler(database_url: str) -> Iterator[Pooler]:
-    pooler = Pooler(database_url)
+@pytest.fixture(params=KINDS)
+def pooler(database_url: str, request: pytest.FixtureRequest) -> Iterator[AnyPooler]:
+    pooler = _pooler(database_url, request.param)
     yield pooler
     pooler.close()
 
@@ -49,7 +63,7 @@ def worker_row(worker_id: str) -> WorkerRow:
     return WorkerRow(worker_id, None, "host", 1, "threads", 1, ["default"], 1000, 7)
 
 
-def test_it_is_noticed_where_a_connection_is_opened(database_url: str, pooler: Pooler) -> None:
+def test_it_is_noticed_where_a_connection_is_opened(database_url: str, pooler: AnyPooler) -> None:
     for url, is_pooled in ((database_url, False), (pooler.url, True)):
         database = Database(url)
         line = database.open()
@@ -60,7 +74,7 @@ def test_it_is_noticed_where_a_connection_is_opened(database_url: str, pooler: P
 
 
 def test_an_execution_is_created_run_and_shown(
-    world: PgWorld, pooler: Pooler, redis_url: str
+    world: PgWorld, pooler: AnyPooler, redis_url: str
 ) -> None:
     app = create_app(load_settings({"DATABASE_URL": pooler.url, "REDIS_URL": redis_url}))
     app.test_client_class = CheckedClient
@@ -83,7 +97,7 @@ def test_an_execution_is_created_run_and_shown(
 
 
 def test_a_process_holds_no_lock_and_is_taken_for_dead_by_its_lease_alone(
-    world: PgWorld, pooler: Pooler
+    world: PgWorld, pooler: AnyPooler
 ) -> None:
     database = Database(pooler.url)
     leases = PgLeaseStore(database, worker_row("w1"))
@@ -99,6 +113,17 @@ def test_a_process_holds_no_lock_and_is_taken_for_dead_by_its_lease_alone(
     finally:
         sweeps.close()
         database.engine.dispose()
+
+
+def test_only_a_database_that_is_current_is_migrated_through_it(
+    world: PgWorld, pooler: AnyPooler
+) -> None:
+    assert schema.upgrade(pooler.url).is_current
+    with world.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("UPDATE alembic_version SET version_num = 'older'")
+    with pytest.raises(schema.SchemaError, match="DATABASE_URL of the server itself"):
+        schema.upgrade(pooler.url)
+    assert world.one(ADVISORY) == 0
 
 
 def test_without_a_pooler_a_process_holds_its_lock(world: PgWorld) -> None:
