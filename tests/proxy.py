@@ -61,6 +61,10 @@ class Proxy:
         with self._lock:
             self._is_cut = False
 
+    def turn_to(self, upstream: Upstream) -> None:
+        """Lead new connections to another server."""
+        self._upstream = upstream
+
     def hold_replies(self) -> None:
         """From now on requests reach the server, and its replies don't reach the client."""
         self._holds_replies.set()
@@ -171,9 +175,14 @@ class _Line:
         self.close()
 
 
+def socket_of(url: str) -> str:
+    """The path of the socket that a server listens on."""
+    query = parse_qs(urlsplit(url).query)
+    return f"{query['host'][0]}/.s.PGSQL.{query['port'][0]}"
+
+
 def proxy_to_postgres(url: str) -> tuple[Proxy, str]:
     """A proxy to a server that listens on a socket in the file system, and its URL."""
     parts = urlsplit(url)
-    query = parse_qs(parts.query)
-    proxy = Proxy(f"{query['host'][0]}/.s.PGSQL.{query['port'][0]}")
+    proxy = Proxy(socket_of(url))
     return proxy, f"postgresql://{parts.username}@127.0.0.1:{proxy.port}{parts.path}"
