@@ -52,6 +52,11 @@ class Attempts:
         """Whether there is any."""
         return bool(self._steps)
 
+    @property
+    def send_streams(self) -> bool:
+        """Whether one of them may send a stream, which others read beside it."""
+        return self._streams.are_sent
+
     def is_current(self, node: int, attempt: int) -> bool:
         """Whether this attempt of a node is under way."""
         step = self._steps.get(node)

@@ -97,6 +97,11 @@ class LiveStreams:
         self._held.pop(node, None)
 
     @property
+    def are_sent(self) -> bool:
+        """Whether a node runs here that sends."""
+        return bool(self._sending)
+
+    @property
     def are_idle(self) -> bool:
         """Whether nothing is sent and nothing read."""
         return not self._sending and not self._reading

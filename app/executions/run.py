@@ -249,8 +249,9 @@ class Run:
         return RunEnd.FINISHED
 
     def _take_starts(self) -> list[Start]:
-        engine, is_busy = self._ledger.engine, self._attempts.are_under_way
-        if self._around.is_draining() or self._slice.gives_way(engine, is_busy=is_busy):
+        engine, attempts = self._ledger.engine, self._attempts
+        is_busy, streams = attempts.are_under_way, attempts.send_streams
+        if self._slice.starts_nothing(engine, is_busy=is_busy, streams=streams):
             return []
         return self._commands.take_starts(engine)
 
@@ -340,7 +341,7 @@ class Run:
 
     def _next_due(self) -> float:
         write = inf if self._writer.due_at is None else self._writer.due_at
-        return min(self._timers.next_due(), self._time.deadline, write)
+        return min(self._timers.next_due(), self._time.deadline, self._slice.held_until, write)
 
     def _take(self, arrival: Arrival) -> None:
         attempts = self._attempts

@@ -266,6 +266,9 @@ def _queued(*nodes: str) -> dict[str, Any]:
 #: One node, three side by side, one after them all.
 _FORK = [(0, 1), (0, 2), (0, 3), (1, 4), (2, 4), (3, 4)]
 
+#: Three rows side by side.
+_BRAID = [(0, 3), (1, 4), (3, 5)]
+
 #: Flow id and document of each, by how much they ask for.
 FLOWS: dict[str, dict[str, Any]] = {
     "V2row": _row("Effect", "Effect", "Effect"),
@@ -273,6 +276,7 @@ FLOWS: dict[str, dict[str, Any]] = {
     "V2talk": _row("Talk", "Effect"),
     "V2retry": _row("Effect", "Flaky", "Effect"),
     "V2wide": _document(("Effect", "Effect", "Flaky", "Effect"), [(0, 1), (0, 2), (1, 3), (2, 3)]),
+    "V2braid": _document(("Talk", "Talk", "Steady", "Talk", "Effect", "Effect"), _BRAID),
     "V2sleep": _SLEEPS,
     "V2steady": _row("Effect", "Steady", "Steady"),
     "V2slow": _row("Effect", "Slow"),
