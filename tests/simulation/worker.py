@@ -31,6 +31,7 @@ from app.streams.lingering import Lingerer
 from app.streams.signals import Signals
 from tasks.announcer import Announcer
 from tasks.dispatcher import Dispatcher
+from tasks.launcher import Launcher
 from tasks.names import lock_key
 from tasks.process import LINGER_S, WorkerProcess
 from tasks.standby import Standby
@@ -91,15 +92,17 @@ class SimWorker(WorkerProcess):
         self._flag = world.flag()
         self._app: Any = world.celery
         self.announcer = Announcer(self._app, host.name, enabled=False)
-        self._settings: Any = SimpleNamespace(flower_steps=False)
         self._database: Any = world.database()
-        self._publisher: Any = world.publisher()
-        self._signals = signals_of(world)
-        self.dispatcher = Dispatcher(
-            self._app, world.redis, ExecutionTable(self._database).slots, world.clock
+        table = ExecutionTable(self._database)
+        self._out: Any = SimpleNamespace(
+            executions=self._database,
+            table=table,
+            publisher=world.publisher(),
+            signals=signals_of(world),
         )
-        self._lanes: Any = SimLanes(world, host)
-        self._steps = {}
+        self.dispatcher = Dispatcher(self._app, world.redis, table.slots, world.clock)
+        self._launcher = Launcher(self._app, self.announcer, is_shown=False)
+        self._launcher._lanes = SimLanes(world, host)  # type: ignore[assignment]
         self.watch = NodeWatch(world.clock)
         self._plans = PLANS
         tokens = itertools.count(1)
@@ -139,11 +142,11 @@ class SimWorker(WorkerProcess):
                 look_ms=round(SCAN_S * 1000),
                 lock_look_ms=round(SCAN_S * 1000),
             ),
-            publish=self._publisher.publish,
+            publish=self._out.publisher.publish,
             messages=self.dispatcher,
             may_judge=self.leases.may_judge,
             pause=self._flag.wait,
-            tell=Effects(self._publisher, self._signals, self.dispatcher).tell,
+            tell=Effects(self._out.publisher, self._out.signals, self.dispatcher).tell,
             clock=world.clock,
         )
         inbox = ControlInbox.__new__(ControlInbox)
@@ -151,7 +154,7 @@ class SimWorker(WorkerProcess):
         inbox._block_s = 1.0
         inbox._client = world.redis  # type: ignore[assignment]
         inbox._closed = self._flag  # type: ignore[assignment]
-        self._listener = CommandListener(inbox, self._signals, self._executor.running)
+        self._listener = CommandListener(inbox, self._out.signals, self._executor.running)
         self._listener._stop = self._flag  # type: ignore[assignment]
 
     def begin(self) -> None:
@@ -241,7 +244,7 @@ class SimWorker(WorkerProcess):
         lingerer._truce = Truce(1.0, world.clock)
         return Surroundings(
             store=PgRunStore(self._database),
-            publish=self._publisher.publish,
+            publish=self._out.publisher.publish,
             plans=self._plans,
             launch=self._launch,
             clock=world.clock,
@@ -250,10 +253,10 @@ class SimWorker(WorkerProcess):
             lease_s=LEASE_S,
             max_value_bytes=1024 * 1024,
             is_draining=self._is_draining,
-            let_go=self._signals.tell_let_go,
+            let_go=self._out.signals.tell_let_go,
             send=self.dispatcher.send_steps,
             sends_all=self._options.sends_steps,
-            herald=Effects(self._publisher, self._signals, self.dispatcher),
+            herald=Effects(self._out.publisher, self._out.signals, self.dispatcher),
             fresh_id=world.fresh_id,
             only_watched=world.only_watched,
             mailbox=lambda: SimMailbox(world.scheduler),
@@ -266,7 +269,7 @@ class SimWorker(WorkerProcess):
         if step.start.node.spec.type in SILENT:
             # It is none of ours and says nothing.
             self._world.invariants.did(step, "began")
-        super()._launch(step)
+        self._launcher.launch(step)
 
     def _is_draining(self) -> bool:
         return self.is_told_to_end
