@@ -109,7 +109,7 @@ def main(wanted: list[str]) -> int:
         rows.append(row)
         print(f"{row[0]}: {row[2]}", file=sys.stderr, flush=True)
     for name, told, result in rows:
-        print(f"{name:<14} {told:<34} {result}")
+        print(f"{name:<14} {told:<8} {result}")
     return int(not rows or any(_is_bad(result) for _, _, result in rows))
 
 
@@ -176,8 +176,8 @@ def _told_version(version: Version, program: Path) -> str:
     told = subprocess.run(
         [asked, "--version"], capture_output=True, text=True, check=True, env=_environ(version)
     )
-    found = re.findall(r"PostgreSQL\) \S+|v=\S+|PgBouncer \S+", told.stdout)
-    return " ".join(found) or told.stdout.strip()
+    found = re.search(r"(?:PostgreSQL\)|PgBouncer|v=) ?(\d\S*)", told.stdout)
+    return found[1] if found else told.stdout.strip()
 
 
 def _environ(version: Version) -> dict[str, str]:
