@@ -39,7 +39,7 @@ def show(node_type: str) -> Response:
     """Show one node type."""
     spec = services().catalogue.get(node_type)
     if spec is None:
-        raise NotFound
+        raise NotFound(f"There is no node type '{node_type}'")
     return answer(shape_of(spec))
 
 

@@ -57,7 +57,7 @@ class Relay:
         """Where a caller's execution stands. Raises NotFound, StoreUnavailable."""
         head = None if "\0" in execution_id else self._hub.head(execution_id)
         if head is None or not caller.may_see(head.owner_id):
-            raise NotFound
+            raise NotFound(f"There is no execution '{execution_id}'")
         return head
 
     def take_place(self) -> None:

@@ -119,7 +119,7 @@ class FlowService:
         # Another one stored or hid it since we looked.
         if changed := self._changed(flow_id, caller, expected):
             return changed
-        raise NotFound
+        raise _no_flow(flow_id)
 
     def get(self, flow_id: str, caller: Caller, version: int | None = None) -> dict[str, Any]:
         """Read a flow with the document of one version, the newest by default.
@@ -128,7 +128,7 @@ class FlowService:
         """
         row = self._store.read_version(flow_id, caller.scope, version)
         if row is None or row.document is None:
-            raise NotFound
+            raise _no_flow(flow_id, version)
         document = orjson.loads(row.document)
         if SEALED in row.document:
             document = masked(document)
@@ -146,14 +146,14 @@ class FlowService:
     def hide(self, flow_id: str, caller: Caller) -> None:
         """Hide a flow. Raises NotFound."""
         if not self._store.hide(flow_id, caller):
-            raise NotFound
+            raise _no_flow(flow_id)
 
     def _changed(
         self, flow_id: str, caller: Caller, expected: Sequence[int] | None
     ) -> Changed | None:
         row = self._store.read(flow_id, caller.scope)
         if row is None:
-            raise NotFound
+            raise _no_flow(flow_id)
         return (
             Changed(row.version) if expected is not None and row.version not in expected else None
         )
@@ -231,3 +231,8 @@ def _shape(row: FlowRow) -> dict[str, Any]:
 
 def _text_of(document: Mapping[str, Any]) -> str:
     return orjson.dumps(document).decode()
+
+
+def _no_flow(flow_id: str, version: int | None = None) -> NotFound:
+    which = f"There is no flow '{flow_id}'"
+    return NotFound(which if version is None else f"{which} with a version {version}")

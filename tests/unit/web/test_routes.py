@@ -204,7 +204,8 @@ def test_the_catalogue_describes_ports(client: FlaskClient) -> None:
         }
     ]
     assert len(shown["systemPorts"]) == 4
-    assert client.get("/api/v1/nodes/Unknown").status_code == 404
+    refused = client.get("/api/v1/nodes/Unknown")
+    assert (refused.status_code, refused.json["detail"]) == (404, "There is no node type 'Unknown'")
 
 
 def test_workers_are_listed(client: FlaskClient, faked: Any) -> None:
