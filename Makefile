@@ -37,7 +37,7 @@ ifdef ARGS
 	$(BIN)/pytest $(ARGS)
 else
 	$(BIN)/pytest -n auto --dist worksteal tests/integration tests/unit
-	$(BIN)/pytest -n 2 --dist loadfile -m "not alone" tests/chaos tests/system
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not alone" tests/chaos tests/system
 	$(BIN)/pytest -m alone tests/system
 endif
 

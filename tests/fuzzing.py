@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 from flask import Flask
 from schemathesis import openapi
 from schemathesis.config import SchemathesisConfig
+from schemathesis.core.transport import Response
 from schemathesis.engine import events, from_schema
+from schemathesis.generation.case import Case
+from schemathesis.transport.wsgi import WSGI_TRANSPORT
 
 #: Beside its own, statuses that say no for good reasons: what opaque cursors name (400), and what
 #: documents, inputs and filters mean (422), is more than a schema can say; 412: another version.
@@ -31,6 +36,9 @@ MEANT: dict[str, list[int]] = {
     "POST /api/v1/flows": [422],
     "PUT /api/v1/flows/{flowId}": [412, 422],
 }
+
+#: Settings that mean nothing inside of a process.
+OF_SOCKETS = {"max_redirects", "verify", "cert", "proxies"}
 
 
 def faults_of(
@@ -78,14 +86,30 @@ def faults_of(
     described = {path: document["paths"][path] for path in paths or document["paths"]}
     schema = openapi.from_dict({**document, "paths": described}, config=config)
     schema.app = app
-    for event in from_schema(schema).execute():
-        match event:
-            case events.ScenarioFinished():
-                yield from _failures(event)
-            case events.NonFatalError():
-                yield f"{event.label}: {event.info.format()}"
-            case events.FatalError():
-                raise event.exception
+    with _without_sockets():
+        for event in from_schema(schema).execute():
+            match event:
+                case events.ScenarioFinished():
+                    yield from _failures(event)
+                case events.NonFatalError():
+                    yield f"{event.label}: {event.info.format()}"
+                case events.FatalError():
+                    raise event.exception
+
+
+@contextmanager
+def _without_sockets() -> Iterator[None]:
+    """Have what is sent again without its token reach an application of this process.
+
+    Schemathesis (4.32) hands on settings of sockets with it, which such an application refuses.
+    """
+    send = WSGI_TRANSPORT.send
+
+    def send_bare(case: Case, **settings: Any) -> Response:
+        return send(case, **{name: settings[name] for name in settings.keys() - OF_SOCKETS})
+
+    with patch.object(WSGI_TRANSPORT, "send", send_bare):
+        yield
 
 
 def _failures(finished: events.ScenarioFinished) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 
-def wait_until(holds: Callable[[], object], what: str, within_s: float = 20.0) -> None:
+def wait_until(holds: Callable[[], object], what: str, within_s: float = 60.0) -> None:
     """Poll until it holds; fail with `what` when it doesn't within the time."""
     deadline = time.monotonic() + within_s
     while not holds():

@@ -104,6 +104,7 @@ def _expected_versions() -> list[int] | None:
     """The versions that If-Match names; None where any will do."""
     if "If-Match" not in request.headers or request.if_match.star_tag:
         return None
-    tags = request.if_match.as_set()
+    # An empty tag is None there.
+    tags = [tag for tag in request.if_match.as_set() if tag]
     versions = [int(tag) for tag in tags if tag.isascii() and tag.isdigit() and len(tag) <= 10]
     return [version for version in versions if version <= MAX_INTEGER]

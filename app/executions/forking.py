@@ -281,7 +281,9 @@ def _laid_over(plan: Plan, former: Inputs, given: Inputs) -> dict[str, dict[str,
     }
     for node_id, ports in given.items():
         merged[node_id] = {**merged.get(node_id, {}), **ports}
-    return {node_id: ports for node_id, ports in merged.items() if ports} or None
+    # What names no node of the flow stays, however empty, to be refused.
+    kept = {id_: ports for id_, ports in merged.items() if ports or id_ not in plan.index_of}
+    return kept or None
 
 
 def _still_there(

@@ -71,7 +71,7 @@ class Runs:
     def end_all(self) -> None:
         for process in self._processes:
             process.send_signal(signal.SIGINT)
-            process.wait(20)
+            process.wait(60)
             self._guardian.forget(process.pid)
 
 
@@ -148,7 +148,7 @@ def test_a_postmaster_that_was_left_behind_is_ended(directory: Path, runs: Runs)
     assert not end_left_postgres(server.data)
     process = runs.start(server)
     assert end_left_postgres(server.data)
-    assert process.wait(1) == 0
+    assert process.wait(60) == 0
     runs.start(prepare_postgres(directory / "postgres"))
 
 
@@ -248,7 +248,7 @@ def test_a_valkey_that_was_left_behind_is_ended(directory: Path, runs: Runs) -> 
     assert not end_left_valkey(directory / "valkey", server.program)
     process = runs.start(server)
     assert end_left_valkey(directory / "valkey", server.program)
-    assert process.wait(5) == 0
+    assert process.wait(60) == 0
 
 
 def test_ports_are_free_or_taken() -> None:

@@ -137,7 +137,7 @@ def test_programs_start_in_order_and_their_lines_carry_their_names(running: Runn
 def test_a_signal_ends_all_the_highest_rank_first(running: Running, number: int) -> None:
     pids = running.pids()
     running.process.send_signal(number)
-    assert running.process.wait(10) == 0
+    assert running.process.wait(60) == 0
     assert all_gone(pids)
     assert running.notes()[4:] == ["last ended", "steady ended", "base ended"]
 
@@ -149,7 +149,7 @@ def test_a_second_ctrl_c_waits_for_nobody(running: Running) -> None:
     wait_until(lambda: "steady ended" in running.notes(), "the first Ctrl-C was understood")
     assert running.process.poll() is None
     running.process.send_signal(signal.SIGINT)
-    assert running.process.wait(10) == 0
+    assert running.process.wait(60) == 0
     assert all_gone(pids)
 
 

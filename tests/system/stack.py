@@ -31,8 +31,8 @@ from tests.waiting import wait_until
 WEB, FLOWER, WORKER = "web", "flower", "worker"
 
 #: Seconds that a process may take to be of use, and to end in good order.
-READY_WITHIN_S = 60.0
-ENDS_WITHIN_S = 45.0
+READY_WITHIN_S = 150.0
+ENDS_WITHIN_S = 90.0
 
 #: A dead worker is noticed fast, by its lock or by its lease.
 QUICK = {

@@ -22,8 +22,8 @@ from app.embedded.ports import free_port
 from app.embedded.postgres import socket_directory
 from tests.waiting import wait_until
 
-STARTS_WITHIN_S = 60
-ENDS_WITHIN_S = 60
+STARTS_WITHIN_S = 150
+ENDS_WITHIN_S = 150
 
 COMMAND = [sys.executable, "-m", "app", "dev", "--workers=1", "--json"]
 

@@ -48,7 +48,7 @@ def run_many(stack: Stack, count: int, document: dict[str, Any] = FLOW) -> list[
     return ids
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize("pool", ["prefork", pytest.param("threads", marks=pytest.mark.soak)])
 def test_every_execution_of_a_backlog_is_shown_with_its_id_and_worker(
     bare_stack: Stack, pool: str
 ) -> None:

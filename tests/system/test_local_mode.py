@@ -15,7 +15,7 @@ import pytest
 from app.config import child_environ
 from app.embedded.ports import free_port
 
-ENDS_WITHIN_S = 60
+ENDS_WITHIN_S = 150
 SAMPLES = Path(__file__).parents[2] / "samples"
 NOWHERE = {
     "DATABASE_URL": "postgresql://127.0.0.1:1/none",

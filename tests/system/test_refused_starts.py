@@ -12,7 +12,7 @@ from app.config import child_environ
 from app.embedded.ports import free_port
 from tests.system.stack import UNSET
 
-ENDS_WITHIN_S = 60
+ENDS_WITHIN_S = 150
 NOWHERE = {"DATABASE_URL": "postgresql://127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1"}
 
 WEB = ("gunicorn", "-c", "python:web.gunicorn_conf", "web:create_app()")

@@ -20,7 +20,7 @@ from app.embedded.ports import free_port
 from tests.system.stack import Stack
 from tests.waiting import wait_until
 
-WITHIN_S = 60
+WITHIN_S = 150
 
 Completed = subprocess.CompletedProcess[str]
 

@@ -24,7 +24,7 @@ class Gate:
 
     def __call__(self, ctx: NodeContext) -> None:
         self.reached.append(ctx.attempt)
-        assert self._opened.wait(20)
+        assert self._opened.wait(60)
 
     def open(self) -> None:
         self._opened.set()

@@ -522,13 +522,13 @@ def test_a_stop_reaches_a_node_in_the_middle(
 
     execution = execution_of(world, THREE)
     run = process.start(process.claim(process.around(node_that(work)), execution))
-    assert begun.wait(20)
+    assert begun.wait(60)
 
     commands.stop(execution, "why")
     run.run.alert()
 
     assert run.end() is RunEnd.LOST
-    assert ended.wait(20)
+    assert ended.wait(60)
     assert len(raised) == 1
     assert checkpoints(world, execution) == {}
     assert told(world, execution)[-2:] == ["flow:cancelled", "execution:stopped"]
@@ -553,7 +553,7 @@ def test_a_node_that_does_not_listen_holds_nobody_up(
     wait_until(lambda: world.row(next_one).status == "completed", "the process goes on")
     assert let_go == [execution]
     begun.gate.open()
-    worker.join(20)
+    worker.join(60)
     assert begun.nodes == ["a"]
     assert checkpoints(world, execution) == {}
 
@@ -677,7 +677,7 @@ def test_a_stop_reaches_a_sent_step(
     for run in sent.executor.running():
         run.alert()
 
-    worker.join(20)
+    worker.join(60)
     assert (outcome, let_go) == ([False], [execution])
     begun.gate.open()
 
@@ -699,5 +699,5 @@ def test_an_alert_leaves_a_sent_step_alone_that_is_to_be_paused(
 
     begun.gate.open()
 
-    worker.join(20)
+    worker.join(60)
     assert outcome == [True]

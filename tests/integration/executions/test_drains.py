@@ -104,7 +104,7 @@ def test_a_sent_step_that_is_given_up_is_sent_on_and_nothing_is_counted(
     for run in sent.executor.running():
         run.give_up()
 
-    stepping.join(10)
+    stepping.join(60)
     assert not stepping.is_alive()
     assert (sent.steps, sent.queues) == ([(execution, "a")], ["slow", "slow"])
     assert world.row(execution).failure_count == 0

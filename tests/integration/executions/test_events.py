@@ -200,12 +200,12 @@ def test_what_a_node_says_is_committed_and_told_while_it_runs(
         said_at.append(time.monotonic())
         ctx.log("hello")
         ctx.progress(0.5, "half")
-        goes_on.wait(10)
+        goes_on.wait(60)
 
     execution = execution_of(world, flow(node("a", "ProbeNode")))
     run = process.start(process.claim(process.around(node_that(speak)), execution))
 
-    wait_until(lambda: "node:progress" in process.published_types(), "it is told", 5)
+    wait_until(lambda: "node:progress" in process.published_types(), "it is told")
     assert told(world, execution)[-2:] == ["node:debug-log-string a", "node:progress a"]
     assert world.row(execution).status == "running"
     goes_on.set()
@@ -220,10 +220,10 @@ def test_the_start_of_a_pure_node_is_told_when_it_takes_long(
 ) -> None:
     goes_on = threading.Event()
     execution = execution_of(world, flow(node("a", "ProbeNode")))
-    slow = node_that(lambda _: goes_on.wait(10), effects=False)
+    slow = node_that(lambda _: goes_on.wait(60), effects=False)
     run = process.start(process.claim(process.around(slow), execution))
 
-    wait_until(lambda: "node:started" in process.published_types(), "it is told", 5)
+    wait_until(lambda: "node:started" in process.published_types(), "it is told")
 
     goes_on.set()
     assert run.end() is RunEnd.FINISHED
@@ -242,7 +242,7 @@ def test_a_node_that_never_stops_talking_is_heard_and_its_time_is_limited(
     begun = time.monotonic()
     run = process.start(process.claim(process.around(node_that(chatter)), execution))
 
-    wait_until(lambda: "node:debug-log-string" in process.published_types(), "it is heard", 5)
+    wait_until(lambda: "node:debug-log-string" in process.published_types(), "it is heard")
     assert run.is_alive
     assert run.end() is RunEnd.FINISHED
     assert time.monotonic() - begun < 5

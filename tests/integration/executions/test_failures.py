@@ -78,7 +78,7 @@ def test_after_an_unhandled_error_running_nodes_finish_and_none_starts(
         fail(ctx)
 
     def outlast(_: NodeContext) -> None:
-        failed.wait(10)
+        failed.wait(60)
         wait_until(lambda: "node:failed" in process.published_types(), "the failure is told")
 
     document = flow(
@@ -214,7 +214,7 @@ def test_a_node_past_its_time_is_given_up_and_its_late_result_dropped(
     came_back = threading.Event()
 
     def ignore_everything(ctx: NodeContext) -> None:
-        goes_on.wait(10)
+        goes_on.wait(60)
         ctx.log("too late")
         came_back.set()
 
@@ -224,7 +224,7 @@ def test_a_node_past_its_time_is_given_up_and_its_late_result_dropped(
     def outlast(_: NodeContext) -> None:
         wait_until(lambda: "node:failed" in process.published_types(), "a is given up")
         goes_on.set()
-        came_back.wait(10)
+        came_back.wait(60)
 
     process.run(execution, node_that(ignore_everything), node_that(outlast, "SlowNode"))
 
@@ -251,7 +251,7 @@ def test_a_node_is_told_that_its_time_is_up(world: PgWorld, process: Process) ->
     execution = execution_of(world, flow(node("a", "ProbeNode", timeoutMs=30)))
     process.run(execution, node_that(look))
 
-    wait_until(lambda: told_by == ["NodeTimeout"], "the node is told", 2)
+    wait_until(lambda: told_by == ["NodeTimeout"], "the node is told")
 
 
 def test_the_limit_of_the_execution_counts_where_a_node_has_none(

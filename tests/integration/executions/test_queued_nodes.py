@@ -85,7 +85,7 @@ def test_several_run_at_once_each_under_a_claim_of_its_own(
     world: PgWorld, process: Process, other: Process
 ) -> None:
     together = threading.Barrier(2)
-    meet = node_that(lambda _: together.wait(20))
+    meet = node_that(lambda _: together.wait(60))
     document = flow(node("a", "ProbeNode", queue="gpu"), node("b", "ProbeNode", queue="gpu"))
     execution = execution_of(world, document)
     sent = Sent(process, (meet,), sends_all=False)

@@ -138,7 +138,7 @@ def test_what_arrives_before_it_parks_holds_no_worker_either(
 
     run = process.start(process.claim(process.around(node_that(be_woken)), execution))
 
-    assert run.end(5) is RunEnd.PARKED
+    assert run.end(60) is RunEnd.PARKED
     assert world.row(execution).wake_at is not None
 
 

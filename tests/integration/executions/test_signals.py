@@ -149,7 +149,7 @@ def _run_that_is_busy(world: PgWorld, process: Process) -> Driven:
 
     execution = execution_of(world, flow(waiter(), node("beside", "ProbeNode")))
     running = process.start(process.claim(process.around(node_that(outlast)), execution))
-    assert begun.wait(10)
+    assert begun.wait(60)
     wait_until(lambda: _status(world, execution) == "waiting", "it waits")
     return running
 

@@ -43,7 +43,7 @@ class Signal:
         self._event.set()
 
     def wait(self) -> None:
-        assert self._event.wait(20), "it never came"
+        assert self._event.wait(60), "it never came"
 
 
 def sender(body: Callable[[NodeContext, Any], object], **more: Any) -> Callable[..., Any]:
@@ -259,7 +259,7 @@ def test_however_many_may_run_nothing_hangs(world: PgWorld, process: Process, pl
     execution = execution_of(world, document, options=options(maxConcurrency=places))
 
     run = process.claim(process.around(sender(letters("a", "b")), reader(joined)), execution)
-    assert process.start(run).end(20) is RunEnd.FINISHED
+    assert process.start(run).end(60) is RunEnd.FINISHED
 
     assert outputs(world, execution)["r"] == {"given": "ab"}
 

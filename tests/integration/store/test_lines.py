@@ -78,7 +78,7 @@ def test_closing_cuts_a_thread_that_waits_for_an_answer(database: Database, line
     backend = waiting.backend_pid
     wait_until(lambda: line.execute(SLEEPERS, backend), "it waits")
     waiting.close()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert len(failures) == 1
     assert waiting.lost

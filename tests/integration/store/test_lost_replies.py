@@ -79,7 +79,7 @@ def test_a_reply_that_was_held_back_is_of_a_write_that_was_done(
     thread.start()
     wait_until(lambda: cable.held > held, "the server has answered")
     cable.cut()
-    thread.join(5)
+    thread.join(60)
     cable.mend()
 
     assert len(failures) == 1
@@ -100,7 +100,7 @@ def test_a_write_that_is_still_on_its_way_when_it_is_asked_for_is_done_once(
     lost.start()
     wait_until(lambda: waiting_for_locks(pg) == 1, "the write waits for the row")
     cable.cut_clients()
-    lost.join(5)
+    lost.join(60)
     settled: list[Written | Void] = []
     again = threading.Thread(
         target=lambda: settled.append(far.settle_unknown(claimed.fence, 1, STEP))
@@ -109,7 +109,7 @@ def test_a_write_that_is_still_on_its_way_when_it_is_asked_for_is_done_once(
     wait_until(lambda: waiting_for_locks(pg) == 2, "it is repeated, behind the first")
 
     beside.rollback()
-    again.join(10)
+    again.join(60)
     beside.close()
 
     assert isinstance(settled[0], Written)
@@ -157,7 +157,7 @@ def test_a_row_that_is_held_for_a_while_is_written_once_it_is_free(
         "it is tried again",
     )
     beside.rollback()
-    thread.join(10)
+    thread.join(60)
     beside.close()
 
     assert isinstance(outcome[0], Written)

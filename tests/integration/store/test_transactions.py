@@ -58,7 +58,7 @@ def test_a_stop_waits_for_the_owner_s_statement(pg: PgWorld) -> None:
     assert pg.row(execution).status == "created"
 
     owner.commit()
-    stopping.join(20)
+    stopping.join(60)
     owner.close()
 
     assert stopped == [True]

@@ -111,4 +111,4 @@ def test_who_writes_waits_for_a_watch_under_way_and_is_told(
     writing = beside.submit(write, store, claimed, 0, boundary("flow:started"))
     await_lock(pg, writing)
     other.commit()
-    assert writing.result(10).is_watched
+    assert writing.result(60).is_watched

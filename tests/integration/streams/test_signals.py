@@ -99,7 +99,7 @@ def test_whoever_waits_for_processes_to_let_go_waits_for_all_of_them(signals: Si
     waiting.start()
     signals.tell_let_go("EX1")
     signals.tell_let_go("EX1")
-    waiting.join(20)
+    waiting.join(60)
     assert heard == [True]
 
 
@@ -111,7 +111,7 @@ def test_a_waiting_worker_is_woken(both: Signalling) -> None:
     thread.start()
     assert signals.wake_worker("w2", "EX2")
     assert signals.wake_worker("w1", "EX1")
-    thread.join(timeout=3)
+    thread.join(timeout=60)
     assert heard == ["EX1"]
     inbox.close()
     assert inbox.wait() is None

@@ -43,7 +43,7 @@ class ScratchValkey:
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
         self._guardian.forget(self._process.pid)
 
     def count_unacknowledged(self) -> int:

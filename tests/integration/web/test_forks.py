@@ -256,6 +256,7 @@ def test_children_of_further_events_are_made_once(
         ({"fromNodeId": "b", "inputs": {"a": {"text": "x"}}}, "/inputs/a"),
         ({"fromNodeId": "nobody"}, "/fromNodeId"),
         ({"fromNodeId": "a", "inputs": {"nobody": {"text": "x"}}}, "/inputs/nobody"),
+        ({"fromNodeId": "a", "inputs": {"nobody": {}}}, "/inputs/nobody"),
         ({"fromNodeId": "a", "inputs": {"a": {"text": 5}}}, "/inputs/a/text"),
         ({"options": {"priority": 10}}, "/options/priority"),
         ({"options": {"breakpoints": ["nobody"]}}, "/options/breakpoints/0"),

@@ -154,14 +154,14 @@ def test_processes_that_copy_at_once_keep_one(two: Two) -> None:
     found: list[str | None] = []
 
     def copy() -> None:
-        begin.wait(10)
+        begin.wait(60)
         found.append(two.lookup().document(flow_id, 1))
 
     threads = [threading.Thread(target=copy) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
 
     assert len(found) == 4
     assert len(set(found)) == 1

@@ -69,7 +69,7 @@ def assert_each_ran_once(site: Stack, ledger: Ledger, execution_ids: list[str]) 
         assert set(ledger.counts(execution_id).values()) == {1}
 
 
-@pytest.mark.parametrize("dispatch", ["inline", "message"])
+@pytest.mark.parametrize("dispatch", ["message", pytest.param("inline", marks=pytest.mark.soak)])
 def test_dropped_and_doubled_messages_change_no_result(
     site: Stack, ledger: Ledger, make_crew: MakeCrew, redis: Redis, dispatch: str
 ) -> None:

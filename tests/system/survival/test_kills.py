@@ -103,8 +103,15 @@ def test_twenty_effects_in_a_row_outlive_five_kills(
     assert max(gaps) <= AT_MOST_S
 
 
-@pytest.mark.parametrize("dispatch", ["inline", "message"])
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize(
+    ("pool", "dispatch"),
+    [
+        ("prefork", "message"),
+        ("threads", "inline"),
+        pytest.param("prefork", "inline", marks=pytest.mark.soak),
+        pytest.param("threads", "message", marks=pytest.mark.soak),
+    ],
+)
 def test_each_kind_of_worker_is_replaced_by_the_other(
     site: Stack, ledger: Ledger, make_crew: MakeCrew, pool: str, dispatch: str
 ) -> None:
@@ -124,7 +131,7 @@ def test_each_kind_of_worker_is_replaced_by_the_other(
     assert_nothing_doubled_but_by_kills(trace, ledger, kills=2)
 
 
-@pytest.mark.parametrize("dispatch", ["inline", "message"])
+@pytest.mark.parametrize("dispatch", ["inline", pytest.param("message", marks=pytest.mark.soak)])
 def test_a_death_is_told_and_counted(
     site: Stack, ledger: Ledger, make_crew: MakeCrew, dispatch: str
 ) -> None:

@@ -40,7 +40,7 @@ def complaints(log: Path) -> Iterator[str]:
             yield line
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize("pool", ["prefork", pytest.param("threads", marks=pytest.mark.soak)])
 def test_a_quiet_run_complains_of_nothing(
     site_valkey: ScratchValkey,
     database_url: str,

@@ -99,7 +99,7 @@ def test_redis_is_killed_and_comes_back_empty(
     assert "Traceback" not in worker.log.read_text()
 
 
-@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize("pool", ["prefork", pytest.param("threads", marks=pytest.mark.soak)])
 def test_what_is_created_and_commanded_while_redis_is_away_needs_none(
     own_stack: Stack, own_valkey: ScratchValkey, ledger: Ledger, pool: str
 ) -> None:

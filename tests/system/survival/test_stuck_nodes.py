@@ -22,7 +22,7 @@ def flow(node_type: str, **more: Any) -> dict[str, Any]:
     return {"metadata": {"name": "Stuck"}, "nodes": [stuck], "edges": []}
 
 
-@pytest.mark.parametrize("dispatch", ["inline", "message"])
+@pytest.mark.parametrize("dispatch", ["inline", pytest.param("message", marks=pytest.mark.soak)])
 def test_a_node_that_freezes_its_process_is_timed_out_and_the_process_replaced(
     site: Stack, ledger: Ledger, make_crew: MakeCrew, dispatch: str
 ) -> None:

@@ -74,7 +74,7 @@ def test_a_reader_waits_for_the_next_item() -> None:
         sender.channel.send(item)
         wait_until(lambda number=number: len(read) == number + 1, "the item is read")
     sender.channel.close()
-    reading.join(10)
+    reading.join(60)
 
     assert read == ["a", "b", "c"]
 
@@ -93,9 +93,9 @@ def test_items_of_several_threads_are_all_there_once() -> None:
     for thread in (reading, *threads):
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     sender.channel.close()
-    reading.join(20)
+    reading.join(60)
 
     assert sorted(read) == sorted(f"{name}{number}" for name in names for number in range(200))
     assert [each for each in read if each[0] == "a"] == [f"a{number}" for number in range(200)]
@@ -116,7 +116,7 @@ def test_of_two_that_wake_at_once_none_leaves_a_flag_that_nobody_sets() -> None:
     sender = Sender(flag=flag)
     waking.append(threading.Thread(target=sender.channel.wake))
     sender.channel.wake()
-    waking[0].join(10)
+    waking[0].join(60)
     sender.channel.wake()
 
     assert [each.is_set() for each in awaited] == [True]
@@ -201,7 +201,7 @@ def test_a_reader_that_waits_ends_when_its_node_should() -> None:
     reading.start()
     is_cancelled.set()
     reader.wake()
-    reading.join(10)
+    reading.join(60)
 
     assert ended == ["cancelled"]
 

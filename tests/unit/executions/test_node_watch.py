@@ -75,7 +75,7 @@ def test_the_one_whose_time_is_up_first_is_noted() -> None:
 def test_what_was_given_up_is_not_noted_any_more_and_stuck_once_it_runs_on() -> None:
     watched = Watched()
     release = threading.Event()
-    step = watched.step("a", 7.0, lambda: release.wait(20))
+    step = watched.step("a", 7.0, lambda: release.wait(60))
     thread = threading.Thread(target=watched.watch.run, args=(step,))
     thread.start()
     wait_until(lambda: watched.notes, "it runs")
@@ -92,7 +92,7 @@ def test_what_was_given_up_is_not_noted_any_more_and_stuck_once_it_runs_on() -> 
     watched.now += 0.1
     assert watched.watch.stuck() == [step]
     release.set()
-    thread.join(10)
+    thread.join(60)
     assert watched.watch.stuck() == []
 
 

@@ -54,7 +54,7 @@ def test_a_node_that_nobody_hears_waits() -> None:
     for _ in range(2):
         wait_until(lambda: inbox.qsize() == MOST_UNHEARD, "as much is said as may be unheard")
         assert hear_all(step, inbox) == MOST_UNHEARD
-    thread.join(10)
+    thread.join(60)
 
     assert hear_all(step, inbox) == MOST_UNHEARD + 1
     assert len(most) == 3 * MOST_UNHEARD
@@ -76,7 +76,7 @@ def test_a_node_that_waits_to_be_heard_ends_when_it_is_given_up() -> None:
 
     step.cancel(timed_out=True)
 
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     # Nothing said after its time was up piles up where nobody takes it.
     assert hear_all(step, inbox) == MOST_UNHEARD + 1

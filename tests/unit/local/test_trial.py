@@ -241,7 +241,7 @@ def chat(ctx: NodeContext) -> Annotated[Stream[str], Port("said")]:
     """Says something, and goes on once it was answered."""
     stream = ctx.stream("said")
     stream.send("hello")
-    assert answered.wait(20)
+    assert answered.wait(60)
     stream.send("world")
     return stream
 

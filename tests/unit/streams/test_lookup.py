@@ -23,7 +23,7 @@ class SlowLog:
 
     def heads(self, execution_ids: Collection[str]) -> dict[str, Head]:
         self.asked.append(set(execution_ids))
-        assert self.go.wait(10)
+        assert self.go.wait(60)
         if self._failure is not None:
             raise self._failure
         return {each: HEAD for each in execution_ids if each != "EX0"}
@@ -54,7 +54,7 @@ def ask_at_once(log: SlowLog, count: int) -> list[Head | Exception | None]:
     wait_until(lambda: len(lookup._waiting) == count - 1, "the others wait")
     log.go.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     return answers
 
 

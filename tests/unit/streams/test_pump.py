@@ -52,7 +52,7 @@ def test_who_wants_another_turn_has_it_after_the_others(pump: Pump) -> None:
 
     def turn_of(name: str) -> Turn:
         def turn(_slow: bool) -> float | None:
-            begin.wait(5)
+            begin.wait(60)
             order.append(name)
             return AT_ONCE if order.count(name) < 3 else None
 
@@ -72,11 +72,11 @@ def test_a_turn_that_was_woken_for_meanwhile_is_followed_by_another(pump: Pump) 
 
     def turn(_slow: bool) -> None:
         runs.set()
-        goes_on.wait(5)
+        goes_on.wait(60)
 
     job = Job(turn)
     pump.wake(job)
-    assert runs.wait(5)
+    assert runs.wait(60)
     pump.wake(job)
     pump.wake(job)
     assert job.turns == 1
@@ -104,7 +104,7 @@ def test_slow_turns_do_not_keep_quick_ones_waiting(pump: Pump) -> None:
     def wait_long(slow: bool) -> Slow | None:
         if not slow:
             return SLOW
-        ends.wait(10)
+        ends.wait(60)
         return None
 
     slow_ones = [Job(wait_long) for _ in range(20)]

@@ -90,6 +90,6 @@ def test_who_waits_for_the_flag_is_woken_however_often_it_is_set() -> None:
     flag.set()
 
     for each in waiting:
-        each.join(10)
+        each.join(60)
     assert not any(each.is_alive() for each in waiting)
     flag.wait()

@@ -27,12 +27,12 @@ def test_stopping_waits_for_what_was_taken() -> None:
 
     def work() -> None:
         has_begun.set()
-        is_told.wait(10)
+        is_told.wait(60)
         done.append("all")
 
     standby = Standby(broker, lambda: True, work, interval_s=0.001)
     standby.start()
-    assert has_begun.wait(10)
+    assert has_begun.wait(60)
     stopping = threading.Thread(target=standby.stop)
     stopping.start()
     stopping.join(0.1)
@@ -40,7 +40,7 @@ def test_stopping_waits_for_what_was_taken() -> None:
     assert stopping.is_alive()
 
     is_told.set()
-    stopping.join(10)
+    stopping.join(60)
     assert not stopping.is_alive()
     assert done == ["all"]
 
