@@ -48,8 +48,11 @@ same key with another body is refused with 422.""",
         {"type": "string"},
     ),
     "Last-Event-ID": (
-        "Of a stream, the index of the last event that you have: it wins over fromIndex.",
-        {"type": "integer", "minimum": -1},
+        (
+            "Of a stream, the index of the last event that you have: it wins over fromIndex. A page is "
+            "the same with any."
+        ),
+        {"type": "string"},
     ),
     "If-None-Match": ("The ETag of what you have: it is not sent again (304).", {"type": "string"}),
 }
