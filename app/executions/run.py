@@ -24,11 +24,9 @@ from app.executions.arrivals import (
     Told,
 )
 from app.executions.attempts import Attempts
-from app.executions.calls import Calls
-from app.executions.children import Children
 from app.executions.commands import Commands
-from app.executions.fan_out import FanOuts
 from app.executions.flow_time import FlowTime
+from app.executions.offspring import Offspring
 from app.executions.opening import facts_of, overdue, refusal
 from app.executions.parking import Parking
 from app.executions.results import Results
@@ -124,18 +122,8 @@ class Run:
     def _open(self) -> None:
         around, ledger = self._around, self._ledger
         self._signals = SignalWaits(self.fence, ledger, self._timers, around)
-        self._children = Children(self._claimed, around, ledger)
-        self._fan_outs = FanOuts(around, ledger, self._timers, self._children)
-        self._calls = Calls(around, ledger, self._timers, self._children)
-        self._settlement = Settlement(
-            ledger,
-            self._timers,
-            self._signals,
-            self._children,
-            self._fan_outs,
-            self._calls,
-            around,
-        )
+        self._offspring = Offspring(self._claimed, around, ledger, self._timers)
+        self._settlement = Settlement(ledger, self._timers, self._signals, self._offspring, around)
         self._attempts = Attempts(
             facts_of(self._claimed),
             self._options,
@@ -145,11 +133,9 @@ class Run:
             self._settlement,
             around,
         )
-        self._parking = Parking(ledger, self._sent, self._children, around)
+        self._parking = Parking(ledger, self._sent, self._offspring.children, around)
         self._results = Results(ledger, self._sent, self._settlement, self._commands, around)
-        self._children.begin()
-        self._fan_outs.go_on()
-        self._calls.go_on()
+        self._offspring.begin()
         self._results.take()
         self._lose_unless(self._signals.look())
 
@@ -201,7 +187,7 @@ class Run:
         if ledger.is_due(self._clock()):
             self._attempts.tell()
         # What a pause held back that was withdrawn, or never took effect.
-        self._fan_outs.go_on()
+        self._offspring.fan_outs.go_on()
         ledger.gather()
         mark = self._writer.mark
         starts = self._take_starts()
@@ -231,7 +217,7 @@ class Run:
         return self._end(overdue(self._options))
 
     def _end(self, verdict: Verdict) -> RunEnd | Outcome:
-        descendants = PARENT_FAILED if self._children.are_open else None
+        descendants = PARENT_FAILED if self._offspring.children.are_open else None
         elapsed_ms = self._time.elapsed_ms()
         outcome = self._sending.settle(self._ledger.conclude(verdict, elapsed_ms, descendants))
         return self._finished() if outcome is Outcome.HELD else outcome
@@ -268,7 +254,7 @@ class Run:
         return RunEnd.PAUSED if outcome is Outcome.HELD else outcome
 
     def _waits_for_children(self, verdict: Verdict) -> bool:
-        return isinstance(verdict, Completion) and self._children.are_open
+        return isinstance(verdict, Completion) and self._offspring.children.are_open
 
     def _must_commit(self, starts: list[Start]) -> bool:
         if any(start.node.spec.effects or self._sending.sends(start) for start in starts):
@@ -369,10 +355,7 @@ class Run:
     def _hear(self) -> None:
         """Ask what is requested, what signals came, and which children have ended."""
         self._lose_unless(self._writer.hear() and self._signals.look())
-        if self._children.are_open:
-            self._children.look()
-            self._fan_outs.go_on()
-            self._calls.go_on()
+        self._offspring.look()
 
     def _lose_unless(self, is_ours: bool) -> None:
         """Where the run is not ours any more, it ends here at once."""

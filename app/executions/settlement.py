@@ -10,10 +10,8 @@ from typing import Any
 from app.engine import NodeFailure, Start
 from app.engine.retries import retry_delay_ms
 from app.engine.state import NO_OUTPUTS, Outputs, as_node_failure
-from app.executions.calls import Calls
-from app.executions.children import Children
-from app.executions.fan_out import FanOuts
 from app.executions.ledger import Ledger
+from app.executions.offspring import Offspring
 from app.executions.sent import events_of
 from app.executions.signals import SignalWaits
 from app.executions.surroundings import Surroundings
@@ -34,15 +32,13 @@ class Settlement:
         ledger: Ledger,
         timers: Timers,
         signals: SignalWaits,
-        children: Children,
-        fan_outs: FanOuts,
-        calls: Calls,
+        offspring: Offspring,
         around: Surroundings,
     ) -> None:
         self._ledger = ledger
-        self._fan_outs = fan_outs
-        self._calls = calls
-        self._children = children
+        self._fan_outs = offspring.fan_outs
+        self._calls = offspring.calls
+        self._children = offspring.children
         self._timers = timers
         self._signals = signals
         self._around = around

@@ -441,7 +441,9 @@ def test_what_a_pause_held_back_goes_on_when_it_is_withdrawn(
     if begins_before:
         run_children(world, process, execution)
         run.run.alert()
-        wait_until(lambda: not run.run._children.are_open, "the run knows of the child's end")
+        wait_until(
+            lambda: not run.run._offspring.children.are_open, "the run knows of the child's end"
+        )
     first.open()
 
     world.commands().resume(execution)
