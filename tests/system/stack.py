@@ -264,7 +264,7 @@ class Stack:
         return shown
 
     def await_status(
-        self, execution_id: str, *statuses: str, within_s: float = 30
+        self, execution_id: str, *statuses: str, within_s: float = 90
     ) -> dict[str, Any]:
         """Wait until an execution has one of these statuses; without any, a final one."""
         wanted = statuses or ("completed", "failed", "stopped")

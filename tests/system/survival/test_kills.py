@@ -161,7 +161,7 @@ def test_children_die_with_their_parent(site: Stack, ledger: Ledger, make_crew: 
     children = worker.children()
     worker.kill()
     assert children
-    wait_until(lambda: all(map(is_dead, children)), "the children are dead", 1)
+    wait_until(lambda: all(map(is_dead, children)), "the children are dead", 5)
     site.await_status(execution_id)
     assert_nothing_doubled_but_by_kills(Trace(site, execution_id), ledger, kills=1)
 
