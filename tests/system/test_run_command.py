@@ -182,12 +182,12 @@ def test_what_is_odd_about_a_flow_is_shown_once_it_is_stored(desk: Desk) -> None
     [
         ("a.nothing=1", "--input a.nothing: "),
         ("b.text=1", "--input b: there is no node"),
-        ("a.text=1", "--input a.text: "),
+        ("n.num=many", "--input n.num: "),
         ("a", "--input a: is not written node.port=value"),
     ],
 )
 def test_an_input_that_does_not_fit_is_usage(desk: Desk, given: str, complaint: str) -> None:
-    desk.write([text("a")])
+    desk.write([text("a"), {"id": "n", "type": "NumberNode"}])
     ran = desk.run("--input", given)
     assert ran.returncode == 2
     assert ran.stderr.splitlines()[-1].startswith(complaint)
