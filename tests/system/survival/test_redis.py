@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from app.supervisor.guardian import Guardian
 from tests.system.crew import Crew
@@ -59,6 +60,12 @@ def all_running(stack: Stack, execution_ids: list[str]) -> Callable[[], bool]:
     return holds
 
 
+def all_acknowledged(server: ScratchValkey) -> bool:
+    """Whether Celery has told the broker of each message that it came."""
+    with Redis.from_url(server.url) as redis:
+        return not redis.hlen("cg:celery:unacked")
+
+
 def test_redis_is_killed_and_comes_back_empty(
     own_stack: Stack, own_valkey: ScratchValkey, ledger: Ledger
 ) -> None:
@@ -70,6 +77,8 @@ def test_redis_is_killed_and_comes_back_empty(
     waiting = created(own_stack, flow_id, WAITING, autostart=False)
     with watching(own_stack, running + waiting) as watchers:
         wait_until(all_running(own_stack, running), "all of them run")
+        # Celery logs a traceback if the broker goes in the moment in which it is told.
+        wait_until(lambda: all_acknowledged(own_valkey), "no message is being acknowledged")
         own_valkey.kill()
         # What is started while Redis is away is started all the same.
         for execution_id in waiting[: WAITING // 2]:
