@@ -42,7 +42,8 @@ else
 endif
 
 test-two: install ## the system tests, on two databases (DATABASE_URL_EXECUTIONS)
-	CHAINGRAPH_TEST_DATABASES=2 $(BIN)/pytest -n 2 --dist loadfile $(or $(ARGS),tests/system -m "not alone")
+	CHAINGRAPH_TEST_DATABASES=2 $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder \
+	  $(or $(ARGS),-m "not alone" tests/system)
 
 test-versions: install ## what speaks to servers, on PostgreSQL 15 to 17, Redis 6.2 and 8, PgBouncer
 	$(BIN)/python -m tests.versions $(ARGS)
