@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from types import MappingProxyType
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
@@ -38,8 +39,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 _SPEC = "__node_spec__"
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
-#: What this process decorated and still holds, by node type: for a node's author to try by name.
-_decorated: WeakValueDictionary[str, Callable[..., Any]] = WeakValueDictionary()
+#: What this process decorated and still holds, in order: for a node's author to try by name. Two may
+#: have the same: when the later one is gone, the earlier one is there again.
+_decorated: WeakValueDictionary[int, Callable[..., Any]] = WeakValueDictionary()
+_places = count()
 
 
 def node(
@@ -99,7 +102,7 @@ def node(
             place=place,
         )
         setattr(target, _SPEC, spec)
-        _decorated[type] = target
+        _decorated[next(_places)] = target
         return target
 
     return decorate
@@ -116,8 +119,8 @@ def decorated_types() -> Catalogue:
 
     For trying nodes. A server knows the modules that it was told of, and nothing else.
     """
-    specs = ((name, spec_of(target)) for name, target in list(_decorated.items()))
-    return MappingProxyType({name: spec for name, spec in specs if spec is not None})
+    specs = [spec_of(target) for target in list(_decorated.values())]
+    return MappingProxyType({spec.type: spec for spec in specs if spec is not None})
 
 
 @dataclass(frozen=True, slots=True)

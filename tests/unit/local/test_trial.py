@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 import threading
 from typing import Annotated, Any, NamedTuple
@@ -14,7 +15,7 @@ from chaingraph import NodeContext, Port, Stream, node, run_flow, run_node
 from tests.waiting import wait_until
 
 
-@node("ShoutNode", category="text", effects=False)
+@node("LoudNode", category="text", effects=False)
 def shout(
     ctx: NodeContext, text: str = "", times: Annotated[int, Port(min=1, max=3)] = 1
 ) -> Annotated[str, Port("shouted")]:
@@ -39,7 +40,7 @@ def flow(**values: str) -> dict[str, Any]:
         "metadata": {"name": "Shout"},
         "nodes": [
             {"id": "who", "type": "TextNode", "values": {"text": "Ada"} | values},
-            {"id": "shout", "type": "ShoutNode", "values": {"times": 2}},
+            {"id": "shout", "type": "LoudNode", "values": {"times": 2}},
         ],
         "edges": [{"source": "who.text", "target": "shout.text"}],
     }
@@ -189,10 +190,22 @@ def test_a_built_in_node_runs_by_its_name() -> None:
 
 
 def test_a_node_runs_by_the_name_that_it_was_decorated_with() -> None:
-    run = run_node("ShoutNode", text="hi")
+    run = run_node("LoudNode", text="hi")
 
     assert run == {"shouted": "HI"}
     assert (run["shouted"], list(run), len(run)) == ("HI", ["shouted"], 1)
+
+
+def test_of_two_by_one_name_the_later_counts_for_as_long_as_there_is_one() -> None:
+    @node("LoudNode", category="text")
+    def later(text: str) -> Annotated[str, Port("whispered")]:
+        """Is there for a moment."""
+        return text.lower()
+
+    assert run_node("LoudNode", text="Hi") == {"whispered": "hi"}
+    del later
+    gc.collect()
+    assert run_node("LoudNode", text="Hi") == {"shouted": "HI"}
 
 
 def test_a_flow_knows_what_was_decorated() -> None:
