@@ -33,6 +33,8 @@ MEANT: dict[str, list[int]] = {
     "POST /api/v1/executions/batch": [422],
     "POST /api/v1/executions/bulk": [422],
     "POST /api/v1/executions/{executionId}/fork": [422],
+    # The key of another call before it.
+    "POST /api/v1/executions/{executionId}/signals/{name}": [422],
     "POST /api/v1/flows": [422],
     "PUT /api/v1/flows/{flowId}": [412, 422],
 }
