@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from flask import Request, request
+from werkzeug.exceptions import MethodNotAllowed
 
 from app.caller import LOCAL, Caller
 from app.errors import StoreUnavailable, TooManyRequests, Unauthorized
@@ -70,8 +71,13 @@ class Access:
 
     def is_open(self) -> bool:
         """Whether this request is one that anybody may make."""
-        # A browser asks before it sends the real thing, and has no token for that.
-        return request.blueprint in OPEN_BLUEPRINTS or request.method == "OPTIONS"
+        # A browser asks before it sends the real thing, and has no token for that. Which methods
+        # there are is no secret: the description of the API, which anybody may read, names them.
+        return (
+            request.blueprint in OPEN_BLUEPRINTS
+            or request.method == "OPTIONS"
+            or isinstance(request.routing_exception, MethodNotAllowed)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -284,6 +285,19 @@ def test_without_a_good_token_nothing_is_told_and_nothing_done(
         assert contents(world) == before, route
     [(status, _, wanted)] = refusals
     assert (status, wanted) == (401, "Bearer")
+
+
+def test_which_methods_there_are_is_told_to_anybody_and_nothing_else(
+    client: FlaskClient, ada: Ada, world: PgWorld
+) -> None:
+    before = contents(world)
+    for _, path in CASES:
+        concrete = path.format_map(defaultdict(lambda: ada.execution))
+        answer = client.open(concrete, method="TRACE", json={"flowId": ada.flow})
+        assert answer.status_code == 405, path
+        assert set(answer.headers["Allow"].split(", ")) >= {"OPTIONS"}, path
+        assert PRIVATE not in answer.text
+    assert contents(world) == before
 
 
 def test_what_is_another_owners_is_not_there(
