@@ -20,7 +20,7 @@ from web.callers import caller
 from web.inputs import read_query
 from web.loop import SocketLoop
 from web.relay import Relay
-from web.schemas import MAX_INTEGER, EventTypes, Query
+from web.schemas import WRITTEN, EventTypes, FromIndex, LongLimit, Query
 from web.sockets import Patience, server_options, socket_of
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ _HANDSHAKE = {
 class RelayQuery(Query):
     """What a socket wants, and how it wants it cut into frames."""
 
-    from_index: Annotated[int, Field(ge=-1, le=MAX_INTEGER)] = -1
+    from_index: FromIndex = -1
     event_types: EventTypes = None
-    batch_size: Annotated[int, Field(ge=1, le=1000)] = 100
-    batch_timeout_ms: Annotated[int, Field(ge=0, le=1000)] = 25
+    batch_size: LongLimit = 100
+    batch_timeout_ms: Annotated[int, Field(ge=0, le=1000), WRITTEN] = 25
 
     def wanted(self) -> Wanted:
         """Put it in the feed's terms."""

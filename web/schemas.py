@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -17,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from app.events.types import EventType
 from app.executions.options import WHOLE, Body, ExecutionOptions, ExternalEvent
@@ -36,6 +37,8 @@ MAX_REASON_LENGTH = 1000
 MAX_STATUSES = 6
 
 EVENT_TYPES = frozenset(str(each) for each in EventType)
+
+_DIGITS = re.compile(r"-?[0-9]+")
 
 Status = Literal["created", "running", "paused", "completed", "failed", "stopped"]
 
@@ -67,9 +70,21 @@ def _read_time(value: Any) -> Any:
     raise PydanticCustomError("time", "must be a time such as 2026-01-02T03:04:05.678Z")
 
 
+def _digits(value: Any) -> Any:
+    """Let digits alone be a number; pydantic takes `+5`, ` 5 `, `5.0` and `5_0` as well."""
+    if isinstance(value, str) and not _DIGITS.fullmatch(value):
+        raise PydanticKnownError("int_parsing")
+    return value
+
+
+#: Of a number in a query string: how it is written. Behind its bounds, which are told that way.
+WRITTEN = BeforeValidator(_digits)
+
 Id = Annotated[str, Field(min_length=1, max_length=MAX_ID_LENGTH)]
 Version = Annotated[int, Field(ge=1, le=MAX_INTEGER), WHOLE]
-Limit = Annotated[int, Field(ge=1, le=100)]
+Limit = Annotated[int, Field(ge=1, le=100), WRITTEN]
+LongLimit = Annotated[int, Field(ge=1, le=1000), WRITTEN]
+FromIndex = Annotated[int, Field(ge=-1, le=MAX_INTEGER), WRITTEN]
 #: The pattern is for readers: what breaks it is answered with 400, as any cursor that isn't ours.
 Cursor = Annotated[
     str | None,
@@ -120,7 +135,7 @@ class PageQuery(Query):
 class FlowQuery(Query):
     """Which version of a flow, and in which form."""
 
-    version: Version | None = None
+    version: Annotated[Version, WRITTEN] | None = None
     format: Literal["chaingraph"] | None = None
 
 
@@ -141,22 +156,22 @@ class RootsQuery(PageQuery):
 class TreeQuery(Query):
     """One page of an execution's tree."""
 
-    limit: Annotated[int, Field(ge=1, le=1000)] = 1000
+    limit: LongLimit = 1000
     cursor: Cursor = None
 
 
 class ExecutionNodesQuery(Query):
     """One page of an execution's nodes."""
 
-    limit: Annotated[int, Field(ge=1, le=1000)] = 1000
+    limit: LongLimit = 1000
     cursor: Cursor = None
 
 
 class EventsQuery(Query):
     """One page of an execution's events."""
 
-    from_index: Annotated[int, Field(ge=-1, le=MAX_INTEGER)] = -1
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    from_index: FromIndex = -1
+    limit: LongLimit = 100
     event_types: EventTypes = None
 
 

@@ -85,7 +85,18 @@ def _allow_pages(app: Flask, origins: Collection[str]) -> None:
         allow_headers=_TAKEN_HEADERS,
         expose_headers=_SHOWN_HEADERS,
         max_age=_PREFLIGHT_HOLDS_S,
+        # Who is no page is told nothing of them.
+        always_send=False,
+        vary_header=False,
     )
+    app.after_request(_vary_by_origin)
+
+
+def _vary_by_origin(response: Response) -> Response:
+    # Of every answer: one that no page may read is as little another page's. The library says it
+    # only where it allows one of several.
+    response.vary.add("Origin")
+    return response
 
 
 def is_named_loopback() -> bool:

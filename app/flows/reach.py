@@ -6,7 +6,7 @@ rule 1): AND over ports, OR over the edges of one port.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 #: A source that isn't known (its edge is at fault elsewhere) and so may be there in time.
@@ -83,7 +83,7 @@ def dead_cycles(wires: Wires, order: Sequence[int]) -> list[list[int]]:
     return [[ring[0], *reversed(ring[1:])] for ring in rings(waits_for)]
 
 
-def rings(following: dict[int, int]) -> list[list[int]]:
+def rings(following: Mapping[int, int]) -> list[list[int]]:
     """The cycles of a graph in which each node leads to one other or to none.
 
     Each is given in the direction in which it is followed, from its lowest node on.

@@ -160,8 +160,10 @@ def _wires(draft: Draft) -> Wires:
 def _with_members(wires: Wires, draft: Draft) -> Wires:
     """The same, and each group waits for each of its children, too."""
     waits = [list(ports) for ports in wires]
+    # That these wait for themselves is said where their parents are read.
+    inside_themselves = {node for ring in rings(draft.parents) for node in ring}
     for child, parent in draft.parents.items():
-        if draft.nodes[parent].is_group:
+        if draft.nodes[parent].is_group and child not in inside_themselves:
             waits[parent].append([Feed(child)])
     return waits
 

@@ -18,7 +18,7 @@ from app.nodes.binding import Signature, read_signature
 from app.nodes.classes import read_class, runner_of
 from app.nodes.docstrings import read_docstring
 from app.nodes.port import Port
-from app.nodes.settings import TypeSettings, check_settings
+from app.nodes.settings import BARE, TypeSettings, check_settings
 from app.nodes.spec import Catalogue, Invoke, MorePorts, NodeContext, NodeSpec, RetryPolicy
 from app.nodes.streams import OutputStream, Stream
 from app.values.ports import PortConfig, Value
@@ -46,9 +46,9 @@ _places = count()
 
 
 def node(
-    type: str,  # noqa: A002 - the word that documents and the API use
+    type: str | None = None,  # noqa: A002 - the word that documents and the API use
     *,
-    category: str,
+    category: str | None = None,
     title: str | None = None,
     effects: bool = True,
     retry: RetryPolicy | None = None,
@@ -61,6 +61,7 @@ def node(
 ) -> Callable[[F], F]:
     """Make the decorated function a node type; its ports come from its signature.
 
+    It needs a `type` and a `category`: left out, they are told of like all else that is wrong.
     `effects=False` promises: same inputs, same outputs, nothing else touched. `retry`,
     `timeout_ms` and `queue` are defaults that a document may override. `in_place=True`
     promises that the node never waits and does little more than hand its values on: no thread
@@ -73,6 +74,8 @@ def node(
     """
     # Types that are local to a function, in a test or a notebook, are found around the call.
     scope = sys._getframe(1).f_locals  # noqa: SLF001
+    if callable(type):
+        raise NodeDefinitionError(f"{_place(type)}: {BARE}")
     settings = TypeSettings(type, category, retry, timeout_ms, queue, tags, in_place)
 
     def decorate(target: F) -> F:
@@ -83,11 +86,11 @@ def node(
         except ValueError as error:
             raise NodeDefinitionError(f"{place}: {error}") from error
         spec = NodeSpec(
-            type=type,
-            category=category,
+            type=settings.type,
+            category=settings.category,
             ports=read.ports,
             invoke=read.invoke,
-            title=title or _title(type),
+            title=title or _title(settings.type),
             description=read.description,
             effects=effects,
             retry=retry or RetryPolicy(),

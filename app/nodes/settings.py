@@ -14,6 +14,9 @@ from app.nodes.spec import RetryPolicy
 #: The longest back-off, in milliseconds: a day.
 MAX_BACKOFF_MS = 86_400_000
 
+#: What is wrong where `@node` stands alone.
+BARE = 'it has no type: write @node("…Node", category="…")'
+
 
 @dataclass(frozen=True, slots=True)
 class TypeSettings:
@@ -39,8 +42,12 @@ def _faults(settings: TypeSettings, target: Any) -> Iterator[str]:
     if not callable(target):
         yield "it is neither a function nor a class"
         return
+    if settings.type is None:
+        yield BARE
     if not _is_text(settings.type):
         yield "its type has no name"
+    if settings.category is None:
+        yield f'it has no category: write @node("{settings.type}", category="…")'
     if not _is_text(settings.category):
         yield "its category has no name"
     if settings.queue is not None and not names_a_queue(settings.queue):

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.errors import ValidationFailed
+from app.errors import Fault, ValidationFailed
 from app.flows.compile import prepare
 from app.flows.document import parse_document
 from tests.unit.flows.catalogue import CATALOGUE, exported, flow, node
@@ -62,8 +62,26 @@ def test_what_is_missing_is_named() -> None:
 def test_a_group_inside_itself_is_refused() -> None:
     outer = node("g", "GroupNode", metadata={"parentNodeId": "h"})
     inner = node("h", "GroupNode", metadata={"parentNodeId": "g"})
-    found = faults(flow(outer, inner))
-    assert found["/nodes/0/metadata/parentNodeId"] == "is inside itself: g → h → g"
+    member = node("m", metadata={"parentNodeId": "g"})
+    with pytest.raises(ValidationFailed) as failed:
+        prepare(flow(outer, inner, member), CATALOGUE)
+    assert failed.value.faults == [
+        Fault("/nodes/0/metadata/parentNodeId", "is inside itself: g → h → g")
+    ]
+
+
+def test_a_group_inside_itself_may_be_in_a_cycle_beside() -> None:
+    raw = flow(
+        node("g", "GroupNode", metadata={"parentNodeId": "g"}),
+        node("a", metadata={"parentNodeId": "g"}),
+        edges=[{"source": "g.__success", "target": "a.__execute"}],
+    )
+    assert faults(raw) == {
+        "/nodes/0/metadata/parentNodeId": "is inside itself: g → g",
+        "/nodes/1/metadata/parentNodeId": (
+            "nothing from outside can set this cycle going: g → a → g"
+        ),
+    }
 
 
 def test_a_child_that_waits_for_its_own_group_is_a_cycle() -> None:

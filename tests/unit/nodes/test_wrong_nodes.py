@@ -49,6 +49,21 @@ def told(**more: Any) -> Callable[[], None]:
     return define
 
 
+def without_category() -> None:
+    @node("WrongNode")
+    def wrong() -> None: ...
+
+
+def without_type() -> None:
+    @node(category="test")
+    def wrong() -> None: ...
+
+
+def bare() -> None:
+    @node  # type: ignore[arg-type]
+    def wrong() -> None: ...
+
+
 def two_contexts() -> None:
     @node("WrongNode", category="test")
     def wrong(one: NodeContext, two: NodeContext) -> None: ...
@@ -126,6 +141,9 @@ def retried(**policy: Any) -> Callable[[], None]:
         (told(type=""), "its type has no name"),
         (told(type=3), "its type has no name"),
         (told(category=" "), "its category has no name"),
+        (without_category, r'it has no category: write @node\("WrongNode", category="…"\)'),
+        (without_type, r'it has no type: write @node\("…Node", category="…"\)'),
+        (bare, r'it has no type: write @node\("…Node", category="…"\)'),
         (told(queue=""), "its queue is '', and its name must be 1 to 100 letters"),
         (told(tags="text"), "its tags are one text, not several"),
         (told(timeout_ms=0), "its timeout_ms is 0, and a timeout is above 0"),

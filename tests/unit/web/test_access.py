@@ -129,12 +129,13 @@ def test_a_page_that_is_allowed_may_ask_send_and_read(client: FlaskClient) -> No
     asked_for = wanted["Access-Control-Request-Headers"]
     assert set(asked_for.split(", ")) <= set(allowed.split(", "))
     assert "Access-Control-Allow-Credentials" not in asked.headers
+    assert asked.headers.getlist("Vary") == ["Origin"]
 
     for headers, status in ((bearer(TOKEN), 200), ({}, 401)):
         answer = client.get(FLOWS, headers={**headers, "Origin": PAGE})
         assert answer.status_code == status
         assert answer.headers["Access-Control-Allow-Origin"] == PAGE
-        assert "Origin" in answer.headers["Vary"]
+        assert answer.headers.getlist("Vary") == ["Origin"]
         assert "ETag" in answer.headers["Access-Control-Expose-Headers"]
 
 
@@ -148,6 +149,23 @@ def test_another_page_is_told_nothing(client: FlaskClient, origin: str) -> None:
     answer = client.get(FLOWS, headers={**bearer(TOKEN), "Origin": origin})
     for each in (asked, answer):
         assert "Access-Control-Allow-Origin" not in each.headers
+        assert each.headers.getlist("Vary") == ["Origin"]
+
+
+@pytest.mark.parametrize("origins", [{PAGE}, {PAGE, "http://localhost:3000"}])
+def test_an_answer_to_no_page_is_kept_for_none(tokens: Tokens, origins: set[str]) -> None:
+    access = Access(Verifier(tokens, lambda: 0.0), frozenset(origins))
+    client = build_app(fake_services(), max_body_bytes=1024, access=access).test_client()
+    for answer in (client.get(FLOWS, headers=bearer(TOKEN)), client.options(FLOWS)):
+        assert answer.status_code == 200
+        assert "Access-Control-Allow-Origin" not in answer.headers
+        assert answer.headers.getlist("Vary") == ["Origin"]
+
+
+def test_without_other_pages_an_answer_is_the_same_to_all(tokens: Tokens) -> None:
+    access = Access(Verifier(tokens, lambda: 0.0))
+    client = build_app(fake_services(), max_body_bytes=1024, access=access).test_client()
+    assert "Vary" not in client.get(FLOWS, headers=bearer(TOKEN)).headers
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
-from app.errors import StoreUnavailable
+from app.errors import StoreUnavailable, ValidationFailed
 from tests.unit.web.fakes import fake_services
+from web.event_sockets import RelayQuery
 from web.factory import build_app
+from web.inputs import read_query
 from web.services import HealthCheck
 
 DEFAULT_OPTIONS = {
@@ -187,6 +191,47 @@ def test_events_are_asked_for_by_index_and_type(client: FlaskClient, faked: Any)
 )
 def test_events_out_of_bounds_are_refused(client: FlaskClient, query: str, pointer: str) -> None:
     assert pointers(client.get(f"/api/v1/executions/EX1/events?{query}")) == [pointer]
+
+
+#: What Python's `int` takes, and a query doesn't.
+NO_NUMBERS = ("+5", "%2B5", "%205", "5%20", "5.0", "5_0", "1e1", "0x5", "٥", "", "--5")
+
+
+def refusal_of(name: str) -> list[dict[str, str]]:
+    return [{"pointer": f"/{name}", "message": "must be a whole number"}]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("flows", "limit"),
+        ("flows/V2a", "version"),
+        ("flows/V2a/executions", "limit"),
+        ("executions", "limit"),
+        ("executions/EX1/tree", "limit"),
+        ("executions/EX1/nodes", "limit"),
+        ("executions/EX1/recoveries", "limit"),
+        ("executions/EX1/events", "limit"),
+        ("executions/EX1/events", "fromIndex"),
+        ("nodes", "limit"),
+        ("workers", "limit"),
+        ("secrets", "limit"),
+    ],
+)
+def test_a_number_in_a_query_is_written_in_digits(
+    client: FlaskClient, path: str, name: str
+) -> None:
+    for written in NO_NUMBERS:
+        refused = client.get(f"/api/v1/{path}?{name}={written}")
+        assert (refused.status_code, refused.get_json()["errors"]) == (422, refusal_of(name))
+
+
+@pytest.mark.parametrize("name", ["fromIndex", "batchSize", "batchTimeoutMs"])
+def test_so_is_what_a_socket_is_asked_for_with(app: Flask, name: str) -> None:
+    for written in NO_NUMBERS:
+        with app.test_request_context(f"/?{name}={written}"), pytest.raises(ValidationFailed) as no:
+            read_query(RelayQuery)
+        assert [asdict(each) for each in no.value.faults] == refusal_of(name)
 
 
 def test_the_catalogue_describes_ports(client: FlaskClient) -> None:
