@@ -8,6 +8,7 @@ import os
 import secrets
 import signal
 import socket
+import threading
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -77,6 +78,7 @@ class Keeper(bootsteps.StartStopStep):
         self.process: WorkerProcess | None = None
         self.sweeper: Sweeper | None = None
         self._told: set[str] = set()
+        self._end_once = threading.Lock()
         self.notes: NoteMover | None = None
         _keepers[:] = [self]
 
@@ -103,7 +105,13 @@ class Keeper(bootsteps.StartStopStep):
         self.notes = make_note_mover(self.settings)
         if self.notes is not None:
             self.notes.start()
-        self.bound_end(self.process, self._begin_end, _CHILDREN_END_WITHIN_S)
+        self.bound_end(
+            self.process,
+            begin=self._begin_end,
+            is_idle=self._is_idle,
+            leave=self._leave,
+            hands_over_within_s=_CHILDREN_END_WITHIN_S,
+        )
         if row.pool == "prefork":
             self.frozen = self.process.watch_children(self.board)
             self.frozen.start()
@@ -128,28 +136,51 @@ class Keeper(bootsteps.StartStopStep):
         if self.process is not None:
             self.process.say_draining()
 
+    def _is_idle(self) -> bool:
+        """Whether neither this process nor a child has anything in hand: none is open any more."""
+        is_idle = self.process is None or self.process.is_idle()
+        return is_idle and not any(slot.read().pid for slot in self.board.slots)
+
+    def _leave(self) -> NoReturn:
+        """End in good order, but for what Celery would say to a broker that doesn't answer."""
+        self.end()
+        _log.warning("ended without a word to the broker, which is silent or slow")
+        os._exit(0)
+
     def bound_end(
-        self, made: WorkerProcess, begin: Callable[[], object], hands_over_within_s: float
+        self,
+        made: WorkerProcess,
+        *,
+        begin: Callable[[], object],
+        is_idle: Callable[[], bool],
+        leave: Callable[[], object],
+        hands_over_within_s: float = HANDS_OVER_WITHIN_S,
     ) -> None:
-        """Have a process give up, once told to end, what it runs for longer than a drain may."""
+        """Have a process give up, once told to end, what it runs for longer than a drain may, and
+        wait for nobody if it runs nothing.
+        """
         made.ending = Ending(
             self.draining,
             self.settings.worker_drain_timeout_ms / 1000,
             begin=begin,
             give_up=made.give_up,
             end_now=_end_now,
+            is_idle=is_idle,
+            broker_answers=made.standby.broker_answers,
+            leave=leave,
             hands_over_within_s=hands_over_within_s,
         )
         made.ending.start()
 
     def end(self) -> None:
-        """Nothing runs any more: forget the worker."""
-        if self.frozen is not None:
-            self.frozen.stop()
-        if self.process is not None:
-            self.process.end()
-        if self.measuring is not None:
-            self.measuring.end()
+        """Nothing runs any more: forget the worker. Celery may come to that meanwhile."""
+        with self._end_once:
+            if self.frozen is not None:
+                self.frozen.stop()
+            if self.process is not None:
+                self.process.end()
+            if self.measuring is not None:
+                self.measuring.end()
 
     def new_process(self, row: WorkerRow, slot: Slot | None = None) -> WorkerProcess:
         """Make the parent's or a child's process, the one that this process is from now on."""
@@ -193,7 +224,8 @@ def begin_child(**_: object) -> None:
         child: Any = current_process()
         made = keeper.new_process(row, keeper.board.slot(child.index))
         made.start()
-        keeper.bound_end(made, lambda: None, HANDS_OVER_WITHIN_S)
+        # What is left of a child then ends with its parent.
+        keeper.bound_end(made, begin=lambda: None, is_idle=made.is_idle, leave=made.end)
     except SettingsError as error:
         # When a worker begins its parent meets the same, and ends it.
         _log.error(error.message)

@@ -150,10 +150,11 @@ class WorkerProcess:
         # First: what it stood by for is watched, and its leases are renewed, to its end.
         self.standby.stop()
         self._pulse.stop()
-        if self._slot is not None:
-            self._slot.close()
         self._listener.stop()
         self.leases.stop(unregister=True)
+        if self._slot is not None:
+            # A parent that need not wait for Celery waits for this.
+            self._slot.close()
         self.announcer.close()
         self._traces.end()
         if self.ending is not None and self.row.pool != "threads":
@@ -178,6 +179,10 @@ class WorkerProcess:
             _log.info("left it to the next renewal to say that this worker drains: %s", error)
         finally:
             store.close()
+
+    def is_idle(self) -> bool:
+        """Whether nothing runs here, and nothing is being claimed."""
+        return self._executor.is_idle()
 
     def give_up(self) -> int:
         """Hand over what runs here although its nodes have not ended; gives how much that is."""

@@ -52,6 +52,13 @@ class Standby:
         if self._thread.is_alive():
             self._thread.join()
 
+    def broker_answers(self) -> bool:
+        """Whether it answers, about a second later at most."""
+        try:
+            return bool(self._client.ping())
+        except RedisError:
+            return False
+
     def _new_thread(self) -> threading.Thread:
         return threading.Thread(target=self._stand_by, name="standby", daemon=True)
 
@@ -68,7 +75,7 @@ class Standby:
 
     def _loop(self) -> None:
         while not self._stop.wait(self._interval_s):
-            if self._is_idle() and not self._broker_answers():
+            if self._is_idle() and not self.broker_answers():
                 _log.debug("the broker is away: looking for work")
                 self._try_work()
 
@@ -79,9 +86,3 @@ class Standby:
             _log.warning("could not work: %s", error)
         except REFUSALS:
             _log.exception("could not work")
-
-    def _broker_answers(self) -> bool:
-        try:
-            return bool(self._client.ping())
-        except RedisError:
-            return False

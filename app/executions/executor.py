@@ -53,12 +53,18 @@ class Executor:
         self._announce = announce or _say_nothing
         self._runs: set[Run | SentRun] = set()
         self._spare: list[Surroundings] = []
+        self._busy = 0
         self._lock = threading.Lock()
 
     def running(self) -> list[Run | SentRun]:
         """What runs in this process at the moment."""
         with self._lock:
             return list(self._runs)
+
+    def is_idle(self) -> bool:
+        """Whether no thread claims, runs or hands over anything here."""
+        with self._lock:
+            return not self._busy
 
     def work(self) -> int:
         """Run the backlog, by priority, then age, until the time slice ends.
@@ -183,12 +189,15 @@ class Executor:
     def _surroundings(self) -> Iterator[Surroundings]:
         with self._lock:
             around = self._spare.pop() if self._spare else None
-        around = around or self._open_surroundings()
+            self._busy += 1
         try:
+            around = around or self._open_surroundings()
             yield around
         finally:
             with self._lock:
-                self._spare.append(around)
+                self._busy -= 1
+                if around is not None:
+                    self._spare.append(around)
 
 
 def _log_fields(fence: Fence) -> dict[str, object]:

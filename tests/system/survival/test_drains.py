@@ -9,6 +9,7 @@ from datetime import datetime
 import pytest
 
 from tests.system.ledger import Ledger
+from tests.system.servers import ScratchValkey
 from tests.system.stack import Stack
 from tests.system.survival.conftest import MakeCrew
 from tests.system.traces import Trace
@@ -30,8 +31,13 @@ def status_of(site: Stack, name: str) -> str | None:
 
 
 @pytest.mark.parametrize(("pool", "dispatch"), [("prefork", "inline"), ("threads", "message")])
-def test_what_takes_longer_than_a_drain_is_handed_over_and_counts_as_no_failure(
-    site: Stack, ledger: Ledger, make_crew: MakeCrew, pool: str, dispatch: str
+def test_what_takes_longer_than_a_drain_is_handed_over_and_a_silent_broker_is_not_waited_for(
+    site: Stack,
+    site_valkey: ScratchValkey,
+    ledger: Ledger,
+    make_crew: MakeCrew,
+    pool: str,
+    dispatch: str,
 ) -> None:
     ledger.effect_s = LONG_S
     crew = make_crew(
@@ -55,6 +61,16 @@ def test_what_takes_longer_than_a_drain_is_handed_over_and_counts_as_no_failure(
     assert trace.recoveries == []
     assert trace.execution["failureCount"] == 0
     assert status_of(site, worker.name) is None
+
+    [idle] = [each for each in crew.workers if each is not worker]
+    site_valkey.freeze()
+    try:
+        # One that waits for the broker is ended by force, and tells of that by its status.
+        assert idle.terminate() == 0
+        assert status_of(site, idle.name) is None
+    finally:
+        site_valkey.thaw()
+    assert "without a word to the broker" in idle.log.read_text()
 
 
 def test_all_workers_are_replaced_one_by_one_and_nothing_is_lost_or_delayed(

@@ -192,6 +192,19 @@ def test_every_claim_has_a_token_of_its_own() -> None:
     assert len(setting.store.owned) == 3
 
 
+def test_who_claims_is_not_idle_although_nothing_runs_yet() -> None:
+    store = Store([])
+    setting = Setting(store, clock=lambda: seen.append(setting.executor.is_idle()) or 0.0)
+    seen: list[bool] = []
+    assert setting.executor.is_idle()
+
+    setting.executor.work()
+
+    assert seen
+    assert not any(seen)
+    assert setting.executor.is_idle()
+
+
 def test_a_process_that_is_to_end_claims_nothing() -> None:
     setting = Setting(Store(["EX1"]), is_draining=True)
 

@@ -16,6 +16,12 @@ class Process:
 
     timeout_s: float = 0.0
     hands_over_within_s: float = 0.0
+    celery_ends_within_s: float = 60.0
+    is_idle: bool = False
+    broker_answers: bool = True
+    #: Whether it comes to its end by itself, told to leave.
+    leaves: bool = True
+    looks: int = 0
     flag: DrainFlag = field(default_factory=DrainFlag)
     asked: list[str] = field(default_factory=list)
 
@@ -26,13 +32,26 @@ class Process:
             begin=lambda: self.asked.append("begin"),
             give_up=self._give_up,
             end_now=lambda: self.asked.append("end now"),
+            is_idle=lambda: self.is_idle,
+            broker_answers=self._asks_broker,
+            leave=self._leave,
             hands_over_within_s=self.hands_over_within_s,
+            celery_ends_within_s=self.celery_ends_within_s,
         )
         self.ending.start()
 
     def _give_up(self) -> int:
         self.asked.append("give up")
         return 1
+
+    def _asks_broker(self) -> bool:
+        self.looks += 1
+        return self.broker_answers
+
+    def _leave(self) -> None:
+        self.asked.append("leave")
+        if self.leaves:
+            self.ending.over()
 
     @property
     def is_watched(self) -> bool:
@@ -77,6 +96,61 @@ def test_what_hands_over_once_it_was_given_up_is_not_ended_by_force() -> None:
 
     wait_until(lambda: not process.is_watched, "the watch is over")
     assert process.asked == ["begin", "give up"]
+
+
+def test_who_has_nothing_in_hand_does_not_wait_for_a_broker_that_is_silent() -> None:
+    process = Process(timeout_s=60, is_idle=True, broker_answers=False)
+
+    process.flag.set()
+
+    wait_until(lambda: not process.is_watched, "the watch is over")
+    assert process.asked == ["begin", "leave"]
+
+
+def test_who_has_something_in_hand_leaves_once_that_is_over() -> None:
+    process = Process(timeout_s=60, broker_answers=False)
+
+    process.flag.set()
+    wait_until(lambda: process.looks, "it looks for the broker")
+    # It fell silent once: that is enough.
+    process.broker_answers = True
+    assert process.asked == ["begin"]
+    process.is_idle = True
+
+    wait_until(lambda: not process.is_watched, "the watch is over")
+    assert process.asked == ["begin", "leave"]
+    assert process.looks == 1
+
+
+def test_celery_is_left_to_end_an_idle_process_while_the_broker_answers() -> None:
+    process = Process(timeout_s=60, is_idle=True)
+
+    process.flag.set()
+    wait_until(lambda: process.looks > 1, "it looks, and looks again")
+    assert process.asked == ["begin"]
+    process.ending.over()
+
+    wait_until(lambda: not process.is_watched, "the watch is over")
+
+
+def test_celery_is_not_waited_for_longer_than_it_may_take() -> None:
+    process = Process(timeout_s=60, is_idle=True, celery_ends_within_s=0)
+
+    process.flag.set()
+
+    wait_until(lambda: not process.is_watched, "the watch is over")
+    assert process.asked == ["begin", "leave"]
+
+
+def test_who_does_not_get_to_leave_is_ended_by_force() -> None:
+    process = Process(
+        timeout_s=0.5, hands_over_within_s=0.5, is_idle=True, broker_answers=False, leaves=False
+    )
+
+    process.flag.set()
+
+    wait_until(lambda: not process.is_watched, "the watch is over")
+    assert process.asked == ["begin", "leave", "give up", "end now"]
 
 
 def test_who_waits_for_the_flag_is_woken_however_often_it_is_set() -> None:
