@@ -91,7 +91,7 @@ def test_it_is_where_tokens_are_asked_for(serve: Callable[[str], Served], way: s
         served.document,
         examples=EXAMPLES,
         headers=served.headers,
-        at_bounds=False,
+        at_bounds=way == "no token",
     )
     assert list(found) == []
 
