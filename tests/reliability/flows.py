@@ -35,13 +35,6 @@ def calling(ledger: Ledger, flow_id: str) -> dict[str, Any]:
     return then(ledger, {"id": "call", "type": "RunFlowNode", "values": values}, "Calling")
 
 
-def patient(flow: dict[str, Any]) -> dict[str, Any]:
-    """The same, whose effects may take any time."""
-    for node in flow["nodes"]:
-        node["values"]["timeout"] = 0
-    return flow
-
-
 def w5(flow_id: str = "V2reliableW5") -> dict[str, Any]:
     """Five trivial nodes in a row, each with a checkpoint of its own."""
     return {

@@ -62,7 +62,7 @@ def measure(here: Place) -> Outcome:
     waiting = _waiting_crowd(here)
     # All of them are in the middle of an effect when Redis dies.
     here.ledger.hold()
-    chain = here.stack.store(flows.patient(here.ledger.chain(NODES)))
+    chain = here.stack.store(here.ledger.chain(NODES))
     running = here.create([{"flowId": chain, "autostart": True}] * RUNNING)
     crowd = Crowd(running, *waiting)
     with watching(here.stack, crowd.all, within_s=ALL_END_WITHIN_S) as watchers:

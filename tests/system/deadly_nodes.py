@@ -5,10 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 from app.errors import NodeError
-from app.nodes.sdk import NodeContext, Port, node
+from app.nodes.sdk import NodeContext, Port, Stream, node
 
 
 @node("ExitNode", category="test")
@@ -53,5 +53,23 @@ def emit_and_hold(ctx: NodeContext, event: str = "") -> None:
     ctx.emit(event, {"attempt": ctx.attempt})
     if ctx.attempt == 1:
         ctx.log("emitted")
-        while True:
-            ctx.sleep(1000)
+        _await_the_end(ctx)
+
+
+@node("SendAndHoldNode", category="test")
+def send_and_hold(ctx: NodeContext, text: str = "") -> Annotated[Stream[str], Port("words")]:
+    """Sends words; at its first attempt half of them, and it waits for the end of its process."""
+    words = text.split()
+    stream = ctx.stream("words")
+    for word in words[: len(words) // 2]:
+        stream.send(word)
+    if ctx.attempt == 1:
+        _await_the_end(ctx)
+    for word in words[len(words) // 2 :]:
+        stream.send(word)
+    return stream
+
+
+def _await_the_end(ctx: NodeContext) -> NoReturn:
+    while True:
+        ctx.sleep(1000)

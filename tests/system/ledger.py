@@ -5,17 +5,21 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from app.embedded.ports import LOOPBACK
+from tests.waiting import wait_until
 
 #: How long (s) an effect takes.
 EFFECT_S = 0.3
 #: How long (s) one is held at most.
 HELD_AT_MOST_S = 300.0
+
+#: Whether an effect is held: by its node's id, and its number among all.
+IsHeld = Callable[[str, int], bool]
 
 
 class Ledger:
@@ -25,33 +29,45 @@ class Ledger:
         self.url = f"http://{LOOPBACK}:{server.server_port}"
         self.effect_s = EFFECT_S
         self._lock = threading.Lock()
+        self._gate = threading.Condition()
+        self._is_held: IsHeld = _none
         self._arrivals: dict[str, list[float]] = {}
+        self._total = 0
         self._under_way = 0
-        self._gate = threading.Event()
-        self._gate.set()
 
-    @contextmanager
-    def effect(self, key: str) -> Iterator[None]:
-        """An effect, from its begin to its end."""
+    def take(self, key: str) -> None:
+        """Count an effect, and return at its end: after the time it takes, once it isn't held."""
         with self._lock:
             self._arrivals.setdefault(key, []).append(time.time())
+            self._total = number = self._total + 1
             self._under_way += 1
-        yield
+        time.sleep(self.effect_s)
+        _, _, node_id = key.partition(":")
+        with self._gate:
+            self._gate.wait_for(lambda: not self._is_held(node_id, number), HELD_AT_MOST_S)
         with self._lock:
             self._under_way -= 1
 
-    def hold(self) -> None:
-        """Have effects that begin from now on take until `let_go`."""
-        self._gate.clear()
+    def hold(self, from_node: str = "") -> None:
+        """Have the effects of this node, and of those with later ids, take until `let_go`.
+
+        Those that were held and are of earlier nodes come to their end.
+        """
+        self._hold(lambda node_id, _: node_id >= from_node)
+
+    def hold_after(self, count: int) -> None:
+        """Have all effects but the next so many take until `let_go`."""
+        last = self.total() + count
+        self._hold(lambda _, number: number > last)
 
     def let_go(self) -> None:
         """Have all effects come to their end."""
-        self._gate.set()
+        self._hold(_none)
 
-    def linger(self) -> None:
-        """Take the time that an effect takes."""
-        time.sleep(self.effect_s)
-        self._gate.wait(HELD_AT_MOST_S)
+    def _hold(self, is_held: IsHeld) -> None:
+        with self._gate:
+            self._is_held = is_held
+            self._gate.notify_all()
 
     @property
     def under_way(self) -> int:
@@ -65,13 +81,19 @@ class Ledger:
 
     def total(self) -> int:
         """How many effects there were, of all nodes."""
-        with self._lock:
-            return sum(map(len, self._arrivals.values()))
+        return self._total
 
     def count(self, execution_id: str, node_id: str) -> int:
         """How often a node of an execution had its effect."""
         with self._lock:
             return len(self._arrivals.get(f"{execution_id}:{node_id}", ()))
+
+    def await_effect(self, execution_id: str, node_id: str, count: int = 1) -> None:
+        """Wait until a node of an execution has had its effect so often."""
+        wait_until(
+            lambda: self.count(execution_id, node_id) >= count,
+            f"{node_id} of {execution_id} has its effect",
+        )
 
     def counts(self, execution_id: str) -> dict[str, int]:
         """How often each node of an execution had its effect, by node."""
@@ -93,7 +115,10 @@ class Ledger:
 
 
 def effects_in_a_row(url: str, node_ids: Sequence[str]) -> dict[str, Any]:
-    """A flow that posts once per node, each with the answer to the one before."""
+    """A flow that posts once per node, each with the answer to the one before.
+
+    It waits for each answer as long as it takes.
+    """
     edges = itertools.pairwise(node_ids)
     return {
         "metadata": {"name": "Effects in a row"},
@@ -101,12 +126,16 @@ def effects_in_a_row(url: str, node_ids: Sequence[str]) -> dict[str, Any]:
             {
                 "id": node_id,
                 "type": "HttpRequestNode",
-                "values": {"baseUri": url, "path": "/effect", "method": "POST"},
+                "values": {"baseUri": url, "path": "/effect", "method": "POST", "timeout": 0},
             }
             for node_id in node_ids
         ],
         "edges": [{"source": f"{a}.response", "target": f"{b}.body"} for a, b in edges],
     }
+
+
+def _none(_node_id: str, _number: int) -> bool:
+    return False
 
 
 class _Receiver(BaseHTTPRequestHandler):
@@ -116,8 +145,7 @@ class _Receiver(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("content-length", "0")))
         key = self.headers["idempotency-key"]
-        with self.server.ledger.effect(key):
-            self.server.ledger.linger()
+        self.server.ledger.take(key)
         body = key.encode()
         try:
             self.send_response(200)

@@ -34,10 +34,10 @@ WEB, FLOWER, WORKER = "web", "flower", "worker"
 READY_WITHIN_S = 150.0
 ENDS_WITHIN_S = 90.0
 
-#: A dead worker is noticed fast, by its lock or by its lease.
+#: A dead worker is noticed fast, by its lock. Its lease is long enough for a busy machine.
 QUICK = {
     "WORKER_HEARTBEAT_INTERVAL_MS": "500",
-    "WORKER_CLAIM_TIMEOUT_MS": "3000",
+    "WORKER_CLAIM_TIMEOUT_MS": "10000",
     "RECOVERY_SCAN_INTERVAL_MS": "200",
 }
 

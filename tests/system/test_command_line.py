@@ -15,8 +15,9 @@ import pytest
 
 from app.cli import main
 from app.config import child_environ
-from app.embedded.ports import free_port
+from app.embedded.ports import LOOPBACK, free_port
 from app.supervisor.guardian import Guardian
+from tests.system.ledger import Ledger, run_ledger
 from tests.system.stack import Stack, run_stack
 
 NOWHERE = {"DATABASE_URL": "postgresql://127.0.0.1:1/none", "REDIS_URL": "redis://127.0.0.1:1"}
@@ -56,11 +57,9 @@ class CommandLine:
 
 
 @pytest.fixture(scope="module")
-def api(
-    tmp_path_factory: pytest.TempPathFactory, guardian: Guardian, echo_url: str
-) -> Iterator[Stack]:
+def api(tmp_path_factory: pytest.TempPathFactory, guardian: Guardian) -> Iterator[Stack]:
     """One API for the module: it runs nodes itself, and needs no other process."""
-    environ = {"EXECUTION_MODE": "local", "HTTP_NODE_ALLOW": echo_url.split("/")[2]}
+    environ = {"EXECUTION_MODE": "local", "HTTP_NODE_ALLOW": LOOPBACK}
     directory = tmp_path_factory.mktemp("api")
     with run_stack(
         *NOWHERE.values(), directory, guardian, workers=0, environ=environ, databases=1
@@ -82,20 +81,19 @@ def chaingraph(
 @pytest.fixture(scope="module")
 def flow_id(api: Stack, echo_url: str) -> str:
     """Two calls in a row that take no time."""
-    return api.store(calls_in_a_row("Quick", echo_url, delay_ms=0))
+    values = {"baseUri": echo_url, "path": "/"}
+    nodes = [{"id": each, "type": "HttpRequestNode", "values": values} for each in ("one", "two")]
+    edge = {"source": "one.__success", "target": "two.__execute"}
+    return api.store({"metadata": {"name": "Quick"}, "nodes": nodes, "edges": [edge]})
 
 
 @pytest.fixture(scope="module")
-def slow_flow_id(api: Stack, echo_url: str) -> str:
-    """Two calls in a row of ten seconds each."""
-    return api.store(calls_in_a_row("Slow", echo_url, delay_ms=10_000))
-
-
-def calls_in_a_row(name: str, echo_url: str, *, delay_ms: int) -> dict[str, Any]:
-    values = {"baseUri": echo_url, "path": f"/?delayMs={delay_ms}"}
-    nodes = [{"id": each, "type": "HttpRequestNode", "values": values} for each in ("one", "two")]
-    edge = {"source": "one.__success", "target": "two.__execute"}
-    return {"metadata": {"name": name}, "nodes": nodes, "edges": [edge]}
+def ledger() -> Iterator[Ledger]:
+    """Where effects go that come to no end."""
+    with run_ledger() as ledger:
+        ledger.hold()
+        yield ledger
+        ledger.let_go()
 
 
 @pytest.fixture
@@ -129,10 +127,10 @@ def paused(api: Stack, flow_id: str) -> str:
 
 
 @pytest.fixture
-def busy(api: Stack, slow_flow_id: str) -> Iterator[str]:
-    """An execution that is in its first node, or its second."""
-    execution_id = api.run(slow_flow_id)
-    api.await_status(execution_id, "running")
+def busy(api: Stack, ledger: Ledger) -> Iterator[str]:
+    """An execution in the middle of its first node."""
+    execution_id = api.run(api.store(ledger.chain(2)))
+    ledger.await_effect(execution_id, "n00")
     yield execution_id
     if api.execution(execution_id)["completedAt"] is None:
         api.http.post(f"/api/v1/executions/{execution_id}/stop", json={})

@@ -210,7 +210,7 @@ def test_when_it_is_killed_nothing_goes_on_and_the_next_start_finds_the_data(hom
     again = Dev(home, "--no-flower")
     try:
         again.places()
-        assert are_gone(processes)
+        wait_until(lambda: are_gone(processes), "what it had started is gone")
         kept = httpx.get(f"{home.api}/api/v1/flows/{stored.json()['id']}")
         assert kept.json()["name"] == "Kept"
         assert again.end() == 0

@@ -168,4 +168,6 @@ def test_who_did_what_is_noted_in_the_database_of_flows(stack: Stack) -> None:
         lambda: ask(stack.flows_url, note, execution_id) == [("stop",)],
         "a worker has moved the note",
     )
-    assert ask(stack.database_url, note, execution_id) == []
+    wait_until(
+        lambda: ask(stack.database_url, note, execution_id) == [], "it is there alone", within_s=60
+    )

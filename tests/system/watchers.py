@@ -27,7 +27,7 @@ class Watchers:
     def start(self) -> None:
         self._thread.start()
 
-    def join(self, within_s: float = 30) -> None:
+    def join(self, within_s: float = 90) -> None:
         """Wait until every watcher has its end frame, or failed."""
         self._thread.join(within_s)
         assert not self._thread.is_alive(), f"{len(self.ended)} of {len(self.events)} ended"
@@ -50,7 +50,7 @@ class Watchers:
 
 @contextmanager
 def watching(
-    stack: Stack, execution_ids: Sequence[str], within_s: float = 30
+    stack: Stack, execution_ids: Sequence[str], within_s: float = 90
 ) -> Iterator[Watchers]:
     """Watch executions; by the end of the block they should be about to end."""
     watchers = Watchers(stack, execution_ids)

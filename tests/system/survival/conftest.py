@@ -27,10 +27,11 @@ def session_ledger() -> Iterator[Ledger]:
 
 
 @pytest.fixture
-def ledger(session_ledger: Ledger) -> Ledger:
-    """Where effects go; they take as long as ever."""
+def ledger(session_ledger: Ledger) -> Iterator[Ledger]:
+    """Where effects go; they take as long as ever, and what a test holds it holds alone."""
     session_ledger.effect_s = EFFECT_S
-    return session_ledger
+    yield session_ledger
+    session_ledger.let_go()
 
 
 @pytest.fixture(scope="session")

@@ -99,11 +99,15 @@ def test_a_long_backlog_needs_no_more_messages_than_there_are_slots(
     wait_until(lambda: registered(new_stack) == {worker.name}, "the dead are forgotten")
     ledger.effect_s = 0.0
     flow_id = new_stack.store(ledger.chain(1))
+    # Each slot is taken while they come, so that messages lie there.
+    ledger.hold()
     with lengths_of_queue(redis) as lengths:
         one_by_one = [new_stack.run(flow_id) for _ in range(100)]
         body = {"items": [{"flowId": flow_id, "autostart": True}] * 100}
         answer = new_stack.http.post("/api/v1/executions/batch", json=body)
         execution_ids = one_by_one + [item["id"] for item in answer.json()["items"]]
+        wait_until(lambda: lengths - {0}, "messages lie there")
+        ledger.let_go()
         wait_until(lambda: all(map(ledger.counts, execution_ids)), "all have run")
     # Whoever sends looks at the length first: the API, the sweep, and a child for each slot, which
     # may look at the same time.

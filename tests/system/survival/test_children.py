@@ -71,7 +71,7 @@ def test_kills_leave_one_child_for_each_event(site: Stack, make_crew: MakeCrew) 
     parent = site.run(site.store(emitting(*holds)))
 
     for node_id in ("a", "b"):
-        wait_until(lambda node_id=node_id: has_emitted(site, parent, node_id), "it has emitted", 30)
+        wait_until(lambda node_id=node_id: has_emitted(site, parent, node_id), "it has emitted")
         crew.kill_child(parent)
     site.await_status(parent)
 

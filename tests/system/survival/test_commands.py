@@ -6,16 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.system.ledger import Ledger
+from tests.system.ledger import Ledger, effects_in_a_row
 from tests.system.stack import Stack
 from tests.system.survival.conftest import MakeCrew
 from tests.system.traces import Trace
 from tests.waiting import wait_until
 
 KINDS = [("prefork", "inline"), ("threads", "message")]
-
-#: Long enough (s) to be commanded in the middle of an effect.
-LONG_EFFECT_S = 2.0
 
 
 def command(site: Stack, execution_id: str, name: str) -> dict[str, Any]:
@@ -25,26 +22,22 @@ def command(site: Stack, execution_id: str, name: str) -> dict[str, Any]:
     return shown
 
 
-def await_effect(ledger: Ledger, execution_id: str, node_id: str) -> None:
-    wait_until(lambda: ledger.count(execution_id, node_id), f"{node_id} has its effect", 30)
-
-
 @pytest.mark.parametrize(("pool", "dispatch"), KINDS)
 def test_nothing_runs_between_a_pause_and_the_resume_whoever_dies(
     site: Stack, ledger: Ledger, make_crew: MakeCrew, pool: str, dispatch: str
 ) -> None:
-    ledger.effect_s = LONG_EFFECT_S
+    ledger.hold()
     crew = make_crew(pool=pool, concurrency=1, STEP_DISPATCH=dispatch)
     crew.muster(2)
     execution_id = site.run(site.store(ledger.chain(3)))
-    await_effect(ledger, execution_id, "n00")
+    ledger.await_effect(execution_id, "n00")
 
     assert command(site, execution_id, "pause")["requested"] == "pause"
     crew.kill_child(execution_id)
     paused = site.await_status(execution_id, "paused")
     assert (paused["requested"], paused["waiting"]["for"]) == (None, "resume")
     assert ledger.counts(execution_id) == {"n00": 1}
-    ledger.effect_s = 0.0
+    ledger.let_go()
     command(site, execution_id, "resume")
     site.await_status(execution_id)
 
@@ -58,17 +51,18 @@ def test_nothing_runs_between_a_pause_and_the_resume_whoever_dies(
 def test_a_stop_reaches_the_worker_and_frees_it_for_steps(
     site: Stack, ledger: Ledger, make_crew: MakeCrew, pool: str, dispatch: str
 ) -> None:
-    ledger.effect_s = LONG_EFFECT_S
+    ledger.hold("n00")
     make_crew(pool=pool, concurrency=1, STEP_DISPATCH=dispatch).muster(1)
-    flow_id = site.store(ledger.chain(2))
-    stopped = site.run(flow_id)
-    await_effect(ledger, stopped, "n00")
+    stopped = site.run(site.store(ledger.chain(2)))
+    ledger.await_effect(stopped, "n00")
 
     shown = command(site, stopped, "stop")
     assert (shown["status"], shown["errorMessage"]) == ("stopped", "why")
-    ledger.effect_s = 0.0
-    assert_stepped_through(site, site.run(flow_id, options={"breakpoints": ["n00"]}))
+    # The effect in the middle is held still: it is the worker that has let go of it.
+    steps = site.store(effects_in_a_row(ledger.url, ["a", "b"]))
+    assert_stepped_through(site, site.run(steps, options={"breakpoints": ["a"]}))
 
+    ledger.let_go()
     wait_until(lambda: ledger.is_idle, "the effect in the middle is over")
     assert site.execution(stopped)["status"] == "stopped"
     assert ledger.counts(stopped) == {"n00": 1}
@@ -81,7 +75,7 @@ def test_a_stop_reaches_the_worker_and_frees_it_for_steps(
 def assert_stepped_through(site: Stack, execution_id: str) -> None:
     """It stops at a breakpoint before its first node; then a step for each of the two."""
     hit = site.await_status(execution_id, "paused")
-    assert (hit["waiting"]["for"], hit["waiting"]["detail"]) == ("breakpoint", {"nodeId": "n00"})
+    assert (hit["waiting"]["for"], hit["waiting"]["detail"]) == ("breakpoint", {"nodeId": "a"})
     for done, status in ((1, "paused"), (2, "completed")):
         assert command(site, execution_id, "step")["status"] == "running"
         shown = site.await_status(execution_id, "paused", "completed")

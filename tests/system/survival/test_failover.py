@@ -108,10 +108,12 @@ def test_a_standby_is_promoted_under_running_executions(
     with run_stack(url, site_valkey.url, tmp_path, guardian, workers=0, environ=ENVIRON) as stack:
         crew = Crew(stack, concurrency=2)
         crew.muster(2)
-        flow_id = stack.store(ledger.chain(8))
+        flow_id = stack.store(ledger.chain(5))
+        ledger.hold("n03")
         execution_ids = [stack.run(flow_id) for _ in range(6)]
         await_progress(ledger, execution_ids, 4)
         primary.kill()
+        ledger.let_go()
         proxy.cut()
         assert ask(standby.url, "SELECT pg_promote()") == [(True,)]
         proxy.turn_to(socket_of(standby.url))
@@ -136,10 +138,12 @@ def await_progress(ledger: Ledger, execution_ids: list[str], wanted: int) -> Non
 
 def assert_deaths_are_noticed(stack: Stack, crew: Crew, ledger: Ledger, flow_id: str) -> None:
     """The new server knows which processes are alive."""
+    ledger.hold("n03")
     execution_id = stack.run(flow_id)
     await_progress(ledger, [execution_id], 1)
     owner = str(stack.execution(execution_id)["processingWorkerId"])
     crew.worker_of(owner).kill_all()
+    ledger.let_go()
     stack.await_status(execution_id, "completed", within_s=60)
     [(reason, _, _)] = Trace(stack, execution_id).recoveries
     assert reason == "worker_died"
@@ -159,9 +163,11 @@ def test_a_dump_is_restored_by_the_commands_of_the_document(
         primary.url, site_valkey.url, tmp_path, guardian, workers=0, environ=ENVIRON
     ) as stack:
         Crew(stack, concurrency=2).muster(2)
-        execution_ids = [stack.run(stack.store(ledger.chain(8))) for _ in range(3)]
+        ledger.hold("n03")
+        execution_ids = [stack.run(stack.store(ledger.chain(5))) for _ in range(3)]
         await_progress(ledger, execution_ids, 3)
         _run(back_up, told, tmp_path)
+    ledger.let_go()
     _run(restore, told, tmp_path)
     with run_stack(again, site_valkey.url, tmp_path, guardian, workers=0, environ=ENVIRON) as stack:
         Crew(stack, concurrency=2).muster(2)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.system.ledger import Ledger
 from tests.system.stack import Stack
 from tests.system.survival.conftest import MakeCrew
 from tests.waiting import wait_until
 
 ITEMS = 60
 CONCURRENCY = 20
+#: Of the two workers, at a time.
+SLOTS = 4
 
 
 def settled(site: Stack, execution_id: str) -> int:
@@ -19,10 +22,6 @@ def settled(site: Stack, execution_id: str) -> int:
         params={"eventTypes": "child:completed", "limit": 1000},
     )
     return len(answer.json()["events"])
-
-
-def await_settled(site: Stack, execution_id: str, count: int) -> None:
-    wait_until(lambda: settled(site, execution_id) >= count, f"{count} items have ended", 30)
 
 
 def each_of(items: int, flow_id: str) -> dict[str, Any]:
@@ -36,23 +35,38 @@ def each_of(items: int, flow_id: str) -> dict[str, Any]:
     return {"metadata": {"name": "each"}, "nodes": [node], "edges": []}
 
 
-def test_each_item_runs_once_whoever_is_killed(site: Stack, make_crew: MakeCrew) -> None:
+def one_item(ledger: Ledger) -> dict[str, Any]:
+    """A number that is handed out as it came, and an effect."""
+    flow = ledger.chain(1)
+    flow["metadata"]["outputs"] = {"number": "number.num"}
+    flow["nodes"].append({"id": "number", "type": "NumberNode"})
+    return flow
+
+
+def test_each_item_runs_once_whoever_is_killed(
+    site: Stack, ledger: Ledger, make_crew: MakeCrew
+) -> None:
     crew = make_crew()
     crew.muster(2)
-    number = {"id": "number", "type": "NumberNode"}
-    flow = {"metadata": {"name": "one"}, "nodes": [number], "edges": []}
-    execution_id = site.run(site.store(each_of(ITEMS, site.store(flow))))
-    await_settled(site, execution_id, ITEMS // 3)
+    ledger.effect_s = 0.0
+    before = ledger.total()
+    ledger.hold_after(ITEMS // 3)
+    execution_id = site.run(site.store(each_of(ITEMS, site.store(one_item(ledger)))))
+    wait_until(lambda: ledger.total() - before == ITEMS // 3 + SLOTS, "each slot has an item")
     crew.workers[0].kill_all()
+    ledger.let_go()
 
-    shown = site.await_status(execution_id, within_s=60)
+    shown = site.await_status(execution_id)
 
     assert shown["status"] == "completed"
     assert shown["outputs"]["each"] == {
-        "results": [{"number": {"num": place}} for place in range(ITEMS)],
+        "results": [{"number": place} for place in range(ITEMS)],
         "failed": 0,
         "errors": [],
     }
     tree = site.http.get(f"/api/v1/executions/{execution_id}/tree").json()["items"]
     assert len(tree) == ITEMS + 1
+    lost = [item["execution"] for item in tree if item["execution"]["failureCount"]]
+    assert len(lost) == SLOTS // 2
+    assert ledger.total() - before == ITEMS + SLOTS // 2
     assert settled(site, execution_id) == ITEMS

@@ -10,7 +10,7 @@ from tests.system.survival.conftest import MakeCrew
 from tests.system.traces import Trace, ask
 from tests.waiting import wait_until
 
-HASTY = {"WORKER_HEARTBEAT_INTERVAL_MS": "300", "WORKER_CLAIM_TIMEOUT_MS": "1500"}
+HASTY = {"WORKER_HEARTBEAT_INTERVAL_MS": "300", "WORKER_CLAIM_TIMEOUT_MS": "3000"}
 
 
 @pytest.mark.parametrize("dispatch", ["inline", "message"])
@@ -19,11 +19,13 @@ def test_a_zombie_writes_nothing_and_works_again(
 ) -> None:
     crew = make_crew(STEP_DISPATCH=dispatch, **HASTY)
     crew.muster(2)
+    ledger.hold("n01")
     execution_id = site.run(site.store(ledger.chain(4)))
-    wait_until(lambda: ledger.count(execution_id, "n01"), "n01 has its effect")
+    ledger.await_effect(execution_id, "n01")
     frozen = crew.owner(execution_id)
     [other] = [worker for worker in crew.workers if worker is not frozen]
     frozen.freeze()
+    ledger.let_go()
     site.await_status(execution_id)
     before = Trace(site, execution_id)
 

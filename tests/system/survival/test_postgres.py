@@ -48,13 +48,17 @@ def test_postgres_is_restarted_and_then_killed_under_running_executions(
 ) -> None:
     crew = Crew(own_stack, concurrency=2)
     crew.muster(2)
-    flow_id = own_stack.store(ledger.chain(8))
+    flow_id = own_stack.store(ledger.chain(4))
+    ledger.hold("n01")
     execution_ids = [own_stack.run(flow_id) for _ in range(4)]
-    for node_id, number in (("n01", signal.SIGINT), ("n04", signal.SIGKILL)):
+    for node_id, later, number in (("n01", "n02", signal.SIGINT), ("n02", "n03", signal.SIGKILL)):
         await_effects(ledger, execution_ids, node_id)
         own_postgres.stop(number)
+        # What is under way ends while PostgreSQL is away.
+        ledger.hold(later)
         assert_all_is_held(own_stack, ledger, execution_ids)
         own_postgres.start()
+    ledger.let_go()
     for execution_id in execution_ids:
         own_stack.await_status(execution_id, "completed")
         trace = Trace(own_stack, execution_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,12 +52,8 @@ def commanded(stack: Stack, execution_id: str, command: str) -> None:
     assert answer.status_code == 202, answer.text
 
 
-def all_running(stack: Stack, execution_ids: list[str]) -> Callable[[], bool]:
-    def holds() -> bool:
-        answer = stack.http.get("/api/v1/executions", params={"status": "running", "limit": 100})
-        return {each["id"] for each in answer.json()["items"]} == set(execution_ids)
-
-    return holds
+def has_each_its_effect(ledger: Ledger, execution_ids: list[str]) -> bool:
+    return all(ledger.count(each, "n01") for each in execution_ids)
 
 
 def all_acknowledged(server: ScratchValkey) -> bool:
@@ -69,14 +65,16 @@ def all_acknowledged(server: ScratchValkey) -> bool:
 def test_redis_is_killed_and_comes_back_empty(
     own_stack: Stack, own_valkey: ScratchValkey, ledger: Ledger
 ) -> None:
-    crew = Crew(own_stack, pool="threads", concurrency=RUNNING)
+    # With room for each message that comes: what isn't taken isn't acknowledged.
+    crew = Crew(own_stack, pool="threads", concurrency=RUNNING + WAITING)
     crew.muster(1)
-    ledger.effect_s = 1.0
-    flow_id = own_stack.store(ledger.chain(5))
+    ledger.effect_s = 0.1
+    ledger.hold("n01")
+    flow_id = own_stack.store(ledger.chain(3))
     running = created(own_stack, flow_id, RUNNING, autostart=True)
     waiting = created(own_stack, flow_id, WAITING, autostart=False)
     with watching(own_stack, running + waiting) as watchers:
-        wait_until(all_running(own_stack, running), "all of them run")
+        wait_until(lambda: has_each_its_effect(ledger, running), "all of them run")
         # Celery logs a traceback if the broker goes in the moment in which it is told.
         wait_until(lambda: all_acknowledged(own_valkey), "no message is being acknowledged")
         own_valkey.kill()
@@ -87,7 +85,7 @@ def test_redis_is_killed_and_comes_back_empty(
         ready = own_stack.http.get("/health/ready")
         assert (ready.status_code, ready.json()["redis"]) == (200, "down")
         own_valkey.start()
-        ledger.effect_s = 0.1
+        ledger.let_go()
         for execution_id in waiting[WAITING // 2 :]:
             answer = own_stack.http.post(f"/api/v1/executions/{execution_id}/start")
             assert answer.status_code == 202, answer.text
@@ -114,21 +112,23 @@ def test_what_is_created_and_commanded_while_redis_is_away_needs_none(
 ) -> None:
     crew = Crew(own_stack, pool=pool, concurrency=2)
     crew.muster(1)
-    ledger.effect_s = 1.0
+    ledger.hold()
     flow_id = own_stack.store(ledger.chain(2))
     own_valkey.kill()
 
     # One after the other: without a broker a process takes one at a time.
     [paused] = created(own_stack, flow_id, 1, autostart=True)
-    wait_until(lambda: ledger.count(paused, "n00"), "it begins", 30)
+    ledger.await_effect(paused, "n00")
     commanded(own_stack, paused, "pause")
+    ledger.let_go()
     own_stack.await_status(paused, "paused")
     assert ledger.counts(paused) == {"n00": 1}
+    ledger.hold()
     [stopped] = created(own_stack, flow_id, 1, autostart=True)
-    wait_until(lambda: ledger.count(stopped, "n00"), "it begins", 30)
+    ledger.await_effect(stopped, "n00")
     commanded(own_stack, stopped, "stop")
+    ledger.let_go()
     commanded(own_stack, paused, "resume")
-    ledger.effect_s = 0.1
     execution_ids = [paused, *created(own_stack, flow_id, 3, autostart=True)]
     for execution_id in execution_ids:
         own_stack.await_status(execution_id, "completed")
