@@ -51,13 +51,15 @@ class Executor:
         self._slice_s = slice_s
         self._most_crashes = most_crashes
         self._announce = announce or _say_nothing
-        self._runs: set[Run | SentRun] = set()
+        #: In the order in which they began: a set's would follow from where they lie in memory, and
+        #: the simulator couldn't repeat it.
+        self._runs: dict[Run | SentRun, None] = {}
         self._spare: list[Surroundings] = []
         self._busy = 0
         self._lock = threading.Lock()
 
     def running(self) -> list[Run | SentRun]:
-        """What runs in this process at the moment."""
+        """What runs in this process at the moment, in the order in which it began."""
         with self._lock:
             return list(self._runs)
 
@@ -131,13 +133,13 @@ class Executor:
     def _registered(self, run: Run | SentRun) -> Iterator[None]:
         """Have the lease keeper renew what runs, and every line that is logged name it."""
         with self._lock:
-            self._runs.add(run)
+            self._runs[run] = None
         try:
             with bound(**_log_fields(run.fence)):
                 yield
         finally:
             with self._lock:
-                self._runs.discard(run)
+                self._runs.pop(run, None)
 
     def _run(self, run: Run, around: Surroundings) -> RunEnd:
         execution_id = run.fence.execution_id

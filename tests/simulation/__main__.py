@@ -17,8 +17,9 @@ from contextlib import contextmanager
 os.environ.setdefault("REDIS_URL", "redis://127.0.0.1:9")
 
 from tests.simulation.memory import MemoryBackend
+from tests.simulation.outcome import Outcome, digest_of
 from tests.simulation.servers import postgres_store
-from tests.simulation.world import MakeBackend, Outcome, simulate
+from tests.simulation.world import MakeBackend, simulate
 
 #: Seeds that one process is given at a time.
 SHARE = 50
@@ -37,14 +38,18 @@ def main() -> int:
             return _show(simulate(asked.seed, make), whole=True)
     begun = time.monotonic()
     outcomes = _run_all(range(asked.first, asked.first + asked.seeds), asked.store, asked.jobs)
-    steps, broken = 0, []
+    steps, broken, digests = 0, [], []
     for outcome in outcomes:
         steps += outcome.steps
+        digests.append(f"seed {outcome.seed}: {outcome.steps} steps, {outcome.digest}")
+        if asked.digests:
+            print(digests[-1], flush=True)
         if outcome.violation is not None:
             broken.append(outcome)
             print(f"seed {outcome.seed}: {outcome.violation!r}", flush=True)
     took_s = time.monotonic() - begun
     print(f"{asked.seeds} schedules, {steps} steps, {took_s:.1f} s, {len(broken)} broken promises")
+    print(f"digest of all: {digest_of(digests)}")
     if broken:
         _show(broken[0], whole=False)
     return bool(broken)
@@ -56,6 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--seed", type=int, help="this one alone, with its whole schedule")
     parser.add_argument("--store", choices=("memory", "postgres"), default="memory")
+    parser.add_argument("--digests", action="store_true", help="a line for each schedule")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes (memory)")
     return parser.parse_args()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -23,6 +23,7 @@ from tests.simulation.fanning import check_fan
 from tests.simulation.faults import KINDS, Faults
 from tests.simulation.invariants import Invariants, Violation
 from tests.simulation.lines import StoreServer
+from tests.simulation.outcome import Outcome, digest_of
 from tests.simulation.publishing import SimPublisher
 from tests.simulation.redis import SimRedis
 from tests.simulation.scheduler import Host, Scheduler
@@ -68,24 +69,11 @@ class Scenario:
     watched: float = WATCHED
     #: In how many of those only what is watched is published.
     only_watched: float = 0.5
+    #: In how many of those in which something goes wrong Redis loses, delays or doubles events.
+    spoiled: float = 0.5
 
 
 ANYTHING = Scenario()
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a schedule went."""
-
-    seed: int
-    steps: int
-    executions: int
-    violation: BaseException | None
-    trace: Sequence[str]
-
-    def without_trace(self) -> Outcome:
-        """The same, small."""
-        return replace(self, trace=())
 
 
 class World:
@@ -246,7 +234,8 @@ class World:
 
     def _add_watchers(self) -> None:
         random = self.scheduler.random
-        self.faults.spoils_events = bool(self.faults.count) and random.random() < 0.5
+        spoiled = self.scenario.spoiled
+        self.faults.spoils_events = bool(self.faults.count) and random.random() < spoiled
         self.watchers = [Watcher(self, number) for number in range(random.choice((1, 2, 3)))]
         for watcher in self.watchers:
             self.scheduler.spawn(Host("clients"), "watcher", watcher.watch)
@@ -412,4 +401,5 @@ def simulate(seed: int, make_backend: MakeBackend, scenario: Scenario = ANYTHING
         world.close()
         nodes.set_stage(None)
         process._current[:] = before
-    return Outcome(seed, world.scheduler.steps, len(world.invariants.known), violation, trace)
+    steps, executions = world.scheduler.steps, len(world.invariants.known)
+    return Outcome(seed, steps, executions, violation, trace, digest_of(trace))

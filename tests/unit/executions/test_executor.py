@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +15,7 @@ import pytest
 from app.errors import StoreUnavailable
 from app.executions.executor import Executor
 from app.executions.plans import PlanCache
+from app.executions.run import Run
 from app.executions.surroundings import Surroundings
 from app.store.records import Boundary, Claimed, Ending, Fence, Void, Written
 
@@ -229,3 +232,16 @@ def test_what_a_thread_needs_is_opened_once() -> None:
     setting.executor.work()
 
     assert setting.opened == 1
+
+
+def test_what_runs_is_named_in_the_order_in_which_it_began() -> None:
+    """Not by where it lies in memory: renewals and commands come to runs in this order."""
+    setting = Setting(Store([]))
+    runs = [Run(claimed(f"EX{number}"), setting._open(), 0.0) for number in range(20)]
+    random.Random(1).shuffle(runs)
+
+    with ExitStack() as under_way:
+        for run in runs:
+            under_way.enter_context(setting.executor._registered(run))
+        assert setting.executor.running() == runs
+    assert setting.executor.running() == []
