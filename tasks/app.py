@@ -13,9 +13,10 @@ from app.config import load_settings
 from app.errors import SettingsError
 from app.logs import set_up_logging
 from tasks.bounded import bound_queues
-from tasks.broker import guard_closed_channel
+from tasks.broker import guard_closed_channel, guard_log
 
 guard_closed_channel()
+guard_log()
 bound_queues()
 # Celery warns of root because pickled messages would run as root; ours are JSON, ids only.
 warnings.filterwarnings("ignore", category=SecurityWarning)

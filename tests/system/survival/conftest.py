@@ -9,15 +9,17 @@ import pytest
 
 from app.embedded.ports import LOOPBACK
 from app.supervisor.guardian import Guardian
+from tests.proxy import Proxy, proxy_to_postgres
 from tests.system.crew import Crew
 from tests.system.ledger import EFFECT_S, Ledger, run_ledger
-from tests.system.servers import ScratchValkey
+from tests.system.servers import ScratchPostgres, ScratchValkey
 from tests.system.stack import Stack, run_stack
 
 #: What every stack here is told: the ledger may be reached, and there are deadly nodes.
 ENVIRON = {"HTTP_NODE_ALLOW": LOOPBACK, "NODE_MODULES": "tests.system.deadly_nodes"}
 
 MakeCrew = Callable[..., Crew]
+MakePostgres = Callable[..., ScratchPostgres]
 
 
 @pytest.fixture(scope="session")
@@ -69,3 +71,36 @@ def make_crew(site: Stack) -> Iterator[MakeCrew]:
     yield make
     for crew in crews:
         crew.disband()
+
+
+@pytest.fixture
+def make_postgres(server_directory: Path, guardian: Guardian) -> Iterator[MakePostgres]:
+    """Start a PostgreSQL over the directory of that name, which may be there; it ends here.
+
+    What else is given are its settings.
+    """
+    made: list[ScratchPostgres] = []
+
+    def make(name: str, **settings: str) -> ScratchPostgres:
+        made.append(ScratchPostgres(server_directory / name, guardian, **settings))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.remove()
+
+
+@pytest.fixture
+def primary(make_postgres: MakePostgres) -> ScratchPostgres:
+    server = make_postgres("primary")
+    server.create_schema()
+    return server
+
+
+@pytest.fixture
+def address(primary: ScratchPostgres) -> Iterator[tuple[Proxy, str]]:
+    """The address that clients know, which leads to the primary until it is turned."""
+    proxy, url = proxy_to_postgres(primary.url)
+    yield proxy, url
+    proxy.close()
