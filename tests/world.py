@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import psycopg2
 from psycopg2.extras import RealDictCursor
 
+from app.store import run_statements
 from app.store.commands import PgCommandStore
 from app.store.database import Database
 from app.store.executions import ExecutionTable
@@ -273,6 +274,14 @@ class PgWorld:
     def row(self, execution_id: str) -> SimpleNamespace:
         [row] = self.execute("SELECT * FROM chaingraph_executions WHERE id = %s", execution_id)
         return row
+
+    def writes(self, execution_id: str) -> int:
+        """How often its last owner has written for it."""
+        row = self.row(execution_id)
+        first = self.one(
+            "SELECT hashtext(%s) & %s", row.claim_token, run_statements.MOST_FIRST_WRITES
+        )
+        return int(row.writes - first)
 
     def claim_of(self, execution_id: str) -> SimpleNamespace | None:
         rows = self.execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
+from zlib import crc32
 
 from psycopg2.errors import UniqueViolation
 
@@ -40,6 +41,7 @@ def claim_one(turn: Turn, worker: str, token: str, lease_ms: int, execution: str
 
 def _own(turn: Turn, row: ExecutionRow, worker: str, token: str, lease_ms: int) -> tuple[Any, ...]:
     row.epoch += 1
+    row.writes = crc32(token.encode()) & sql.MOST_FIRST_WRITES
     row.claim_token = token
     row.runnable_at = row.wake_at = row.waiting = None
     row.processing_worker_id, row.processing_started_at = worker, turn.at

@@ -42,6 +42,13 @@ _CLAIMED = f"""
 """
 
 
+#: The highest number that the count of writes begins with under a claim.
+MOST_FIRST_WRITES = (1 << 30) - 1
+#: Where it begins follows from the claim's token: a standby that lacks the last commits may give
+#: an epoch away a second time, and whoever has it from before counts otherwise.
+_FIRST_WRITES = f"hashtext($2) & {MOST_FIRST_WRITES}"
+
+
 def _claim(name: str, types: str, which: str, *, limit: str | None = None) -> Statement:
     is_limited = limit is not None
     return Statement(
@@ -56,8 +63,9 @@ def _claim(name: str, types: str, which: str, *, limit: str | None = None) -> St
         FOR UPDATE SKIP LOCKED
     ){free_slot(limit) if limit is not None else ""}, e AS (
         UPDATE chaingraph_executions AS x
-        SET epoch = x.epoch + 1, claim_token = $2, runnable_at = NULL, wake_at = NULL,
-            waiting = NULL, processing_worker_id = $1, processing_started_at = clock_timestamp()
+        SET epoch = x.epoch + 1, writes = {_FIRST_WRITES}, claim_token = $2,
+            runnable_at = NULL, wake_at = NULL, waiting = NULL,
+            processing_worker_id = $1, processing_started_at = clock_timestamp()
         FROM picked{", slot" if is_limited else ""} WHERE x.id = picked.id
         RETURNING x.*
     ), first_lease AS (

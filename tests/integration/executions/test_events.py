@@ -123,7 +123,7 @@ def test_five_pure_nodes_are_written_together(world: PgWorld, process: Process) 
     process.run(execution)
 
     assert process.store.writes <= 3
-    assert world.row(execution).writes == process.store.writes
+    assert world.writes(execution) == process.store.writes
     assert list(checkpoints(world, execution)) == ["n0", "n1", "n2", "n3", "n4"]
 
 
@@ -135,7 +135,7 @@ def test_five_nodes_with_effects_take_a_statement_each_and_one_to_begin(
     process.run(execution, effect)
 
     assert process.store.calls == ["claim", "document"] + ["write"] * 6
-    assert world.row(execution).writes == 6
+    assert world.writes(execution) == 6
 
 
 def test_an_effect_begins_once_all_before_it_is_committed(world: PgWorld, process: Process) -> None:

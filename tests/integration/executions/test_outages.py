@@ -76,7 +76,7 @@ def test_a_lost_write_is_done_once_wherever_it_is_lost(
     assert process.run(execution, node_that(break_next, "BreakNode")) is RunEnd.FINISHED
 
     row = world.row(execution)
-    assert (row.status, row.epoch, row.writes) == ("completed", 1, 4)
+    assert (row.status, row.epoch, world.writes(execution)) == ("completed", 1, 4)
     events = told(world, execution)
     assert len(events) == len(set(events)) == 10
     assert process.published_types() == [each.split()[0] for each in events[1:]]

@@ -38,7 +38,9 @@ def claimed(store: RunStore, world: World) -> Claimed:
 def parked(store: RunStore, claimed: Claimed) -> str:
     """A running execution that waits for a retry."""
     wake_at = store.now()
-    outcome = store.park(claimed.fence, 1, claimed.wake, '{"for":"retry"}', wake_at)
+    outcome = store.park(
+        claimed.fence, claimed.writes + 1, claimed.wake, '{"for":"retry"}', wake_at
+    )
     assert outcome == Parked()
     return claimed.fence.execution_id
 
@@ -91,7 +93,7 @@ def test_a_pause_is_requested_of_the_owner(
     row = world.row(execution)
     assert (row.status, row.requested, row.requested_reason) == ("running", "pause", "why")
     # A run that is about to park has to look again.
-    assert store.park(claimed.fence, 1, claimed.wake, "{}", None) != Parked()
+    assert store.park(claimed.fence, claimed.writes + 1, claimed.wake, "{}", None) != Parked()
     assert told(world, execution) == ["execution:created", "flow:started"]
 
 
@@ -130,7 +132,7 @@ def test_what_waits_for_a_worker_is_paused_at_once_and_not_claimed(
     assert types(commands.pause(execution, "why"))[0][0] == "flow:paused"
 
     assert store.claim("w2", "t", LEASE_MS, execution) is None
-    assert store.write(claimed.fence, 1, boundary("node:started")) == Void()
+    assert store.write(claimed.fence, claimed.writes + 1, boundary("node:started")) == Void()
 
 
 def test_a_pause_waits_for_sent_steps(
@@ -139,7 +141,7 @@ def test_a_pause_waits_for_sent_steps(
     execution = claimed.fence.execution_id
     write(store, claimed, 1, boundary("node:started", grants='{"a":1}'))
     assert store.post_steps(claimed.fence, {"a": 1})
-    store.park(claimed.fence, 2, claimed.wake, '{"for":"worker"}', None)
+    store.park(claimed.fence, claimed.writes + 2, claimed.wake, '{"for":"worker"}', None)
 
     assert commands.pause(execution, "why") == Effect(execution, None, [])
 
@@ -150,7 +152,7 @@ def test_what_is_left_of_a_sent_step_holds_no_pause_up(
     commands: CommandStore, store: RunStore, world: World, claimed: Claimed
 ) -> None:
     store.post_steps(claimed.fence, {"a": 1})
-    store.park(claimed.fence, 1, claimed.wake, '{"for":"retry"}', None)
+    store.park(claimed.fence, claimed.writes + 1, claimed.wake, '{"for":"retry"}', None)
 
     assert types(commands.pause(claimed.fence.execution_id, "why"))[0][0] == "flow:paused"
 
@@ -217,7 +219,7 @@ def test_what_is_withdrawn_while_nobody_owns_is_looked_at_again(
     execution = claimed.fence.execution_id
     write(store, claimed, 1, boundary("node:started", grants='{"a":1}'))
     store.post_steps(claimed.fence, {"a": 1})
-    store.park(claimed.fence, 2, claimed.wake, '{"for":"worker"}', None)
+    store.park(claimed.fence, claimed.writes + 2, claimed.wake, '{"for":"worker"}', None)
     commands.pause(execution, "why")
 
     assert commands.resume(execution) == Effect(execution, None, [])
@@ -285,8 +287,8 @@ def test_a_stop_takes_the_execution_from_its_owner(
     assert effect.owners == ["w1"]
     assert store.requested(claimed.fence) == Void()
     assert not store.holds(claimed.fence)
-    assert store.write(claimed.fence, 1, DONE) == Void()
-    assert store.park(claimed.fence, 1, claimed.wake + 1, "{}", None) == Void()
+    assert store.write(claimed.fence, claimed.writes + 1, DONE) == Void()
+    assert store.park(claimed.fence, claimed.writes + 1, claimed.wake + 1, "{}", None) == Void()
     lease = world.claim_of(execution)
     assert lease is not None
     assert (lease.status, lease.expires_at) == ("released", None)
@@ -450,6 +452,6 @@ def test_a_pause_at_the_owner_s_own_pause_is_one(
     hit = boundary("debug:breakpoint-hit", "flow:paused", pausing=Pausing("breakpoint", "b"))
     commands.pause(execution, "why")
 
-    assert store.write(claimed.fence, 1, hit) != Void()
-    assert not isinstance(store.write(claimed.fence, 1, hit), Written)
+    assert store.write(claimed.fence, claimed.writes + 1, hit) != Void()
+    assert not isinstance(store.write(claimed.fence, claimed.writes + 1, hit), Written)
     assert world.row(execution).status == "running"

@@ -85,7 +85,7 @@ def test_a_renewal_gives_only_what_still_holds(
     foreign = claim(world.open(), world.create(), "w2")
     world.take_over(taken.fence.execution_id)
     write(store, ended, 0, DONE)
-    store.park(parked.fence, 0, 0, "{}", None)
+    store.park(parked.fence, parked.writes, 0, "{}", None)
     store.release(released.fence)
     again = Fence(older.fence.execution_id, older.fence.epoch - 1)
     fences = [each.fence for each in (held, taken, ended, parked, released, foreign)]

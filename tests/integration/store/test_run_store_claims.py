@@ -21,7 +21,7 @@ def test_a_claim_by_id_owns_the_execution(store: RunStore, world: World) -> None
     claimed = claim(store, execution)
 
     assert claimed.fence == Fence(execution, 1)
-    assert (claimed.writes, claimed.wake, claimed.begun, claimed.running_ms) == (0, 0, False, 0)
+    assert (claimed.wake, claimed.begun, claimed.running_ms) == (0, False, 0)
     row = world.row(execution)
     assert (row.processing_worker_id, row.runnable_at, row.epoch) == ("w1", None, 1)
     lease = world.claim_of(execution)
@@ -91,6 +91,26 @@ def test_what_is_final_is_not_claimed(store: RunStore, world: World) -> None:
 
     assert store.claim("w1", "t", LEASE_MS, execution) is None
     assert store.claim("w1", "t", LEASE_MS) is None
+
+
+def test_who_has_an_epoch_from_before_the_database_fell_back_writes_nothing(
+    store: RunStore, world: World
+) -> None:
+    execution = world.create()
+    begun = boundary("flow:started")
+    world.take_over(execution)
+    lost = claim(store, execution, "w1")
+    write(store, lost, 0, begun)
+    earlier = {"epoch": lost.fence.epoch - 1, "writes": 1, "runnable_at": store.now()}
+    world.change("chaingraph_executions", {"id": execution}, **earlier, started_at=None)
+
+    held = claim(store, execution, "w2")
+
+    assert held.fence == lost.fence
+    for count in range(3):
+        assert store.write(lost.fence, lost.writes + count, boundary("x")) == Void()
+        write(store, held, count, boundary("node:started"))
+        assert store.settle_unknown(lost.fence, lost.writes + count, begun) == Void()
 
 
 def test_what_does_not_exist_is_not_claimed(store: RunStore) -> None:
@@ -201,7 +221,7 @@ def test_a_released_execution_is_claimed_at_once_with_a_higher_epoch(
     assert not store.holds(first.fence)
     second = claim(world.open(), execution, "w2")
     assert second.fence.epoch > first.fence.epoch
-    assert isinstance(store.write(first.fence, 0, boundary("flow:started")), Void)
+    assert isinstance(store.write(first.fence, first.writes, boundary("flow:started")), Void)
 
 
 def test_what_another_owns_or_what_has_ended_is_not_released(store: RunStore, world: World) -> None:

@@ -27,12 +27,12 @@ def test_a_parked_execution_holds_nothing_and_says_why(
 ) -> None:
     wake_at = store.now() + timedelta(seconds=30)
 
-    assert store.park(claimed.fence, 1, claimed.wake, WAITING, wake_at) == Parked()
+    assert store.park(claimed.fence, claimed.writes + 1, claimed.wake, WAITING, wake_at) == Parked()
 
     row = world.row(claimed.fence.execution_id)
     assert (row.waiting, row.wake_at) == (json.loads(WAITING), wake_at)
     assert (row.processing_worker_id, row.processing_started_at) == (None, None)
-    assert (row.status, row.runnable_at, row.writes) == ("running", None, 2)
+    assert (row.status, row.runnable_at, row.writes) == ("running", None, claimed.writes + 2)
     lease = world.claim_of(claimed.fence.execution_id)
     assert lease is not None
     assert (lease.status, lease.expires_at) == ("released", None)
@@ -42,7 +42,13 @@ def test_a_parked_execution_is_claimed_once_it_is_runnable(
     store: RunStore, world: World, claimed: Claimed
 ) -> None:
     execution = claimed.fence.execution_id
-    store.park(claimed.fence, 1, claimed.wake, WAITING, store.now() + timedelta(seconds=30))
+    store.park(
+        claimed.fence,
+        claimed.writes + 1,
+        claimed.wake,
+        WAITING,
+        store.now() + timedelta(seconds=30),
+    )
     assert store.claim("w2", "t", LEASE_MS, execution) is None
     assert store.claim("w2", "t", LEASE_MS) is None
 
@@ -61,37 +67,41 @@ def test_an_execution_is_not_parked_when_something_arrived(
     world.wake(claimed.fence.execution_id)
     before = world.row(claimed.fence.execution_id)
 
-    assert store.park(claimed.fence, 1, claimed.wake, WAITING, None) == Woken(claimed.wake + 1)
+    assert store.park(claimed.fence, claimed.writes + 1, claimed.wake, WAITING, None) == Woken(
+        claimed.wake + 1
+    )
 
     assert world.row(claimed.fence.execution_id) == before
     assert store.holds(claimed.fence)
     lease = world.claim_of(claimed.fence.execution_id)
     assert lease is not None
     assert lease.status == "active"
-    assert store.park(claimed.fence, 1, claimed.wake + 1, WAITING, None) == Parked()
+    assert (
+        store.park(claimed.fence, claimed.writes + 1, claimed.wake + 1, WAITING, None) == Parked()
+    )
 
 
 def test_what_another_has_is_not_parked(store: RunStore, world: World, claimed: Claimed) -> None:
     world.take_over(claimed.fence.execution_id)
     before = world.row(claimed.fence.execution_id)
 
-    assert store.park(claimed.fence, 1, claimed.wake, WAITING, None) == Void()
+    assert store.park(claimed.fence, claimed.writes + 1, claimed.wake, WAITING, None) == Void()
     assert store.park(claimed.fence, before.writes, claimed.wake, WAITING, None) == Void()
     assert world.row(claimed.fence.execution_id) == before
 
 
-@pytest.mark.parametrize("writes", [0, 2])
+@pytest.mark.parametrize("off", [0, 2])
 def test_a_park_with_another_count_of_writes_is_void(
-    store: RunStore, world: World, claimed: Claimed, writes: int
+    store: RunStore, world: World, claimed: Claimed, off: int
 ) -> None:
-    assert store.park(claimed.fence, writes, claimed.wake, WAITING, None) == Void()
+    assert store.park(claimed.fence, claimed.writes + off, claimed.wake, WAITING, None) == Void()
     assert world.row(claimed.fence.execution_id).waiting is None
 
 
 def test_what_has_ended_is_not_parked(store: RunStore, world: World, claimed: Claimed) -> None:
     write(store, claimed, 1, DONE)
 
-    assert store.park(claimed.fence, 2, claimed.wake, WAITING, None) == Void()
+    assert store.park(claimed.fence, claimed.writes + 2, claimed.wake, WAITING, None) == Void()
     assert world.row(claimed.fence.execution_id).status == "completed"
 
 
@@ -99,12 +109,12 @@ def test_a_fence_that_parked_is_of_no_use_once_another_claimed(
     store: RunStore, world: World, claimed: Claimed
 ) -> None:
     execution = claimed.fence.execution_id
-    store.park(claimed.fence, 1, claimed.wake, WAITING, None)
+    store.park(claimed.fence, claimed.writes + 1, claimed.wake, WAITING, None)
     world.wake(execution, runnable=True)
     claim(world.open(), execution, "w2")
 
     assert not store.holds(claimed.fence)
-    assert store.write(claimed.fence, 2, boundary("node:started")) == Void()
+    assert store.write(claimed.fence, claimed.writes + 2, boundary("node:started")) == Void()
     store.release(claimed.fence)
     lease = world.claim_of(execution)
     assert lease is not None

@@ -176,7 +176,7 @@ def test_an_arrival_makes_what_is_parked_runnable(
     execution = claimed.fence.execution_id
     assert store.wake(execution) == "w1"
     assert (world.row(execution).wake, world.row(execution).runnable_at) == (1, None)
-    store.park(claimed.fence, 1, 1, "{}", None)
+    store.park(claimed.fence, claimed.writes + 1, 1, "{}", None)
 
     assert store.wake(execution) is None
 
@@ -208,7 +208,7 @@ def test_a_lost_step_is_told_to_its_execution(
 ) -> None:
     execution = sent(store, claimed)
     step = take(store, execution)
-    store.park(claimed.fence, 1, 0, "{}", None)
+    store.park(claimed.fence, claimed.writes + 1, 0, "{}", None)
 
     assert sweeps.recover_step(lost(step), "worker_died", MOST) is True
     assert sweeps.recover_step(lost(step), "worker_died", MOST) is False
@@ -266,7 +266,7 @@ def test_a_parked_execution_whose_step_crashes_too_often_waits_for_nothing(
     execution = sent(store, claimed)
     step = take(store, execution)
     overdue = world.now() - timedelta(seconds=1)
-    store.park(claimed.fence, 1, 0, '{"for":"node"}', overdue)
+    store.park(claimed.fence, claimed.writes + 1, 0, '{"for":"node"}', overdue)
 
     assert sweeps.recover_step(lost(step), "worker_died", 1)
 
@@ -329,7 +329,7 @@ def test_an_execution_that_was_not_told_of_a_steps_end_is_told(
     execution = sent(store, claimed)
     write(store, claimed, 1, boundary("node:started", grants='{"a":1}'))
     step = take(store, execution)
-    store.park(claimed.fence, 2, 0, "{}", None)
+    store.park(claimed.fence, claimed.writes + 2, 0, "{}", None)
     assert sweeps.tell_untold(10) == []
     store.hand_in(step.fence, "{}")
 
@@ -347,7 +347,7 @@ def test_an_execution_that_was_told_of_a_steps_end_is_not_told_of_the_row_that_i
     write(store, claimed, 1, boundary("node:started", grants='{"a":1,"b":1}'))
     store.hand_in(take(store, execution).fence, "{}")
     write(store, claimed, 2, boundary("node:completed", grants='{"b":1}'))
-    store.park(claimed.fence, 3, 0, "{}", None)
+    store.park(claimed.fence, claimed.writes + 3, 0, "{}", None)
 
     assert sweeps.tell_untold(10) == []
 

@@ -105,7 +105,7 @@ def test_what_is_parked_is_runnable_again(
 ) -> None:
     id_ = claimed.fence.execution_id
     begin_waits(store, claimed, wait_of("a"))
-    assert store.park(claimed.fence, 1, claimed.wake, WAITING, None) == Parked()
+    assert store.park(claimed.fence, claimed.writes + 1, claimed.wake, WAITING, None) == Parked()
 
     assert signals.send(id_, "stop", "1") == kept(Effect(id_))
     assert (world.row(id_).runnable_at, world.row(id_).waiting) == (None, {"for": "signal"})
@@ -124,7 +124,7 @@ def test_nothing_parks_past_a_signal(
     begin_waits(store, claimed, wait_of("a"))
     signals.send(claimed.fence.execution_id, "go", "1")
 
-    parked = store.park(claimed.fence, 1, claimed.wake, WAITING, None)
+    parked = store.park(claimed.fence, claimed.writes + 1, claimed.wake, WAITING, None)
 
     assert parked == Woken(claimed.wake + 1)
 
@@ -134,7 +134,7 @@ def test_what_is_paused_finds_the_signal_when_it_is_resumed(
 ) -> None:
     id_ = claimed.fence.execution_id
     begin_waits(store, claimed, wait_of("a"))
-    store.park(claimed.fence, 1, claimed.wake, WAITING, None)
+    store.park(claimed.fence, claimed.writes + 1, claimed.wake, WAITING, None)
     world.commands().pause(id_, "why")
 
     assert signals.send(id_, "go", "1") == Sent("a", Effect(id_), is_runnable=False)

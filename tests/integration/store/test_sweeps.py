@@ -252,7 +252,7 @@ def test_only_what_nobody_renewed_in_time_has_expired(
 ) -> None:
     fresh, overdue, ended, parked = (claim(store, world.create()) for _ in range(4))
     write(store, ended, 0, DONE)
-    store.park(parked.fence, 0, 0, "{}", None)
+    store.park(parked.fence, parked.writes, 0, "{}", None)
     expire(world, overdue, timedelta(milliseconds=1))
 
     assert sweeps.expired(10) == [lost(overdue)]
@@ -287,7 +287,7 @@ def park(world: World, store: RunStore, due_in_ms: int) -> str:
     claimed = claim(store, world.create())
     execution = claimed.fence.execution_id
     wake_at = world.now() + timedelta(milliseconds=due_in_ms)
-    store.park(claimed.fence, 0, 0, '{"for":"retry"}', wake_at)
+    store.park(claimed.fence, claimed.writes, 0, '{"for":"retry"}', wake_at)
     return execution
 
 

@@ -62,7 +62,7 @@ def test_the_owner_has_lost_it_and_another_goes_on_from_its_last_checkpoint(
     assert (row.processing_worker_id, row.processing_started_at) == (None, None)
     assert trail(world, execution) == [("requested", "running", "w1", BY)]
 
-    assert isinstance(store.write(first.fence, 1, DONE), Void)
+    assert isinstance(store.write(first.fence, first.writes + 1, DONE), Void)
     again = claim(store, execution, "w2")
     assert (again.fence.epoch, again.begun) == (3, True)
     assert [each.node_id for each in store.checkpoints(execution)] == ["a"]

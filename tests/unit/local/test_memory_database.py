@@ -92,10 +92,10 @@ def test_a_connection_that_breaks_before_a_write_has_written_nothing() -> None:
     store, claimed = claimed_on(made)
 
     with pytest.raises(StoreUnavailable):
-        store.write(claimed.fence, 0, boundary("flow:started"))
+        store.write(claimed.fence, claimed.writes, boundary("flow:started"))
 
-    assert made.tables.executions[claimed.fence.execution_id].writes == 0
-    settled = store.settle_unknown(claimed.fence, 0, boundary("flow:started"))
+    assert made.tables.executions[claimed.fence.execution_id].writes == claimed.writes
+    settled = store.settle_unknown(claimed.fence, claimed.writes, boundary("flow:started"))
     assert settled == Written(0, NOON)
 
 
@@ -104,10 +104,12 @@ def test_a_connection_that_breaks_after_a_write_has_written() -> None:
     store, claimed = claimed_on(made)
 
     with pytest.raises(StoreUnavailable):
-        store.write(claimed.fence, 0, boundary("flow:started"))
+        store.write(claimed.fence, claimed.writes, boundary("flow:started"))
 
-    assert made.tables.executions[claimed.fence.execution_id].writes == 1
-    assert store.settle_unknown(claimed.fence, 0, boundary("flow:started")) == Written(0, NOON)
+    assert made.tables.executions[claimed.fence.execution_id].writes == claimed.writes + 1
+    assert store.settle_unknown(claimed.fence, claimed.writes, boundary("flow:started")) == Written(
+        0, NOON
+    )
 
 
 def test_a_guard_can_be_taken_out_to_plant_a_fault() -> None:
@@ -118,7 +120,7 @@ def test_a_guard_can_be_taken_out_to_plant_a_fault() -> None:
     for guards, outcome in ((None, Void), (NoFence(), Written)):
         made = database(guards=guards)
         store, claimed = claimed_on(made)
-        assert isinstance(store.write(claimed.fence, 7, DONE), outcome)
+        assert isinstance(store.write(claimed.fence, claimed.writes + 7, DONE), outcome)
 
 
 def test_a_dead_process_is_told_by_its_lock() -> None:
