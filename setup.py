@@ -1,24 +1,43 @@
-"""What pyproject.toml can't say: which folders beside the packages go into the wheel, and where."""
+"""What pyproject.toml can't say: which folders go into the wheel, and under which names."""
 
 from __future__ import annotations
 
-from setuptools import find_packages, setup
+from pathlib import Path
 
-#: A checkout has them at its root; an installed server looks beside its own code
-#: (app/config/places.py).
-SHIPPED = {"app.migrations": "migrations", "app.samples": "samples"}
+from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+
+from packing.names import FACE, HIDDEN, INSTALLED, renamed
+
+
+class BuildRenamed(build_py):
+    """Copies the packages to where they are installed, and renames what they import."""
+
+    def run(self) -> None:
+        """Copy, then rename."""
+        super().run()
+        for output in map(Path, self.get_outputs(include_bytecode=False)):
+            if output.suffix == ".py":
+                output.write_bytes(renamed(output.read_bytes()))
+
 
 setup(
+    cmdclass={"build_py": BuildRenamed},
     packages=[
-        *find_packages(include=["app*", "tasks*", "web*", "chaingraph*"]),
-        *SHIPPED,
-        "app.migrations.versions",
+        FACE,
+        *(
+            f"{FACE}.{name}"
+            for each in HIDDEN
+            for name in find_packages(include=[each, f"{each}.*"])
+        ),
+        f"{FACE}.app.migrations",
+        f"{FACE}.app.migrations.versions",
+        f"{FACE}.app.samples",
     ],
-    package_dir=SHIPPED,
+    package_dir={package: folder for folder, package in INSTALLED.items()},
     package_data={
-        "*": ["*.lua", "*.sql", "*.html", "*.css", "*.js", "py.typed"],
-        "web": ["docs/*"],
-        "app.migrations": ["*.mako"],
-        "app.samples": ["*.json"],
+        f"{FACE}.web": ["docs/*"],
+        f"{FACE}.app.migrations": ["*.mako"],
+        f"{FACE}.app.samples": ["*.json"],
     },
 )

@@ -10,6 +10,7 @@ from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging
 
 from app.config import load_settings
+from app.config.places import ours
 from app.errors import SettingsError
 from app.logs import set_up_logging
 from tasks.bounded import bound_queues
@@ -22,7 +23,7 @@ bound_queues()
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = Celery("chaingraph")
-app.config_from_object("tasks.celeryconfig")
+app.config_from_object(ours("tasks.celeryconfig"))
 
 
 @setup_logging.connect

@@ -8,9 +8,11 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import threading
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from billiard.process import current_process
@@ -65,6 +67,7 @@ class Keeper(bootsteps.StartStopStep):
         parent.options |= {"without_gossip": True, "without_mingle": True}
         # Celery says with every lost connection what celeryconfig has decided on.
         warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
+        _look_here()
         self.settings = load_settings()
         # Named before the pool forks: children are named after their parent.
         self.worker_id = make_worker_id(self.settings)
@@ -250,6 +253,15 @@ def end_worker(**_: object) -> None:
     """The pool has ended, and the worker does."""
     for keeper in _keepers:
         keeper.end()
+
+
+def _look_here() -> None:
+    """Find modules of nodes in the folder that the worker was started in, as the API does.
+
+    Celery looks there for the app, and no more once it has that.
+    """
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.insert(0, here)
 
 
 def _measuring(settings: Settings) -> Measuring | None:

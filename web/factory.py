@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
+from app.config.places import ours
 from web import (
     bulk,
     documentation,
@@ -43,7 +44,7 @@ def build_app(services: Services, *, max_body_bytes: int, access: Access | None 
 
     Without `access` nobody is asked for a token.
     """
-    app = Flask("web", static_folder=None)
+    app = Flask(ours("web"), static_folder=None)
     register_bodies(app, max_body_bytes)
     # A path is taken as it was sent: a client that doubles a slash hears 404, not a redirect
     # that turns its POST into something else.

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any
 
 from app.config import load_settings
+from app.config.places import ours
 from app.config.settings import bracketed
 from app.errors import SettingsError
 from app.logs import logging_config
@@ -21,13 +22,13 @@ try:
 except SettingsError as error:
     sys.exit(str(error))
 
-wsgi_app = "web:create_app()"
+wsgi_app = ours("web:create_app()")
 bind = f"{bracketed(_settings.host)}:{_settings.port}"
 
 # One process: sockets of one execution share one reader, and threads are enough for requests
 # that wait for PostgreSQL most of the time. To have more, start more on other ports.
 workers = 1
-worker_class = "web.patient_worker.PatientWorker"
+worker_class = ours("web.patient_worker.PatientWorker")
 threads = THREADS
 worker_connections = MAX_CONNECTIONS
 # Connections to PostgreSQL and Redis must not be shared across a fork.

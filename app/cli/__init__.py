@@ -7,10 +7,11 @@ import sys
 from app.cli.output import say
 from app.cli.root import cli
 from app.cli.statuses import USAGE, error_lines, status_of
+from app.config.places import ours
 from app.errors import ChainGraphError
 
 #: What every install has.
-OURS = frozenset({"app", "chaingraph", "tasks", "web"})
+OURS = frozenset(ours(name).partition(".")[0] for name in ("app", "tasks", "web"))
 
 
 def main() -> None:

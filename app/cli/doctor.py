@@ -13,6 +13,7 @@ from app.cli.output import AsJson, print_json
 from app.cli.workers import count_live_workers
 from app.client import ApiProblem, Client, ServerUnreachable, UnexpectedAnswer
 from app.config import Settings, load_settings
+from app.config.places import ours
 from app.config.urls import masked
 from app.errors import ChainGraphError, SettingsError
 
@@ -128,7 +129,9 @@ def _examine_schema(what: str, address: str) -> Finding:
 
 def _examine_workers(count: int) -> Finding:
     if count == 0:
-        return Finding("workers", "none alive", "start one with `celery -A tasks worker`")
+        return Finding(
+            "workers", "none alive", f"start one with `celery -A {ours('tasks')} worker`"
+        )
     return Finding("workers", f"{count} alive")
 
 

@@ -11,6 +11,7 @@ import httpx
 
 from app.cli.workers import count_live_workers
 from app.config import Settings
+from app.config.places import ours
 from app.config.settings import bracketed
 from app.embedded import EmbeddedPostgres, EmbeddedValkey
 from app.supervisor import Program
@@ -75,7 +76,7 @@ class Programs:
         port = self.settings.dev_echo_port
         return Program(
             name="echo",
-            command=_python("app.embedded.echo", f"--port={port}"),
+            command=_python(ours("app.embedded.echo"), f"--port={port}"),
             environ=self.environ,
             rank=HELPERS,
             is_ready=_answers(f"http://127.0.0.1:{port}/echo"),
@@ -86,7 +87,9 @@ class Programs:
         base = f"http://{bracketed(self.settings.host)}:{self.settings.port}"
         return Program(
             name="web",
-            command=_python("gunicorn", "-c", "python:web.gunicorn_conf", "web:create_app()"),
+            command=_python(
+                "gunicorn", "-c", f"python:{ours('web.gunicorn_conf')}", ours("web:create_app()")
+            ),
             environ=self.environ,
             rank=WEB,
             is_ready=_answers(f"{base}/health/ready"),
@@ -98,7 +101,7 @@ class Programs:
         name = f"worker{number}"
         return Program(
             name=name,
-            command=_python("celery", "-A", "tasks", "worker", *WORKER_OPTIONS, "-n", f"{name}@%h"),
+            command=_celery("worker", *WORKER_OPTIONS, "-n", f"{name}@%h"),
             environ={**self.environ, **self._metrics_port(number)},
             rank=WORKERS,
             is_ready=_alive(self.settings.database_url_executions, number),
@@ -117,7 +120,7 @@ class Programs:
         where = (f"--address={address}", f"--port={port}")
         return Program(
             name="flower",
-            command=_python("celery", "-A", "tasks", "flower", *where, *FLOWER_OPTIONS),
+            command=_celery("flower", *where, *FLOWER_OPTIONS),
             environ=self.environ,
             rank=HELPERS,
             is_ready=_answers(f"http://{bracketed(address)}:{port}/healthcheck"),
@@ -126,6 +129,10 @@ class Programs:
 
 def _python(module: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", module, *arguments]
+
+
+def _celery(command: str, *options: str) -> list[str]:
+    return _python("celery", "-A", ours("tasks"), command, *options)
 
 
 def _alive(database_url: str, number: int) -> Callable[[], bool]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,33 +10,16 @@ import pytest
 
 from app.config import child_environ
 from app.embedded.ports import free_port
-
-ROOT = Path(__file__).parents[2]
-PACKAGES = ("app", "chaingraph", "migrations", "samples", "tasks", "web")
-FILES = (
-    "celeryconfig.py",
-    "pyproject.toml",
-    "README.md",
-    "requirements.txt",
-    "requirements-otel.txt",
-    "setup.py",
-)
+from tests.system.sources import INSTALL_WITHIN_S, copy_sources
 
 #: What would be there if the server were.
 SERVER = "celery flask psycopg2 redis sqlalchemy"
-
-INSTALL_WITHIN_S = 600
 
 
 @pytest.fixture
 def scripts(tmp_path: Path) -> Path:
     """The programs of an environment that holds the base install and nothing else."""
-    # A copy, for the build leaves its marks where the sources are.
-    sources = tmp_path / "sources"
-    for name in PACKAGES:
-        shutil.copytree(ROOT / name, sources / name)
-    for name in FILES:
-        shutil.copy(ROOT / name, sources / name)
+    sources = copy_sources(tmp_path / "sources")
     there = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(there)], check=True)
     pip = [str(there / "bin" / "python"), "-m", "pip", "install", "--quiet", str(sources)]

@@ -60,12 +60,13 @@ sys.meta_path.insert(0, BaseAlone())
 """
 
 
-def base_alone(program: str) -> subprocess.CompletedProcess[str]:
+def base_alone(program: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", BASE_ALONE + program],
         capture_output=True,
         text=True,
         check=False,
+        cwd=cwd,
         env=child_environ(CHAINGRAPH_URL=f"http://127.0.0.1:{free_port()}"),
     )
 
@@ -104,10 +105,7 @@ def test_the_base_install_is_enough_for_the_command_line() -> None:
 def test_a_command_that_needs_the_server_says_so_in_one_line(command: str, tmp_path: Path) -> None:
     (tmp_path / "greeting.json").write_text('{"metadata": {"name": "x"}, "nodes": [], "edges": []}')
     argv = ["chaingraph", *command.split()]
-    ended = base_alone(
-        f"import os; os.chdir({str(tmp_path)!r})\n"
-        f"sys.argv = {argv}\nfrom app.cli import main\nmain()"
-    )
+    ended = base_alone(f"sys.argv = {argv}\nfrom chaingraph.__main__ import main\nmain()", tmp_path)
     [line] = ended.stderr.splitlines()
     assert line.startswith("chaingraph: No module named ")
     assert line.endswith(": install chaingraph-celery with its extra `server`")
