@@ -9,13 +9,15 @@ COPY requirements.txt ./
 RUN pip install --no-cache-dir -r requirements.txt
 
 COPY pyproject.toml setup.py README.md flowerconfig.py ./
+COPY packing packing
 COPY app app
 COPY chaingraph chaingraph
 COPY tasks tasks
 COPY web web
 COPY migrations migrations
 COPY samples samples
-RUN pip install --no-cache-dir --no-deps .
+# What runs here are these files, under the names that they have here.
+RUN pip install --no-cache-dir --no-deps --editable .
 
 USER chaingraph
 EXPOSE 4021

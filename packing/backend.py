@@ -49,7 +49,8 @@ def build_editable(
 def _describe(wheel_directory: str, config_settings: dict[str, Any] | None) -> Path:
     described = Path(wheel_directory, "described")
     described.mkdir()
-    return described / build_meta.prepare_metadata_for_build_wheel(str(described), config_settings)
+    name: str = build_meta.prepare_metadata_for_build_wheel(str(described), config_settings)
+    return described / name
 
 
 def _finder() -> Iterator[tuple[str, bytes]]:
