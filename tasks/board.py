@@ -19,6 +19,9 @@ SLOT_BYTES = 4096
 _HEAD = struct.Struct("=qddq")
 _PID, _BEAT, _DUE = 0, 8, 16
 
+_TIME = struct.Struct("=d")
+_DUE_AND_LENGTH = struct.Struct("=dq")
+
 
 class Posted(NamedTuple):
     """What stands in a slot. `due` is infinity where there is nothing to give up."""
@@ -46,17 +49,17 @@ class Slot:
 
     def beat(self, now: float) -> None:
         """Give a sign of life."""
-        struct.pack_into("=d", self._memory, self._offset + _BEAT, now)
+        _TIME.pack_into(self._memory, self._offset + _BEAT, now)
 
     def post(self, due: float, text: bytes = b"") -> None:
         """Say whose time is up first, and when."""
         # Unsaid first: who freezes in the middle leaves nothing that is half true.
-        struct.pack_into("=d", self._memory, self._offset + _DUE, inf)
+        _TIME.pack_into(self._memory, self._offset + _DUE, inf)
         if due == inf or len(text) > SLOT_BYTES - _HEAD.size:
             return
         start = self._offset + _HEAD.size
         self._memory[start : start + len(text)] = text
-        struct.pack_into("=dq", self._memory, self._offset + _DUE, due, len(text))
+        _DUE_AND_LENGTH.pack_into(self._memory, self._offset + _DUE, due, len(text))
 
     def read(self) -> Posted:
         """What stands here."""

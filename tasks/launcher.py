@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from celery import Celery
 
@@ -10,7 +11,8 @@ from app.executions.lanes import Lanes
 from app.executions.steps import Step
 from tasks.announcer import Announcer
 
-_UNSEEN = nullcontext()
+if TYPE_CHECKING:
+    from celery.app.task import Task
 
 
 class Launcher:
@@ -33,9 +35,15 @@ class Launcher:
             self._lanes.run(lambda: self._call(step.execution_id, step.node_id))
 
     def _call(self, execution_id: str, node_id: str) -> None:
-        run_node = self._app.tasks["tasks.run_node"]
-        name = run_node.name
-        announced = self._announcer.announced
-        with announced(name, execution_id, node_id) if self._is_shown else _UNSEEN:
-            # Its `run`, not itself: there is no request, and Celery's costs as much as the node.
-            run_node.run(execution_id, node_id)
+        # Its `run`, not itself: there is no request, and Celery's costs as much as the node.
+        if not self._is_shown:
+            self._run_node.run(execution_id, node_id)
+            return
+        with self._announcer.announced(self._run_node.name, execution_id, node_id):
+            self._run_node.run(execution_id, node_id)
+
+    @cached_property
+    def _run_node(self) -> Task[..., None]:
+        # Looked up late: the tasks are registered once the app is complete.
+        task: Task[..., None] = self._app.tasks["tasks.run_node"]
+        return task

@@ -12,8 +12,8 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Sequence
-from dataclasses import astuple
+from collections.abc import Callable, Sequence
+from itertools import count
 from random import SystemRandom
 from typing import TYPE_CHECKING, Literal
 
@@ -103,7 +103,7 @@ class WorkerProcess:
             row.worker_id,
             row.lease_ms,
             self._open_surroundings,
-            lambda: secrets.token_hex(8),
+            claim_tokens(secrets.token_hex(8)),
             most_crashes=settings.recovery_max_failure_count,
             announce=self._announce,
         )
@@ -209,20 +209,23 @@ class WorkerProcess:
         """
         self._out.signals.clear_message(execution_id)
         with self.announcer.known(execution_id):
-            count = self._executor.work()
-        if count or (self._is_draining() and not self._is_retired):
+            found = self._executor.work()
+        if found or (self._is_draining() and not self._is_retired):
             # What a worker that is told to end was woken for, another is woken for.
             self._hand_on()
 
-    def run_step(self, execution_id: str, node_id: str, queue: str = DEFAULT_QUEUE) -> bool:
-        """Run a node: one that was started in this process, or one that was sent to its queue.
-
-        False where the worker is told to end, and the step was sent on.
-        """
+    def run_launched(self, execution_id: str, node_id: str) -> bool:
+        """Run a node that was started in this process; False where it wasn't."""
         step = self._launcher.steps.pop((execution_id, node_id), None)
         if step is not None:
             self.watch.run(step)
-            return True
+        return step is not None
+
+    def run_step(self, execution_id: str, node_id: str, queue: str = DEFAULT_QUEUE) -> bool:
+        """Run a node that was sent to its queue.
+
+        False where the worker is told to end, and the step was sent on.
+        """
         if not self._is_draining():
             with self.announcer.known(execution_id, node_id):
                 is_done = self._executor.work_step(execution_id, node_id)
@@ -306,7 +309,7 @@ class WorkerProcess:
     def _post(self, due: float, step: Step | None) -> None:
         """Have the parent see whose time is up first here."""
         if self._slot is not None:
-            text = b"" if step is None else orjson.dumps(astuple(overdue(step, self.row.worker_id)))
+            text = b"" if step is None else orjson.dumps([*overdue(step, self.row.worker_id)])
             self._slot.post(due, text)
 
     def _beat(self) -> None:
@@ -331,6 +334,12 @@ class WorkerProcess:
             state.should_stop = EX_OK  # type: ignore[assignment]
         else:
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def claim_tokens(random: str) -> Callable[[], str]:
+    """Make what gives each claim of a process a token of its own; `random` is the process's."""
+    numbers = count()
+    return lambda: f"{random}-{next(numbers)}"
 
 
 _current: list[WorkerProcess] = []

@@ -30,6 +30,8 @@ def advance(execution_id: str) -> None:
 @app.task(name="tasks.run_node", bind=True)
 def run_node(self: Task[..., None], execution_id: str, node_id: str) -> None:
     """Run one node of an execution that this process owns, or that was sent to its queue."""
+    if process().run_launched(execution_id, node_id):
+        return
     came_by = self.request.delivery_info or {}
     queue = came_by.get("routing_key") or DEFAULT_QUEUE
     if not process().run_step(execution_id, node_id, queue):

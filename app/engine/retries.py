@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from app.errors import NonRetryableError
-from app.flows.plan import PlanNode
 from app.nodes.retry import RetryAfter
+from app.nodes.spec import RetryPolicy
 
 
-def retry_delay_ms(node: PlanNode, attempt: int, error: BaseException) -> int | None:
+def retry_delay_ms(retry: RetryPolicy, attempt: int, error: BaseException) -> int | None:
     """How long to wait after `attempt` failed with `error`; None if there is no other attempt."""
     if isinstance(error, RetryAfter):
         return error.delay_ms
-    if isinstance(error, NonRetryableError) or attempt >= node.retry.max_attempts:
+    if isinstance(error, NonRetryableError) or attempt >= retry.max_attempts:
         return None
-    return node.retry.backoff_after(attempt)
+    return retry.backoff_after(attempt)

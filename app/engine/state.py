@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 from app.errors import NodeError
 from app.flows.plan import PlanNode
@@ -80,8 +81,7 @@ def as_node_failure(error: BaseException) -> NodeFailure:
     return NodeFailure(type(error).__name__, str(error) or type(error).__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """The decision that a node starts now, as its `attempt`-th try (1, 2, …)."""
 
     node: PlanNode

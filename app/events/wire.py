@@ -45,7 +45,9 @@ def from_json(text: str) -> Value:
 
 def timestamp(at: datetime) -> str:
     """Write a time as ISO 8601 in UTC with milliseconds."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    # `isoformat` takes twice as long.
+    seconds = orjson.dumps(at.astimezone(UTC), option=orjson.OPT_OMIT_MICROSECONDS)[1:20].decode()
+    return f"{seconds}.{at.microsecond // 1000:03}Z"
 
 
 def envelope(execution_id: str, index: int, event_type: str, at: str, data: str) -> bytes:
@@ -68,9 +70,10 @@ def envelopes(
     execution_id: str, first_index: int, at: datetime, events: Sequence[EncodedEvent]
 ) -> list[bytes]:
     """Put the envelopes around events that one statement committed: all of one time."""
-    written_at = timestamp(at)
+    # What `envelope` writes, the common part once.
+    common = f'","timestamp":"{timestamp(at)}","executionId":"{execution_id}","data":'
     return [
-        envelope(execution_id, index, event_type, written_at, data)
+        f'{{"index":{index},"type":"{event_type}{common}{data}}}'.encode()
         for index, (event_type, data) in enumerate(events, first_index)
     ]
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from app.events.types import Event
 from app.nodes.emission import Emission
 from app.values.ports import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(NamedTuple):
     """A node came back: with outputs and what it emitted, or with the exception that ended it."""
 
     node: int
@@ -23,8 +22,7 @@ class Ended:
     emitted: Sequence[Emission] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """A running node says something."""
 
     node: int

@@ -109,7 +109,7 @@ class Calls:
     def _fail(self, node: int, error: NodeError, waited_ms: int) -> None:
         engine = self._ledger.engine
         plan_node, attempt = engine.plan.nodes[node], engine.attempts[node]
-        delay_ms = retry_delay_ms(plan_node, attempt, error)
+        delay_ms = retry_delay_ms(plan_node.retry, attempt, error)
         if delay_ms is None:
             self._ledger.fail_wait(node, as_node_failure(error), waited_ms)
             return

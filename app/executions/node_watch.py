@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from math import inf
 
 from app.engine.retries import retry_delay_ms
@@ -11,6 +12,7 @@ from app.engine.state import as_node_failure
 from app.errors import NodeTimeout
 from app.events.wire import to_json
 from app.executions.steps import Step
+from app.nodes.spec import RetryPolicy
 from app.store.records import Overdue
 
 #: A node that was told to end so long ago (s), and runs on, is stuck.
@@ -73,11 +75,17 @@ class NodeWatch:
 
 def overdue(step: Step, worker_id: str) -> Overdue:
     """What is to come of a step whose time is up, if the process of that name can't say so."""
-    error = NodeTimeout(f"not done within {step.limit_ms} ms")
+    at = (step.execution_id, step.node_id, step.attempt, step.claim_epoch, worker_id)
+    return Overdue(*at, _timed_out(step.start.node.retry, step.attempt, step.limit_ms))
+
+
+@lru_cache(maxsize=1024)
+def _timed_out(retry: RetryPolicy, attempt: int, limit_ms: int) -> str:
+    """The result of an attempt whose time is up. Kept: it is noted before every node begins."""
+    error = NodeTimeout(f"not done within {limit_ms} ms")
     result = {
         "error": as_node_failure(error).as_json(),
-        "retryDelayMs": retry_delay_ms(step.start.node, step.attempt, error),
-        "executionMs": step.limit_ms,
+        "retryDelayMs": retry_delay_ms(retry, attempt, error),
+        "executionMs": limit_ms,
     }
-    at = (step.execution_id, step.node_id, step.attempt, step.claim_epoch, worker_id)
-    return Overdue(*at, to_json(result).decode())
+    return to_json(result).decode()

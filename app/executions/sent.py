@@ -221,7 +221,7 @@ def _outcome(ended: Ended, step: Step) -> dict[str, Value]:
 def _failed(error: BaseException, execution_ms: int, step: Step | None) -> dict[str, Value]:
     delay_ms = None
     if step is not None:
-        delay_ms = retry_delay_ms(step.start.node, step.attempt, error)
+        delay_ms = retry_delay_ms(step.start.node.retry, step.attempt, error)
     return {
         "error": as_node_failure(error).as_json(),
         "retryDelayMs": delay_ms,

@@ -80,7 +80,7 @@ class Settlement:
             case CallingFlow():
                 self._call(start, error, took_ms)
             case _:
-                delay_ms = retry_delay_ms(node, start.attempt, error)
+                delay_ms = retry_delay_ms(node.retry, start.attempt, error)
                 self._failed(node.index, as_node_failure(error), delay_ms, took_ms, streamed)
 
     def take(self, node: int, result: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from app.events.types import Event, EventType
 from app.events.wire import to_json
 from app.executions.arrivals import Ended, Inbox, Resolved, Stale, Streamed, Told
 from app.executions.channels import Channel, ChannelReader, Flag
+from app.executions.flags import LazyFlag
 from app.executions.secrecy import Secrecy
 from app.executions.secrets import Vault
 from app.executions.tracing import UNTRACED, Tracing
@@ -102,7 +102,7 @@ class Step:
     inbox: Inbox
     clock: Callable[[], float]
     fresh_until: float
-    cancelled: Flag = field(default_factory=threading.Event)
+    cancelled: Flag = field(default_factory=LazyFlag)
     timed_out: bool = False
     #: When the node's time is up, on the clock (s), and how much it has (ms).
     due: float = inf
@@ -112,7 +112,7 @@ class Step:
     told_to_end_at: float = field(default=inf, init=False)
     #: The most bytes of JSON that an output may have.
     max_value_bytes: int = MAX_VALUE_BYTES
-    flag: Callable[[], Flag] = threading.Event
+    flag: Callable[[], Flag] = LazyFlag
     #: The live streams that the node reads, and those that it sends, by port.
     readers: Sequence[ChannelReader] = ()
     channels: dict[str, Channel] = field(default_factory=dict, init=False)

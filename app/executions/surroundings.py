@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from queue import SimpleQueue
 from random import SystemRandom
-from threading import Event
 from typing import TypeVar
 
 from app.engine import Start, Wiring
 from app.executions.arrivals import Ended, Inbox, Mailbox
 from app.executions.channels import ChannelReader, Flag
+from app.executions.flags import LazyFlag
 from app.executions.herald import SILENCE, Herald
 from app.executions.meter import UNMEASURED, Meter
 from app.executions.plans import PlanCache
@@ -77,7 +77,7 @@ class Surroundings:
     limits: ChildLimits = ChildLimits()
     only_watched: bool = False
     mailbox: Callable[[], Mailbox] = SimpleQueue
-    flag: Callable[[], Flag] = Event
+    flag: Callable[[], Flag] = LazyFlag
     meter: Meter = UNMEASURED
     tracing: Tracing = UNTRACED
 

@@ -115,8 +115,10 @@ class Writer:
 
     def gather(self, events: Iterable[Event], within_s: float) -> None:
         """Add events, to be written within so many seconds."""
+        before, execution_id = len(self._events), self.fence.execution_id
         for event in events:
-            self._events.extend(fit_event(self.fence.execution_id, event))
+            self._events += fit_event(execution_id, event)
+        if len(self._events) > before:
             self.hurry(within_s)
 
     def gather_live(self, events: Iterable[Event]) -> None:

@@ -186,7 +186,7 @@ class _LocalRun:
     def _settle_failed(self, start: Start, failure: BaseException, execution_ms: int) -> None:
         node = start.node.index
         error = as_node_failure(failure)
-        delay_ms = retry_delay_ms(start.node, start.attempt, failure)
+        delay_ms = retry_delay_ms(start.node.retry, start.attempt, failure)
         if delay_ms is None:
             self._engine.fail(node, error, execution_ms)
             return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from random import SystemRandom
@@ -86,7 +86,7 @@ def run_node(
     time = AttemptTime(start.node.timeout_ms or TIMEOUT_MS)
     execution_id = id_source(SystemRandom())(EXECUTION_PREFIX)
     ended = run_step(
-        replace(start, attempt=attempt),
+        start._replace(attempt=attempt),
         given,
         facts_of(execution_id, integration or {}),
         tell=said.append,

@@ -52,6 +52,22 @@ def _pack(*words: str | int | bytes) -> bytes:
     return packed
 
 
+def _bulk(word: bytes) -> bytes:
+    """A word of a command as RESP has it."""
+    return b"$%d\r\n%b\r\n" % (len(word), word)
+
+
+def _form(ttl_s: int, maxlen: int) -> bytes:
+    """An entry and its TTL, to be filled in: the key, its id, how many lines, those, the key.
+
+    Written out, because packing each word costs more than all the rest of a publish.
+    """
+    count, lines = _bulk(keys.EVENT_COUNT), _bulk(keys.EVENT_LINES)
+    cap = _bulk(b"MAXLEN") + _bulk(b"~") + _bulk(b"%d" % maxlen)
+    add = b"*10\r\n" + _bulk(b"XADD") + b"%b" + cap + b"%b" + count + b"%b" + lines + b"%b"
+    return add + b"*3\r\n" + _bulk(b"EXPIRE") + b"%b" + _bulk(b"%d" % ttl_s)
+
+
 _REPLIES_ON = _pack("CLIENT", "REPLY", "ON")
 _REPLIES_OFF = _pack("CLIENT", "REPLY", "OFF")
 _END = b"end"
@@ -76,8 +92,7 @@ class EventPublisher:
         connect: Connect | None = None,
     ) -> None:
         self._connect = connect or partial(single_connection, redis_url)
-        self._ttl_s = ttl_s
-        self._maxlen = maxlen
+        self._form = _form(ttl_s, maxlen)
         self._clock = clock
         self._lock = lock
         self._line = self._new_line()
@@ -91,7 +106,10 @@ class EventPublisher:
         line = self._own_line()
         if line.is_resting:
             return False
-        return line.send([each for batch in batches for each in self._packed(batch)])
+        packed: list[bytes] = []
+        for batch in batches:
+            packed += self._packed(batch)
+        return line.send(packed)
 
     def close(self) -> None:
         """Close the connection, once Redis has taken what was sent."""
@@ -107,12 +125,10 @@ class EventPublisher:
         return _Line(self._connect, self._clock, self._lock)
 
     def _packed(self, batch: Batch) -> Iterator[bytes]:
-        key = keys.events(batch.execution_id)
+        key = _bulk(keys.events(batch.execution_id).encode())
         for first_index, lines in _entries(batch):
-            fields = (keys.EVENT_COUNT, len(lines), keys.EVENT_LINES, b"\n".join(lines))
-            at = keys.entry_id(first_index)
-            yield _pack("XADD", key, "MAXLEN", "~", self._maxlen, at, *fields)
-            yield _pack("EXPIRE", key, self._ttl_s)
+            at, count = _bulk(keys.entry_id(first_index).encode()), _bulk(b"%d" % len(lines))
+            yield self._form % (key, at, count, _bulk(b"\n".join(lines)), key)
 
 
 def _entries(batch: Batch) -> Iterator[tuple[int, Sequence[bytes]]]:
@@ -195,7 +211,10 @@ class _Line:
 
     def _write(self, packed: Sequence[bytes]) -> None:
         whole = b"".join(packed)
-        pieces = [whole[at : at + _WRITE_BYTES] for at in range(0, len(whole), _WRITE_BYTES)]
+        if len(whole) <= _WRITE_BYTES:
+            pieces = [whole]
+        else:
+            pieces = [whole[at : at + _WRITE_BYTES] for at in range(0, len(whole), _WRITE_BYTES)]
         self._connection.send_packed_command(pieces)
 
     def _take_replies(self) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from app.store.records.children import Family
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointRow:
+class CheckpointRow(NamedTuple):
     """A node's checkpoint. `seq` orders an execution's checkpoints; JSON columns are texts.
 
     `started_at` is the time of the grant, None for a node that was never granted (a pure
@@ -43,8 +43,7 @@ class ResolutionRow:
     outputs: str
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """Nodes settled so far, in all."""
 
     completed: int = 0
@@ -73,8 +72,7 @@ class Pausing:
     breakpoint: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Boundary:
+class Boundary(NamedTuple):
     """All that one guarded statement writes: checkpoints, grants, events, perhaps the end.
 
     `events` are (type, data as JSON text); `grants` is the JSON text of {node id: attempt}
@@ -87,7 +85,7 @@ class Boundary:
     events: Sequence[tuple[str, str]] = ()
     checkpoints: Sequence[CheckpointRow] = ()
     grants: str = "{}"
-    progress: Progress = field(default_factory=Progress)
+    progress: Progress = Progress()
     ending: Ending | None = None
     pausing: Pausing | None = None
     known: str | None = None

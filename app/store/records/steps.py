@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.store.records.ownership import Fence
 
@@ -34,8 +35,7 @@ class ClaimedStep:
     external_events: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Overdue:
+class Overdue(NamedTuple):
     """An attempt whose process can't give it up itself: whose it is, and what is to come of it.
 
     `claim_epoch` is that of a sent step's own claim, 0 where the execution's owner runs the

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +28,7 @@ Ended = Callable[..., str]
 OTHERS = {"chaingraph_slots", "chaingraph_bulk_commands"}
 
 #: A boundary that leaves a checkpoint, too.
-LAST = replace(DONE, checkpoints=[checkpoint()])
+LAST = DONE._replace(checkpoints=[checkpoint()])
 
 #: What an execution has rows of.
 BELONGING = (

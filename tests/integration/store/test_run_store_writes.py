@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -127,7 +126,7 @@ def test_the_end_releases_the_claim(store: RunStore, world: World, claimed: Clai
     execution = claimed.fence.execution_id
     world.request(execution, "step")
 
-    written = write(store, claimed, 0, replace(DONE, known="step"))
+    written = write(store, claimed, 0, DONE._replace(known="step"))
 
     row = world.row(execution)
     assert (row.status, row.completed_at, row.requested) == ("completed", written.at, None)

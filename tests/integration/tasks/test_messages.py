@@ -26,6 +26,7 @@ def broker(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 class FakeProcess:
     started: bool = True
     sends_on: bool = False
+    launched: bool = False
     calls: list[tuple[str, ...]] = field(default_factory=list)
 
     def is_started(self, execution_id: str) -> bool:
@@ -34,6 +35,9 @@ class FakeProcess:
 
     def work(self, execution_id: str) -> None:
         self.calls.append(("work", execution_id))
+
+    def run_launched(self, execution_id: str, node_id: str) -> bool:
+        return self.launched
 
     def run_step(self, execution_id: str, node_id: str, queue: str) -> bool:
         self.calls.append(("run_step", execution_id, node_id, queue))
@@ -88,10 +92,17 @@ def run_node() -> object:
         task.pop_request()
 
 
-def test_a_node_is_run_by_the_process_that_has_it(fake: FakeProcess) -> None:
+def test_a_node_that_was_not_launched_here_is_looked_for(fake: FakeProcess) -> None:
     tasks.run_node(EXECUTION, "a")
 
     assert fake.calls == [("run_step", EXECUTION, "a", "default")]
+
+
+def test_a_node_that_was_launched_here_is_run_by_that(fake: FakeProcess) -> None:
+    fake.launched = True
+
+    assert run_node()
+    assert fake.calls == []
 
 
 def test_after_a_node_that_was_sent_its_execution_goes_on(fake: FakeProcess) -> None:

@@ -52,6 +52,11 @@ def test_envelopes_count_on_from_the_first_index() -> None:
     }
     assert json.loads(second)["index"] == 0
     assert json.loads(second)["data"] == {"nodeId": 'a"b'}
+    singly = [
+        envelope("EX1", index, type_, timestamp(at), data)
+        for index, (type_, data) in enumerate(events, -1)
+    ]
+    assert [first, second] == singly
 
 
 @pytest.mark.parametrize("event_type", list(EventType))

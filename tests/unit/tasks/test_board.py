@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
@@ -20,7 +20,7 @@ from tasks.board import SLOT_BYTES, Board
 from tasks.frozen import FROZEN_AFTER_S, FrozenWatch
 
 OVERDUE = Overdue("EX1", "nö de", 2, 0, "w1/7", '{"error":{}}')
-TEXT = orjson.dumps(astuple(OVERDUE))
+TEXT = orjson.dumps([*OVERDUE])
 
 
 def test_a_slot_says_what_its_child_said_last() -> None:
