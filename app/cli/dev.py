@@ -11,6 +11,7 @@ import typer
 
 from app.cli.development import Development, Options
 from app.cli.extras import require_server
+from app.cli.node_modules import require_node_modules
 from app.cli.output import AsJson
 from app.config import child_environ, load_settings
 from app.errors import ChainGraphError
@@ -42,6 +43,7 @@ def dev(
     given = {"PORT": port, "DATA_DIR": data_dir}
     environ = child_environ(**{k: str(v) for k, v in given.items() if v is not None})
     settings = load_settings(environ)
+    require_node_modules(settings, environ)
     options = Options(workers=workers, flower=not no_flower, as_json=as_json)
     directory = _data_directory(settings.data_dir)
     with exclusive(directory) as lock:

@@ -18,6 +18,7 @@ NOWHERE = {"DATABASE_URL": "postgresql://127.0.0.1:1/none", "REDIS_URL": "redis:
 WEB = ("gunicorn", "-c", "python:web.gunicorn_conf", "web:create_app()")
 WORKER = ("celery", "-A", "tasks", "worker", "-c", "1")
 DOCTOR = ("app", "doctor")
+DEV = ("app", "dev")
 
 
 def refusal(command: tuple[str, ...], **given: str) -> str:
@@ -61,3 +62,22 @@ def test_a_node_that_is_written_wrongly_is_named(command: tuple[str, ...], tmp_p
 def test_a_wrong_value_is_all_that_is_said(command: tuple[str, ...]) -> None:
     said = refusal(command, WORKER_POOL="gevent")
     assert said == "WORKER_POOL=gevent is not allowed: prefork or threads\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        ("no_such_nodes", "can't be imported: ModuleNotFoundError: No module named"),
+        ("crash", "ended with 7"),
+    ],
+)
+def test_a_module_that_is_missing_is_all_that_is_said_and_nothing_is_started(
+    tmp_path: Path, module: str, reason: str
+) -> None:
+    (tmp_path / "crash.py").write_text("import os\nos._exit(7)\n")
+    data = tmp_path / "data"
+    said = refusal(DEV, NODE_MODULES=module, PYTHONPATH=str(tmp_path), DATA_DIR=str(data))
+    [line] = said.splitlines()
+    assert line.startswith(f"chaingraph: NODE_MODULES={module}: ")
+    assert reason in line
+    assert not data.exists()
