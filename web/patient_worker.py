@@ -33,6 +33,9 @@ HEAD_WITHIN_S = 5.0
 BODY_WITHIN_S = 60.0
 #: Seconds that a client may take nothing of an answer.
 STALLED_S = 30.0
+#: Seconds in which a request must be answered, and all of the answer taken, after its head: the
+#: longest page, some 60 MB, over a line of 2 Mbit/s. Who takes a little now and then is not stalled.
+ANSWER_WITHIN_S = 300.0
 #: Seconds that an answered connection waits for the client to close it.
 LINGER_S = 2.0
 
@@ -53,10 +56,17 @@ _OUR_FAULTS = (
 
 
 class Deadlines:
-    """Until when each connection's client must have sent what it began. Safe for threads."""
+    """Until when each connection's client must have done its part. Safe for threads.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    `how` is what its connection is shut down for then: for what it sends (`SHUT_RD`), so that an
+    answer can still be sent, or altogether (`SHUT_RDWR`).
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, how: int = socket.SHUT_RD
+    ) -> None:
         self._clock = clock
+        self._how = how
         self._lock = threading.Lock()
         self._due: dict[socket.socket, float] = {}
 
@@ -71,14 +81,14 @@ class Deadlines:
             self._due.pop(connection, None)
 
     def enforce(self) -> None:
-        """Let those that are due read the end of their input; an answer can still be sent."""
+        """Shut down those that are due: who reads or writes there meets the end."""
         now = self._clock()
         with self._lock:
             for connection in [each for each, due in self._due.items() if due <= now]:
                 del self._due[connection]
                 # It may have been reset, or handed over, meanwhile.
                 with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RD)
+                    connection.shutdown(self._how)
 
 
 class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no types
@@ -90,6 +100,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.deadlines = Deadlines()
+        self.answers = Deadlines(how=socket.SHUT_RDWR)
         #: Those that are answered and said goodbye to, and until when they are waited for.
         self.lingering: dict[TConn, float] = {}
 
@@ -102,10 +113,12 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
             return super().handle(conn)
         finally:
             self.deadlines.lift(conn.sock)
+            self.answers.lift(conn.sock)
 
     def handle_request(self, req: Any, conn: TConn) -> Any:
         """Answer a request whose head has come."""
         self.deadlines.set(conn.sock, BODY_WITHIN_S)
+        self.answers.set(conn.sock, ANSWER_WITHIN_S)
         try:
             return super().handle_request(req, conn)
         except BlockingIOError:
@@ -131,6 +144,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]  # gunicorn has no type
         """Once a second or more often: end what takes too long."""
         super().murder_pending()
         self.deadlines.enforce()
+        self.answers.enforce()
         now = time.monotonic()
         for conn in [each for each, until in self.lingering.items() if until <= now]:
             self._leave(conn)

@@ -17,7 +17,13 @@ from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from gunicorn.workers.gthread import TConn  # type: ignore[import-untyped]
 
 from tests.waiting import wait_until
-from web.patient_worker import BODY_WITHIN_S, HEAD_WITHIN_S, Deadlines, PatientWorker
+from web.patient_worker import (
+    ANSWER_WITHIN_S,
+    BODY_WITHIN_S,
+    HEAD_WITHIN_S,
+    Deadlines,
+    PatientWorker,
+)
 
 ADDRESS = ("127.0.0.1", 1)
 #: More than the kernel holds for who doesn't read.
@@ -40,6 +46,7 @@ class Served:
         self.config = Config()
         self.worker = PatientWorker(0, os.getppid(), [], None, 30, self.config, Logger(self.config))
         self.worker.deadlines = Deadlines(lambda: self.now)
+        self.worker.answers = Deadlines(lambda: self.now, socket.SHUT_RDWR)
         self.worker.wsgi = self._app
         self._threads = threads
 
@@ -124,6 +131,27 @@ def test_one_that_takes_nothing_of_its_answer_gives_its_thread_back(served: Serv
     served.client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     assert served.serve().result(ENDS_WITHIN_S) is False
     assert len(read_all(served.client)) < len(LARGE)
+
+
+def test_one_that_takes_its_answer_little_by_little_has_an_end_too(served: Served) -> None:
+    served.answer = LARGE
+    served.client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    done = served.serve()
+    assert served.client.recv(1000)
+    served.pass_time(ANSWER_WITHIN_S - 1)
+    assert len(served.client.recv(1000)) == 1000
+    assert not done.done()
+    served.pass_time(1)
+    assert done.result(ENDS_WITHIN_S) is False
+    assert len(read_all(served.client)) < len(LARGE) - 2000
+
+
+def test_one_that_took_its_answer_in_time_may_ask_again(served: Served) -> None:
+    served.client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert served.serve().result(ENDS_WITHIN_S) is True
+    served.pass_time(ANSWER_WITHIN_S)
+    assert read_all(served.client).startswith(b"HTTP/1.1 200 OK")
+    served.client.sendall(b"once more")
 
 
 GOODBYE = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
