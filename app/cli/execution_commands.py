@@ -34,7 +34,10 @@ NewInputs = Annotated[
     typer.Option("--input", metavar="NODE.PORT=VALUE", callback=text, help="May be repeated."),
 ]
 StartFork = Annotated[bool, typer.Option("--start", help="Start it at once.")]
-Action = Annotated[Literal["start", "pause", "resume", "stop"], typer.Argument(show_default=False)]
+Action = Annotated[
+    Literal["start", "pause", "resume", "stop"],
+    typer.Argument(metavar="ACTION", show_default=False),
+]
 SignalName = Annotated[
     str, typer.Argument(metavar="NAME", callback=part, help="Its name.", show_default=False)
 ]

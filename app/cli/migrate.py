@@ -12,9 +12,20 @@ from app.config import load_settings
 
 _NAMES = ("DATABASE_URL", "DATABASE_URL_EXECUTIONS")
 
+
+def _name(given: str | None) -> str | None:
+    if given is not None and not given.strip():
+        raise typer.BadParameter("names nothing")
+    return given
+
+
 Generate = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Write a migration from the database to the tables."),
+    typer.Option(
+        metavar="NAME",
+        callback=_name,
+        help="Write a migration from the database to the tables.",
+    ),
 ]
 Check = Annotated[
     bool, typer.Option("--check", help="Change nothing; exit with 1 unless all is up to date.")

@@ -127,10 +127,15 @@ def revisions(database_url: str) -> Revisions:
 
 
 def generate(database_url: str, name: str) -> Path:
-    """Write a migration from the database, which must be current, to the tables in the code."""
+    """Write a migration from the database, which must be current, to the tables in the code.
+
+    Raises SchemaError where it isn't, and outside a checkout.
+    """
     if not PYPROJECT.exists():
         raise SchemaError("a migration is written in a checkout of the project: this is none")
     with _connection(database_url) as connection:
+        if not _revisions(connection).is_current:
+            raise SchemaError("the database is not up to date: run `chaingraph migrate` first")
         script = command.revision(_config(connection), message=name, autogenerate=True)
     if script is None or isinstance(script, list):
         raise SchemaError(f"no migration was written for {name}")

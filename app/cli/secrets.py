@@ -26,7 +26,9 @@ HEADINGS = ("ID", "NAME", "TYPE", "UPDATED")
 
 Name = Annotated[
     str,
-    typer.Argument(callback=text, show_default=False, autocompletion=completion.secrets),
+    typer.Argument(
+        metavar="NAME", callback=text, show_default=False, autocompletion=completion.secrets
+    ),
 ]
 Which = Annotated[
     str,

@@ -39,7 +39,7 @@ def _name(given: str | None) -> str | None:
     return text(given)
 
 
-Name = Annotated[str, typer.Argument(callback=_name, help="What the token is for.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", callback=_name, help="What the token is for.")]
 WhichRole = Annotated[
     Role, typer.Option("--role", help="admin sees everything, user what the owner has.")
 ]

@@ -23,6 +23,7 @@ _BYTES = re.compile(r"(\d+)\s*([A-Za-z]*)")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 _ONE_RATE = r"\s*[1-9]\d*\s*(/|per)\s*([1-9]\d*)?\s*(second|minute|hour|day|month|year)s?\s*"
 _RATE = re.compile(rf"{_ONE_RATE}([,;|]{_ONE_RATE})*", re.IGNORECASE)
+_BLANK = re.compile(r"[\s\0]")
 _ORIGIN = re.compile(r"(?i:https?)://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?")
 _WORKER_ID = re.compile(r"[A-Za-z0-9_.:@-]{1,100}")
 
@@ -135,6 +136,20 @@ def url(*schemes: str) -> Kind:
         return raw
 
     return Kind("a URL with " + " or ".join(f"{scheme}://" for scheme in schemes), read)
+
+
+def web_url() -> Kind:
+    """A URL with which a client of HTTP can do something."""
+
+    def read(raw: str) -> str:
+        parts = urlsplit(raw)
+        if parts.scheme not in ("http", "https") or not parts.hostname or _BLANK.search(raw):
+            raise ValueError(raw)
+        # Both raise ValueError: of what is no port, and of what no name server takes.
+        _ = parts.port, parts.hostname.encode("idna")
+        return raw
+
+    return Kind("a URL with http:// or https://, and a host", read)
 
 
 def origin() -> Kind:

@@ -136,7 +136,7 @@ class Settings:
     flower_steps: bool = _variable(parsing.boolean(), False)
     dev_echo_port: int = _variable(_PORT, 4029)
 
-    given_chaingraph_url: str | None = _address(parsing.url("http", "https"), "CHAINGRAPH_URL")
+    given_chaingraph_url: str | None = _address(parsing.web_url(), "CHAINGRAPH_URL")
     chaingraph_token: str | None = _variable(parsing.text("a token"), secret=True)
 
     #: Where each value came from, by variable; what isn't named here is the default.

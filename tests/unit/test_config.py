@@ -55,6 +55,12 @@ def test_a_blank_variable_counts_as_unset(tmp_path: Path) -> None:
         ("DATABASE_URL", "mysql://u@h/d", "postgresql:// or postgres://"),
         ("DATABASE_URL", "postgres://h:99999/d", "postgresql:// or postgres://"),
         ("REDIS_URL", "http://h", "redis://"),
+        ("CHAINGRAPH_URL", "ftp://h", "http:// or https://, and a host"),
+        ("CHAINGRAPH_URL", "http://", "http:// or https://, and a host"),
+        ("CHAINGRAPH_URL", "http://:4021", "http:// or https://, and a host"),
+        ("CHAINGRAPH_URL", "http://a b", "http:// or https://, and a host"),
+        ("CHAINGRAPH_URL", "http://a..b", "http:// or https://, and a host"),
+        ("CHAINGRAPH_URL", "http://h:99999", "http:// or https://, and a host"),
         ("LOG_LEVEL", "loud", "debug or info"),
     ],
 )
