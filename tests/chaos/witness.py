@@ -111,7 +111,8 @@ class Witness:
 
     def _has_moved(self, id_: str, counts: tuple[int, int, int]) -> bool:
         before = self._counts.get(id_, (0, 0, -1))
-        if any(now < then for now, then in zip(counts, before, strict=True)):
+        # Each claim, which is another epoch, begins to count writes anew.
+        if counts[:2] < before[:2] or counts[2] < before[2]:
             self.sightings.retreats.append(f"{id_}: epoch, writes, index {before}, then {counts}")
         self._counts[id_] = counts
         return counts != before
