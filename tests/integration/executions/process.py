@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from app.executions.executor import Executor
@@ -17,7 +18,7 @@ from app.executions.plans import PlanCache
 from app.executions.run import Run, RunEnd
 from app.executions.surroundings import Surroundings
 from app.nodes.registry import builtin_catalogue
-from app.nodes.sdk import spec_of
+from app.nodes.sdk import NodeContext, spec_of
 from app.recovery.leases import LeaseKeeper
 from app.store.database import Database
 from app.store.leases import PgLeaseStore
@@ -51,6 +52,21 @@ class CountingStore:
         return self.calls.count("write")
 
 
+class LeapingClock:
+    """The monotonic clock, which a node may set ahead: nobody waits for a limit, or misses it."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.ahead_s
+
+    def leap(self, ctx: NodeContext, seconds: float) -> None:
+        """Have so much time pass at once, and the run of the node look at the clock."""
+        self.ahead_s += seconds
+        ctx.log("time has passed")
+
+
 class Process:
     """Claims and runs, as a worker does; what it publishes is kept in `published`."""
 
@@ -59,8 +75,8 @@ class Process:
         self.worker_id = worker_id
         self.database = Database(url or world.database.url, pool_size=2)
         self.store = CountingStore(PgRunStore(self.database))
-        #: (execution, first index, types, when on the monotonic clock)
-        self.published: list[tuple[str, int, list[str], float]] = []
+        #: (execution, first index, types)
+        self.published: list[tuple[str, int, list[str]]] = []
         self.lanes = Lanes()
         self._tokens = itertools.count(1)
         self._driven: list[Driven] = []
@@ -115,10 +131,10 @@ class Process:
 
     def publish(self, execution_id: str, first_index: int, lines: Sequence[bytes]) -> None:
         types = [json.loads(line)["type"] for line in lines]
-        self.published.append((execution_id, first_index, types, time.monotonic()))
+        self.published.append((execution_id, first_index, types))
 
     def published_types(self) -> list[str]:
-        return [type_ for _, _, types, _ in self.published for type_ in types]
+        return [type_ for _, _, types in self.published for type_ in types]
 
     def end(self) -> None:
         # Closed under a run that uses it, a connection takes the whole process down.
@@ -143,7 +159,7 @@ class Driven:
     def is_alive(self) -> bool:
         return self._thread.is_alive()
 
-    def end(self, within_s: float = 10.0) -> RunEnd:
+    def end(self, within_s: float = 60.0) -> RunEnd:
         self._thread.join(within_s)
         assert self._end is not None, "the run did not end"
         return self._end
@@ -192,3 +208,21 @@ def checkpoints(world: PgWorld, execution_id: str) -> dict[str, Any]:
         "SELECT * FROM chaingraph_checkpoints WHERE execution_id = %s ORDER BY seq", execution_id
     )
     return {row.node_id: row for row in rows}
+
+
+def pass_time(world: PgWorld, execution: str, ms: int) -> None:
+    """As if so much time had passed: what is due by then is due now."""
+    for table, column, key in (
+        ("chaingraph_checkpoints", "retry_at", "execution_id"),
+        ("chaingraph_executions", "wake_at", "id"),
+    ):
+        world.execute(
+            f"UPDATE {table} SET {column} = {column} - %s * interval '1 ms' WHERE {key} = %s",
+            ms,
+            execution,
+        )
+
+
+def assert_due(world: PgWorld, execution: str, at: datetime) -> None:
+    """Its timer is the one that was due then: a new one would be half a minute later."""
+    assert abs((world.row(execution).wake_at - at).total_seconds()) < 15

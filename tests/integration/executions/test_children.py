@@ -13,6 +13,7 @@ from app.executions.surroundings import ChildLimits
 from app.nodes.sdk import NodeContext
 from tests.integration.executions.nodes import effect, fail, node_that
 from tests.integration.executions.process import (
+    LeapingClock,
     Process,
     checkpoints,
     execution_of,
@@ -353,13 +354,16 @@ def test_a_parent_that_fails_stops_its_children(world: PgWorld, process: Process
 
 def test_a_flow_whose_time_is_up_stops_its_children(world: PgWorld, process: Process) -> None:
     document = flow(
-        emitter("one", "order"),
-        node("nap", "SleepNode", values={"duration": 60}),
-        edges=[after("one", "nap")],
+        emitter("one", "order"), node("late", "ProbeNode"), edges=[after("one", "late")]
     )
-    execution = execution_of(world, document, options=options(flowTimeoutMs=30))
+    execution = execution_of(world, document, options=options(flowTimeoutMs=30_000))
+    clock = LeapingClock()
 
-    assert process.run(execution) is RunEnd.FINISHED
+    def outlast(ctx: NodeContext) -> None:
+        clock.leap(ctx, 30)
+        assert ctx.cancelled.wait(60)
+
+    assert process.run(execution, node_that(outlast), clock=clock) is RunEnd.FINISHED
     [child] = children(world, execution)
     assert (child.status, child.error_message) == ("stopped", "parent failed")
 

@@ -6,8 +6,15 @@ import json
 from typing import Any
 
 from app.executions.run import RunEnd
-from tests.integration.executions.process import Process, execution_of, flow, node, told
-from tests.integration.executions.test_sleeps import fire, pass_time, sleeper
+from tests.integration.executions.process import (
+    Process,
+    execution_of,
+    flow,
+    node,
+    pass_time,
+    told,
+)
+from tests.integration.executions.test_sleeps import fire, sleeper
 from tests.waiting import wait_until
 from tests.world import PgWorld
 

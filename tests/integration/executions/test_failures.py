@@ -13,6 +13,7 @@ from app.nodes.sdk import NodeContext
 from tests.integration.executions.nodes import effect, fail, node_that, node_that_gives
 from tests.integration.executions.process import (
     MAX_VALUE_BYTES,
+    LeapingClock,
     Process,
     chain,
     checkpoints,
@@ -206,27 +207,41 @@ def run_until_checkpoint(process: Process, execution: str, last: str, *targets: 
 
 # -- time limits
 
+#: Half of what nodes have here by default.
+LIMIT_MS = 30_000
+TOO_LONG = f"not done within {LIMIT_MS} ms"
+
+
+def outlast_limit(ctx: NodeContext, clock: LeapingClock) -> None:
+    """Begin, and be there still when the time is up, until told to end."""
+    clock.leap(ctx, LIMIT_MS / 1000)
+    assert ctx.cancelled.wait(60)
+
 
 def test_a_node_past_its_time_is_given_up_and_its_late_result_dropped(
     world: PgWorld, process: Process
 ) -> None:
-    goes_on = threading.Event()
-    came_back = threading.Event()
+    begun, goes_on, came_back = threading.Event(), threading.Event(), threading.Event()
+    clock = LeapingClock()
 
     def ignore_everything(ctx: NodeContext) -> None:
+        begun.set()
         goes_on.wait(60)
         ctx.log("too late")
         came_back.set()
 
-    document = flow(node("a", "ProbeNode", timeoutMs=50), node("b", "SlowNode"))
+    document = flow(node("a", "ProbeNode", timeoutMs=LIMIT_MS), node("b", "SlowNode"))
     execution = execution_of(world, document, options=options(onNodeError="continue"))
 
-    def outlast(_: NodeContext) -> None:
+    def outlast(ctx: NodeContext) -> None:
+        assert begun.wait(60)
+        clock.leap(ctx, LIMIT_MS / 1000)
         wait_until(lambda: "node:failed" in process.published_types(), "a is given up")
         goes_on.set()
-        came_back.wait(60)
+        assert came_back.wait(60)
 
-    process.run(execution, node_that(ignore_everything), node_that(outlast, "SlowNode"))
+    slow = node_that(outlast, "SlowNode")
+    process.run(execution, node_that(ignore_everything), slow, clock=clock)
 
     events = told(world, execution)
     assert events.count("node:failed a") == 1
@@ -235,21 +250,24 @@ def test_a_node_past_its_time_is_given_up_and_its_late_result_dropped(
     assert "node:completed b" in events
     assert checkpoints(world, execution)["a"].error == {
         "type": "NodeTimeout",
-        "message": "not done within 50 ms",
+        "message": TOO_LONG,
     }
 
 
 def test_a_node_is_told_that_its_time_is_up(world: PgWorld, process: Process) -> None:
     told_by: list[str] = []
+    clock = LeapingClock()
 
     def look(ctx: NodeContext) -> None:
+        clock.leap(ctx, LIMIT_MS / 1000)
         try:
-            ctx.sleep(1000)
+            while True:
+                ctx.sleep(1000)
         except NodeError as error:
             told_by.append(error.type)
 
-    execution = execution_of(world, flow(node("a", "ProbeNode", timeoutMs=30)))
-    process.run(execution, node_that(look))
+    execution = execution_of(world, flow(node("a", "ProbeNode", timeoutMs=LIMIT_MS)))
+    process.run(execution, node_that(look), clock=clock)
 
     wait_until(lambda: told_by == ["NodeTimeout"], "the node is told")
 
@@ -257,26 +275,29 @@ def test_a_node_is_told_that_its_time_is_up(world: PgWorld, process: Process) ->
 def test_the_limit_of_the_execution_counts_where_a_node_has_none(
     world: PgWorld, process: Process
 ) -> None:
-    execution = execution_of(world, flow(node("a", "ProbeNode")), options=options(nodeTimeoutMs=30))
+    limit = options(nodeTimeoutMs=LIMIT_MS)
+    execution = execution_of(world, flow(node("a", "ProbeNode")), options=limit)
+    clock = LeapingClock()
 
-    process.run(execution, node_that(lambda ctx: ctx.cancelled.wait(10)))
+    process.run(execution, node_that(lambda ctx: outlast_limit(ctx, clock)), clock=clock)
 
-    assert world.row(execution).error_message == "not done within 30 ms"
+    assert world.row(execution).error_message == TOO_LONG
 
 
 def test_a_timeout_is_tried_again_where_the_document_says_so(
     world: PgWorld, process: Process
 ) -> None:
     attempts: list[int] = []
+    clock = LeapingClock()
 
     def hang_once(ctx: NodeContext) -> None:
         attempts.append(ctx.attempt)
         if ctx.attempt == 1:
-            ctx.cancelled.wait(10)
+            outlast_limit(ctx, clock)
 
-    execution = execution_of(world, flow(node("a", "ProbeNode", timeoutMs=30, retry=RETRY)))
+    execution = execution_of(world, flow(node("a", "ProbeNode", timeoutMs=LIMIT_MS, retry=RETRY)))
 
-    process.run(execution, node_that(hang_once))
+    process.run(execution, node_that(hang_once), clock=clock)
 
     assert attempts == [1, 2]
     assert world.row(execution).status == "completed"
@@ -289,12 +310,14 @@ def test_at_most_so_many_nodes_run_at_once(world: PgWorld, process: Process) -> 
     now: list[str] = []
     most: list[int] = []
     lock = threading.Lock()
+    # Nobody ends before three run at once; of nine, that is three times.
+    three = threading.Barrier(3, timeout=60)
 
     def crowd(ctx: NodeContext) -> None:
         with lock:
             now.append(ctx.node_id)
             most.append(len(now))
-        ctx.sleep(20)
+        three.wait()
         with lock:
             now.remove(ctx.node_id)
 

@@ -19,11 +19,13 @@ from tests.integration.executions.process import (
     LEASE_MS,
     CountingStore,
     Process,
+    assert_due,
     chain,
     checkpoints,
     execution_of,
     flow,
     node,
+    pass_time,
     told,
 )
 from tests.waiting import wait_until
@@ -108,13 +110,14 @@ def test_a_back_off_goes_on_after_a_crash(world: PgWorld, process: Process, othe
     around = process.around(node_that(fail_first, "FailNode"), node_that(gate))
     process.start(process.claim(around, execution))
     wait_until(lambda: gate.reached and "a" in checkpoints(world, execution), "a waits")
+    pass_time(world, execution, 30_000)
     until = checkpoints(world, execution)["a"].retry_at
     recover(world, execution)
 
     end = other.run(execution, node_that(fail_first, "FailNode"), node_that(lambda _: None))
 
     assert end is RunEnd.PARKED
-    assert abs((world.row(execution).wake_at - until).total_seconds()) < 0.1
+    assert_due(world, execution, until)
     assert checkpoints(world, execution)["b"].attempt == 2
     gate.open()
 

@@ -19,10 +19,11 @@ from tests.integration.executions.process import (
     flow,
     node,
     options,
+    pass_time,
     told,
 )
 from tests.integration.executions.sending import Sent as SentSteps
-from tests.integration.executions.test_sleeps import fire, outputs, pass_time
+from tests.integration.executions.test_sleeps import fire, outputs
 from tests.waiting import wait_until
 from tests.world import PgWorld
 

@@ -12,12 +12,15 @@ from app.nodes.sdk import NodeContext
 from app.store.sweeps import PgSweepStore
 from tests.integration.executions.nodes import effect, fail, node_that
 from tests.integration.executions.process import (
+    LeapingClock,
     Process,
+    assert_due,
     checkpoints,
     execution_of,
     flow,
     node,
     options,
+    pass_time,
     told,
 )
 from tests.waiting import wait_until
@@ -33,19 +36,6 @@ def sleeper(node_id: str = "nap", duration: float = LONG_MS) -> dict[str, Any]:
 def nap_then(then: dict[str, Any], duration: float = LONG_MS) -> dict[str, Any]:
     edge = {"source": "nap.__success", "target": f"{then['id']}.__execute"}
     return flow(sleeper(duration=duration), then, edges=[edge])
-
-
-def pass_time(world: PgWorld, execution: str, ms: int) -> None:
-    """As if so much time had passed: what is due by then is due now."""
-    for table, column, key in (
-        ("chaingraph_checkpoints", "retry_at", "execution_id"),
-        ("chaingraph_executions", "wake_at", "id"),
-    ):
-        world.execute(
-            f"UPDATE {table} SET {column} = {column} - %s * interval '1 ms' WHERE {key} = %s",
-            ms,
-            execution,
-        )
 
 
 def fire(world: PgWorld) -> list[str]:
@@ -134,7 +124,8 @@ def test_the_limit_of_an_attempt_ends_no_wait(
     world: PgWorld, process: Process, effects: bool
 ) -> None:
     """Nor a sleep nor a back-off, while another branch keeps the run in its process."""
-    limit_ms = 50
+    limit_ms = 10_000
+    clock = LeapingClock()
     again = {"maxAttempts": 2, "backoffMs": LONG_MS}
     execution = execution_of(
         world,
@@ -144,9 +135,13 @@ def test_the_limit_of_an_attempt_ends_no_wait(
             node("busy", "BusyNode"),
         ),
     )
-    busy = node_that(lambda ctx: ctx.cancelled.wait(0.3), "BusyNode", effects=effects)
 
-    assert process.run(execution, node_that(fail, "FailNode"), busy) is RunEnd.PARKED
+    def outlast(ctx: NodeContext) -> None:
+        wait_until(lambda: {"nap", "fails"} <= checkpoints(world, execution).keys(), "both wait")
+        clock.leap(ctx, limit_ms / 1000)
+
+    types = node_that(fail, "FailNode"), node_that(outlast, "BusyNode", effects=effects)
+    assert process.run(execution, *types, clock=clock) is RunEnd.PARKED
 
     waiting = checkpoints(world, execution)
     assert (waiting["nap"].status, waiting["fails"].status) == ("waiting", "waiting")
@@ -201,12 +196,13 @@ def test_of_several_timers_the_soonest_is_told(world: PgWorld, process: Process)
 def test_woken_early_it_sleeps_on(world: PgWorld, process: Process) -> None:
     execution = execution_of(world, nap_then(node("then")))
     process.run(execution)
+    pass_time(world, execution, LONG_MS // 2)
     until = world.row(execution).wake_at
     world.wake(execution, runnable=True)
 
     assert process.run(execution) is RunEnd.PARKED
 
-    assert abs((world.row(execution).wake_at - until).total_seconds()) < 0.1
+    assert_due(world, execution, until)
     assert told(world, execution)[2:] == ["node:started nap"]
 
 
@@ -282,13 +278,14 @@ def test_a_pause_that_ends_before_the_sleep_changes_nothing(
 ) -> None:
     execution = execution_of(world, nap_then(node("then")))
     process.run(execution)
+    pass_time(world, execution, LONG_MS // 2)
     until = world.row(execution).wake_at
     world.commands().pause(execution, "why")
     world.commands().resume(execution)
 
     assert process.run(execution) is RunEnd.PARKED
 
-    assert abs((world.row(execution).wake_at - until).total_seconds()) < 0.1
+    assert_due(world, execution, until)
 
 
 def test_a_stop_ends_a_sleep(world: PgWorld, process: Process) -> None:

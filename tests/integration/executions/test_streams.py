@@ -17,6 +17,7 @@ from app.nodes.timer import Sleeping
 from tests.integration.executions.losing import recover
 from tests.integration.executions.nodes import node_that
 from tests.integration.executions.process import (
+    LeapingClock,
     Process,
     checkpoints,
     execution_of,
@@ -28,6 +29,10 @@ from tests.integration.executions.process import (
 from tests.integration.executions.sending import Sent
 from tests.waiting import wait_until
 from tests.world import PgWorld
+
+#: Half of what nodes have here by default.
+LIMIT_MS = 30_000
+TOO_LONG = f"not done within {LIMIT_MS} ms"
 
 Out = Annotated[Stream[str], Port("out")]
 Given = Annotated[str, Port("given")]
@@ -266,46 +271,54 @@ def test_however_many_may_run_nothing_hangs(world: PgWorld, process: Process, pl
 
 def test_a_reader_ends_when_its_time_is_up(world: PgWorld, process: Process) -> None:
     timed_out = Signal()
+    clock = LeapingClock()
 
     def send(_: NodeContext, stream: Any) -> None:
         stream.send("a")
         timed_out.wait()
 
     def read(ctx: NodeContext, stream: Stream[str]) -> str:
+        clock.leap(ctx, LIMIT_MS / 1000)
         try:
             return "".join(stream)
         finally:
             timed_out.give()
 
-    document = piped(reader_more={"timeoutMs": 100})
+    document = piped(reader_more={"timeoutMs": LIMIT_MS})
     execution = execution_of(world, document, options=options(onNodeError="continue"))
 
-    assert process.run(execution, sender(send), reader(read)) is RunEnd.FINISHED
+    assert process.run(execution, sender(send), reader(read), clock=clock) is RunEnd.FINISHED
 
     rows = checkpoints(world, execution)
     assert rows["s"].status == "completed"
-    assert rows["r"].error == {"type": "NodeTimeout", "message": "not done within 100 ms"}
+    assert rows["r"].error == {"type": "NodeTimeout", "message": TOO_LONG}
 
 
 def test_a_reader_does_not_outlive_the_time_of_its_source(world: PgWorld, process: Process) -> None:
     """Whatever the source does: it hears nothing, and hands nothing in."""
-    given_up = Signal()
+    reading, given_up = Signal(), Signal()
+    clock = LeapingClock()
 
-    def send(_: NodeContext, stream: Any) -> None:
+    def send(ctx: NodeContext, stream: Any) -> None:
         stream.send("a")
+        reading.wait()
+        clock.leap(ctx, LIMIT_MS / 1000)
         given_up.wait()
 
-    document = piped(sender_more={"timeoutMs": 100})
+    def read(_: NodeContext, stream: Stream[str]) -> str:
+        reading.give()
+        return "".join(stream)
+
+    document = piped(sender_more={"timeoutMs": LIMIT_MS})
     execution = execution_of(world, document, options=options(onNodeError="continue"))
 
-    assert process.run(execution, sender(send), reader(joined)) is RunEnd.FINISHED
+    assert process.run(execution, sender(send), reader(read), clock=clock) is RunEnd.FINISHED
     given_up.give()
 
     rows = checkpoints(world, execution)
-    message = "not done within 100 ms"
-    assert rows["s"].error == {"type": "NodeTimeout", "message": message}
+    assert rows["s"].error == {"type": "NodeTimeout", "message": TOO_LONG}
     assert rows["s"].outputs["out"]["buffer"] == ["a"]
-    assert rows["r"].error == {"type": "StreamFailed", "message": message}
+    assert rows["r"].error == {"type": "StreamFailed", "message": TOO_LONG}
 
 
 def test_who_has_opened_a_stream_can_not_leave_it_for_a_timer(

@@ -41,7 +41,9 @@ from web.security import register_security
 from web.sockets import Patience
 
 MAX_SOCKETS = 4
-PATIENCE = Patience(ping_every_s=0.3, silent_s=0.6)
+#: Clients here are threads of a busy machine; those that are silent are tested with less.
+PATIENCE = Patience(ping_every_s=0.3)
+IMPATIENCE = Patience(ping_every_s=0.3, silent_s=0.6)
 
 
 class History:
@@ -155,7 +157,7 @@ class Received:
         return [event["index"] for event in self.events]
 
 
-def receive_all(socket: ClientConnection, within_s: float = 10.0) -> Received:
+def receive_all(socket: ClientConnection, within_s: float = 60.0) -> Received:
     frames = []
     try:
         while True:
@@ -362,10 +364,24 @@ def serve() -> Iterator[Serve]:
 
 
 @pytest.fixture
-def served(mode: str, history: History | LocalHistory, request: pytest.FixtureRequest) -> Served:
+def patience() -> Patience:
+    """With whom `served` is patient; a test may say otherwise."""
+    return PATIENCE
+
+
+@pytest.fixture
+def served(
+    mode: str,
+    history: History | LocalHistory,
+    patience: Patience,
+    request: pytest.FixtureRequest,
+) -> Served:
     # Asked for so that a test which does not ask for it itself runs in both modes.
     serve: Serve = request.getfixturevalue("serve")
     if isinstance(history, LocalHistory):
         log = EventLog(history.database)
-        return serve.over(Hub(log, history.streams, MemoryReader(history.streams)))
-    return serve(request.getfixturevalue("database_url"), request.getfixturevalue("redis_url"))
+        return serve.over(
+            Hub(log, history.streams, MemoryReader(history.streams)), patience=patience
+        )
+    urls = request.getfixturevalue("database_url"), request.getfixturevalue("redis_url")
+    return serve(*urls, patience=patience)

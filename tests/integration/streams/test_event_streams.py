@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.integration.streams.conftest import MAX_SOCKETS, History, Served
+from tests.integration.streams.conftest import IMPATIENCE, MAX_SOCKETS, History, Served
 from tests.integration.streams.test_relay import ENDED, STARTED
 from tests.proxy import Proxy
 from tests.waiting import wait_until
@@ -198,6 +198,7 @@ def test_a_server_that_ends_says_no_end(served: Served, history: History) -> Non
         assert list(messages) == []
 
 
+@pytest.mark.parametrize("patience", [IMPATIENCE])
 def test_who_doesn_t_read_is_given_up(served: Served, history: History) -> None:
     history.create()
     large = ("node:debug-log-string", {"nodeId": "a", "level": "info", "log": "x" * 60_000})

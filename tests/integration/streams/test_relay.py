@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import closing
 from typing import Any
 
@@ -24,7 +25,7 @@ DONE = ("node:completed", {"nodeId": "a", "outputs": {"x": 0.1, "n": 2**70}})
 ENDED = ("execution:completed", {"executionTimeMs": 3})
 
 
-def next_frame(socket: ClientConnection, within_s: float = 5.0) -> dict[str, Any]:
+def next_frame(socket: ClientConnection, within_s: float = 60.0) -> dict[str, Any]:
     frame: dict[str, Any] = json.loads(socket.recv(timeout=within_s))
     return frame
 
@@ -63,10 +64,10 @@ def test_redis_and_postgresql_give_the_same_events(served: Served, history: Hist
     execution = history.create()
     history.tell(execution, STARTED, DONE, ENDED)
     with served.connect() as socket:
-        from_redis = socket.recv(timeout=5)
+        from_redis = socket.recv(timeout=60)
     history.forget(execution)
     with served.connect() as socket:
-        assert socket.recv(timeout=5) == from_redis
+        assert socket.recv(timeout=60) == from_redis
     [event] = json.loads(from_redis)["events"][2:3]
     assert set(event) == {"index", "type", "timestamp", "executionId", "data"}
     assert event["data"]["outputs"] == {"x": 0.1, "n": 2**70}
@@ -254,8 +255,14 @@ def test_events_are_gathered_for_the_batch_timeout(served: Served, history: Hist
 def test_a_full_batch_does_not_wait(served: Served, history: History) -> None:
     execution = history.create()
     with served.connect(batchTimeoutMs=1000, batchSize=2, fromIndex=0) as socket:
-        history.tell(execution, STARTED, STARTED)
-        assert len(next_frame(socket, within_s=0.8)["events"]) == 2
+        took_s = []
+        # A busy machine is slow now and then; what waits for the rest of its second always is.
+        while len(took_s) < 5 and min(took_s, default=1.0) > 0.8:
+            began = time.monotonic()
+            history.tell(execution, STARTED, STARTED)
+            assert len(next_frame(socket)["events"]) == 2
+            took_s.append(time.monotonic() - began)
+    assert min(took_s) <= 0.8
 
 
 def test_many_sockets_watch_one_execution(served: Served, history: History) -> None:

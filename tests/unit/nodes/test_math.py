@@ -84,12 +84,12 @@ def test_what_can_not_be_calculated(a: Any, operation: str | None, b: Any, messa
 
 @pytest.mark.parametrize(("a", "b"), [(1.0000000001, 1e18), (1e300, 1e300), (0.999999, 1e15)])
 def test_no_power_takes_long(a: float, b: float) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     try:
         calculate(a, "power", b)
     except NodeError as error:
         assert "finite" in error.message  # noqa: PT017 - either way will do, if it is quick
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @pytest.mark.parametrize("x", [True, False, None])

@@ -65,10 +65,10 @@ def test_what_cannot_be_searched_is_an_error(text: str, pattern: str, message: s
 
 
 def test_a_pattern_that_takes_too_long_is_an_error() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(NodeError, match="the pattern takes too long on this text"):
         found("x" * 5_000, "(x+x+)+y")
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
 
 
 @pytest.mark.parametrize(

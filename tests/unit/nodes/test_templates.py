@@ -98,10 +98,10 @@ def test_templates_that_are_refused(template: str, message: str) -> None:
 def test_a_template_that_would_produce_far_too_much(
     template: str, variables: dict[str, Any]
 ) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(NodeError, match="more than"):
         handlebars(template, **variables)
-    assert time.monotonic() - started < 30
+    assert time.process_time() - started < 30
 
 
 def test_a_stop_ends_a_long_template() -> None:

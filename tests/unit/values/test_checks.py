@@ -186,11 +186,11 @@ def test_shared_parts_do_not_keep_a_check_busy(monkeypatch: pytest.MonkeyPatch) 
 
 def test_slow_patterns_in_one_value_share_their_time() -> None:
     config = PortConfig(PortType.ARRAY, item=PortConfig(PortType.STRING, pattern="(x+x+)+y"))
-    begun_at = time.monotonic()
+    begun_at = time.process_time()
     found = list(value_faults(config, ["x" * 3_000] * 50))
     assert len(found) == 50
     assert all("takes too long" in fault.message for fault in found)
-    assert time.monotonic() - begun_at < 10
+    assert time.process_time() - begun_at < 10
 
 
 configs = st.builds(

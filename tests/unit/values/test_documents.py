@@ -62,10 +62,10 @@ def test_a_document_is_read(text: str, value: Any) -> None:
     ],
 )
 def test_what_cannot_be_read_is_an_error(text: str, message: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(DocumentError, match=message):
         read_document(text)
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_json_alone_is_strict() -> None:

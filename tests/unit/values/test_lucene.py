@@ -78,9 +78,9 @@ def test_a_query_that_cannot_be_read_is_refused(query: str) -> None:
 
 
 def test_many_stars_take_linear_time() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert not compile_query("x:" + "*a" * 200 + "b")({"x": "a" * 100_000})
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_a_slow_regular_expression_is_given_up() -> None:

@@ -109,10 +109,10 @@ def test_a_pattern_that_would_fill_the_memory_is_refused(pattern: str) -> None:
 
 
 def test_a_pattern_that_takes_too_long_is_given_up() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(PatternTimeout):
         matches(r"(x+x+)+y", "x" * 5_000, Stopwatch(0.1))
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
 
 
 def test_groups_that_took_no_part_are_none() -> None:
