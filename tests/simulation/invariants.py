@@ -305,7 +305,11 @@ def _check_row(where: str, before: State, state: State) -> None:
         raise Violation(f"{where}: from {before.status} to {state.status}")
     if before.requested == "pause" and state.status == "completed":
         raise Violation(f"{where}: 6: completes, and a pause was answered with 202")
-    for column in ("epoch", "writes", "wake", "last_event_index"):
+    counts = ("epoch", "wake", "last_event_index")
+    if state.epoch == before.epoch:
+        # A claim begins to count anew.
+        counts = (*counts, "writes")
+    for column in counts:
         if getattr(state, column) < getattr(before, column):
             raise Violation(f"{where}: {column} goes back from {before} to {state}")
     if state.runnable_at is not None and state.processing_worker_id is not None:
