@@ -16,6 +16,14 @@ from tests.simulation.world import Scenario, simulate
 #: What hurts those who watch.
 KINDS = ("kill api", "drain api", "redis emptied", "redis away", "store away", "cut", "kill")
 WATCHED = Scenario(kinds=KINDS, counts=(0, 2, 4), watched=1.0)
+#: Redis keeps what it is told, and nobody dies between a commit and telling it.
+TOLD = Scenario(
+    kinds=("kill api", "drain api", "store away", "cut", "freeze"),
+    counts=(0, 2, 4),
+    watched=1.0,
+    only_watched=1.0,
+    spoiled=0.0,
+)
 #: A fault is found within so many seeds, or it counts as not found.
 SEEDS = 200
 
@@ -102,6 +110,14 @@ def test_never_asking_postgresql_for_what_redis_did_not_tell(monkeypatch: Patch)
     monkeypatch.setattr(Hub, "_tick", lambda _: None)
 
     assert "never gets its end" in found()
+
+
+def test_what_redis_is_told_and_keeps_needs_no_look_at_postgresql(monkeypatch: Patch) -> None:
+    """The handshake by itself: tests/unit/streams/test_handshakes.py has all its faults."""
+    monkeypatch.setattr(Hub, "_tick", lambda _: None)
+    for seed in range(40):
+        outcome = simulate(seed, MemoryBackend, TOLD)
+        assert outcome.violation is None, f"seed {seed}: {outcome.violation!r}"
 
 
 def test_sending_the_end_before_the_last_event(monkeypatch: Patch) -> None:
