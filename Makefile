@@ -18,7 +18,7 @@ help: ## list the targets
 
 install: $(STAMP) ## make .venv with everything (nothing to do when nothing changed)
 
-$(STAMP): requirements.txt requirements-dev.txt pyproject.toml $(wildcard packing/*.py)
+$(STAMP): requirements.txt requirements-dev.txt pyproject.toml setup.py packing.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

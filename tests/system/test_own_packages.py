@@ -1,7 +1,7 @@
 """A user's own `app`, `tasks` and `web` beside an install of ours: neither is in the other's way.
 
-What is quick runs in the editable install that these tests run in. A wheel in an environment of its
-own, and all processes together, are asked for: `pytest -m soak`.
+In every run a copy of what a wheel installs, with the packages that these tests have; a wheel in an
+environment of its own, and all processes together, if it is asked for: `pytest -m soak`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,18 @@ import pytest
 from app.config import child_environ
 from app.embedded.ports import free_port
 from app.supervisor.guardian import Guardian
-from packing.names import FACE
+from packing import FACE
 from tests.system.shop import OUTPUTS, RESULT, SAID, SETTINGS, in_shop, open_shop
-from tests.system.sources import INSTALL_WITHIN_S, copy_sources
+from tests.system.sources import INSTALL_WITHIN_S, copy_installed, copy_sources
 from tests.waiting import wait_until
 
 PROGRAMS = Path(sys.executable).parent
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The settings with which Python finds us as a wheel has us."""
+    return {"PYTHONPATH": str(copy_installed(tmp_path_factory.mktemp("installed")))}
 
 
 @pytest.fixture
@@ -55,40 +61,26 @@ def running(
         guardian.forget(process.pid)
 
 
-def test_a_script_runs_nodes_that_use_them(shop: Path) -> None:
-    assert in_shop(shop, PROGRAMS / "python", "script.py") == SAID
+def test_a_script_runs_nodes_that_use_them(shop: Path, installed: dict[str, str]) -> None:
+    assert in_shop(shop, PROGRAMS / "python", "script.py", **installed) == SAID
 
 
-def test_so_does_pytest(shop: Path) -> None:
-    assert "2 passed" in in_shop(shop, PROGRAMS / "python", "-m", "pytest", "-q")
+def test_so_does_pytest(shop: Path, installed: dict[str, str]) -> None:
+    assert "2 passed" in in_shop(shop, PROGRAMS / "python", "-m", "pytest", "-q", **installed)
 
 
-def test_so_does_the_command_line(shop: Path) -> None:
-    assert in_shop(shop, PROGRAMS / "chaingraph", "run", "flow.json", "--local") == RESULT
+def test_so_does_the_command_line(shop: Path, installed: dict[str, str]) -> None:
+    run = (PROGRAMS / "chaingraph", "run", "flow.json", "--local")
+    assert in_shop(shop, *run, **installed) == RESULT
 
 
 def test_so_does_a_worker(
-    shop: Path, database_url: str, redis_url: str, guardian: Guardian
+    shop: Path, installed: dict[str, str], database_url: str, redis_url: str, guardian: Guardian
 ) -> None:
-    servers = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
+    given = {**installed, "DATABASE_URL": database_url, "REDIS_URL": redis_url}
     celery = (PROGRAMS / "celery", "-A", f"{FACE}.tasks", "worker", "-c1", "-P", "threads")
-    with running(shop, guardian, *celery, **servers):
-        assert in_shop(shop, PROGRAMS / "python", "service.py", **servers) == OUTPUTS
-
-
-def test_at_the_root_of_the_checkout_its_files_are_what_runs(tmp_path: Path) -> None:
-    """A program that is started there: it looks beside itself first, and there is none of ours."""
-    program = PROGRAMS / f"where-{tmp_path.name}"
-    program.write_text("import web, chaingraph; print(chaingraph.node.__module__)\n")
-    try:
-        root = Path(__file__).parents[2]
-        assert in_shop(root, PROGRAMS / "python", program, NODE_MODULES="") == "app.nodes.sdk\n"
-        elsewhere = tmp_path / "script.py"
-        elsewhere.write_text("import chaingraph; print(chaingraph.node.__module__)\n")
-        said = in_shop(root, PROGRAMS / "python", elsewhere)
-        assert said == "chaingraph.app.nodes.sdk\n"
-    finally:
-        program.unlink()
+    with running(shop, guardian, *celery, **given):
+        assert in_shop(shop, PROGRAMS / "python", "service.py", **given) == OUTPUTS
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 import chaingraph
 from app.config.places import ours
-from packing.names import HIDDEN, INSTALLED, bring_up_to_date, make_anew, renamed
+from packing import HIDDEN, INSTALLED, renamed
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(
@@ -112,68 +111,3 @@ def test_a_module_that_is_named_in_a_string_is_named_by_ours() -> None:
 def test_in_a_checkout_a_package_has_its_own_name() -> None:
     assert ours("web.loop") == "web.loop"
     assert chaingraph.node.__module__ == "app.nodes.sdk"
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A small checkout."""
-    for folder in INSTALLED:
-        (tmp_path / folder).mkdir()
-    (tmp_path / "app" / "ids.py").write_text("from app.errors import Gone\n")
-    (tmp_path / "app" / "errors.py").write_text("Gone = KeyError\n")
-    (tmp_path / "migrations" / "env.py").write_text("from app.ids import Gone\n")
-    (tmp_path / "samples" / "a.json").write_text('{"from app": 1}')
-    return tmp_path
-
-
-def files_in(copy: Path) -> dict[str, str]:
-    paths = (path for path in copy.rglob("*") if path.is_file())
-    return {path.relative_to(copy).as_posix(): path.read_text() for path in paths}
-
-
-def test_a_copy_holds_what_is_installed(root: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    bring_up_to_date(root, copy)
-    assert files_in(copy) == {
-        "chaingraph/app/ids.py": "from chaingraph.app.errors import Gone\n",
-        "chaingraph/app/errors.py": "Gone = KeyError\n",
-        "chaingraph/app/migrations/env.py": "from chaingraph.app.ids import Gone\n",
-        "chaingraph/app/samples/a.json": '{"from app": 1}',
-    }
-
-
-def test_a_copy_follows_what_is_changed_and_nothing_else(root: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    bring_up_to_date(root, copy)
-    kept = (copy / "chaingraph/app/errors.py").stat()
-    (root / "app" / "ids.py").unlink()
-    (root / "app" / "names.py").write_text("from app import errors\n")
-    sample = root / "samples" / "a.json"
-    sample.write_text("{}")
-    os.utime(sample, ns=(1, 1))
-
-    bring_up_to_date(root, copy)
-
-    found = files_in(copy)
-    assert "chaingraph/app/ids.py" not in found
-    assert found["chaingraph/app/names.py"] == "from chaingraph.app import errors\n"
-    assert found["chaingraph/app/samples/a.json"] == "{}"
-    now = (copy / "chaingraph/app/errors.py").stat()
-    assert (now.st_ino, now.st_mtime_ns) == (kept.st_ino, kept.st_mtime_ns)
-
-
-def test_what_somebody_is_writing_is_copied_as_it_stands(root: Path, tmp_path: Path) -> None:
-    (root / "app" / "ids.py").write_text("from app import (\n")
-    bring_up_to_date(root, tmp_path / "copy")
-    assert files_in(tmp_path / "copy")["chaingraph/app/ids.py"] == "from app import (\n"
-
-
-def test_a_new_install_writes_all_of_it_again(root: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    bring_up_to_date(root, copy)
-    errors = copy / "chaingraph/app/errors.py"
-    changed_at = errors.stat().st_mtime_ns
-    errors.write_text("by an older rule")
-    os.utime(errors, ns=(changed_at, changed_at))
-    make_anew(root, copy)
-    assert errors.read_text() == "Gone = KeyError\n"
