@@ -113,7 +113,7 @@ def running(tmp_path: Path, patience_s: float) -> Iterator[Running]:
     running = Running(tmp_path, patience_s=patience_s)
     yield running
     running.process.terminate()
-    running.process.communicate(timeout=20)
+    running.process.communicate(timeout=60)
 
 
 def is_gone(pid: int) -> bool:

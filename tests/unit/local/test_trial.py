@@ -110,7 +110,7 @@ def test_a_timer_and_a_retry_fire() -> None:
 def test_an_async_node_is_cancelled_where_it_waits_when_its_time_is_up() -> None:
     ended: list[str] = []
 
-    @node("PatientNode", category="test", timeout_ms=100)
+    @node("PatientNode", category="test", timeout_ms=1000)
     async def patient() -> None:
         """Waits for an hour."""
         try:

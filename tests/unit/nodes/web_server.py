@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+#: When what is slow comes to its end (s): whoever is to give it up never sees that.
+LATE_S = 120
 
 HTML = (
     "<html><head><title>t</title><style>p {}</style></head><body><h1>Head</h1>"
@@ -79,18 +81,19 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer_slow(self, query: dict[str, str]) -> None:
         self.server.asked.set()  # type: ignore[attr-defined]
-        time.sleep(3)
+        self.server.over.wait(LATE_S)  # type: ignore[attr-defined]
         self.say(b"late")
 
     def answer_drip(self, query: dict[str, str]) -> None:
         self.send_response(200)
-        self.send_header("Content-Length", "1000")
+        self.send_header("Content-Length", str(LATE_S * 100))
         self.end_headers()
         self.server.asked.set()  # type: ignore[attr-defined]
-        for _ in range(300):
+        for _ in range(LATE_S * 100):
             self.wfile.write(b".")
             self.wfile.flush()
-            time.sleep(0.01)
+            if self.server.over.wait(0.01):  # type: ignore[attr-defined]
+                break
 
     def answer_broken(self, query: dict[str, str]) -> None:
         self.close_connection = True
@@ -114,7 +117,7 @@ class QuietServer(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.asked = threading.Event()
+        self.asked, self.over = threading.Event(), threading.Event()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that goes away in the middle is what some tests are about."""
@@ -129,6 +132,7 @@ def serving() -> Iterator[QuietServer]:
     try:
         yield server
     finally:
+        server.over.set()
         server.shutdown()
         server.server_close()
         thread.join()

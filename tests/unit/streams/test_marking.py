@@ -86,11 +86,11 @@ def test_a_watcher_whose_mark_waits_is_served_by_looks_and_marked_soon(log: Log,
     with hub.feed("EX1", head, Wanted()) as feed:
         for index in (5, 9):
             log.last = index
-            assert feed.channel.wait(index, 10) is News.EVENTS
+            assert feed.channel.wait(index, 60) is News.EVENTS
         assert log.marked == []
         # What is committed before the mark is published by nobody: the look after it sees it.
         log.last, log.locked = 12, set()
-        assert feed.channel.wait(12, 10) is News.EVENTS
+        assert feed.channel.wait(12, 60) is News.EVENTS
         wait_until(lambda: log.marked, "it is marked")
     assert log.marked == ["EX1"]
 
@@ -103,7 +103,7 @@ def test_what_was_locked_is_marked_once_it_is_watched_and_not_before(log: Log, h
     [_, other] = heads.values()
     assert other is not None
     with hub.feed("EX2", other, Wanted()) as feed:
-        assert feed.channel.wait(3, 10) is News.EVENTS
+        assert feed.channel.wait(3, 60) is News.EVENTS
     assert "EX1" not in log.marked
 
 
