@@ -13,8 +13,9 @@ import pytest
 from app.store import run_statements, step_statements
 from app.store.database import Statement
 from tests.simulation.nodes import SHORT
+from tests.simulation.outcome import Outcome
 from tests.simulation.postgres import PostgresStore
-from tests.simulation.world import Outcome, Scenario, simulate
+from tests.simulation.world import Scenario, simulate
 
 #: A fault is found within so many seeds, or it counts as not found.
 SEEDS = 60
