@@ -176,7 +176,7 @@ class Feed:
             self._gather()
             if self._asks_log and not self._kept:
                 return ASKS_LOG
-            if not self._kept and self._channel.known >= self._read_to:
+            if not self._kept and self._status is None and self._channel.known >= self._read_to:
                 # They are there and can't be had. Nobody gains by asking at once.
                 self._rests_until = self._clock() + REST_S
                 return Pending(until=self._rests_until)
@@ -276,7 +276,11 @@ class Feed:
             self._read_to = up_to + 1
         if len(events) < self._page:
             # Retention deletes the execution before its events: while it is there they were.
-            self._channel.learn(self._log.head(execution_id))
+            head = self._log.head(execution_id)
+            self._channel.learn(head)
+            if head is not None and head.is_final and self._read_to > head.last_event_index:
+                # A database that fell back may end before what was known of it.
+                self._status = head.status
 
     def _keep(self, event: StoredEvent) -> None:
         self._status = STATUS_AT_END.get(event.type, self._status)

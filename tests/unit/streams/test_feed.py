@@ -99,6 +99,14 @@ def drain(feed: Feed) -> tuple[list[Events], object]:
     return frames, step
 
 
+def test_who_is_past_the_end_of_a_log_that_fell_back_is_told_the_end() -> None:
+    log = Log(["execution:created", "flow:started", "execution:failed"])
+    channel = Channel("EX1", Head(9, "running", "local"))
+    feed = Feed(channel, MemoryTail(), log, Wanted(from_index=5, batch_timeout_s=0))
+
+    assert drain(feed) == ([], End("failed", 5))
+
+
 @given(
     types=st.lists(st.sampled_from(TYPES), max_size=60),
     ended=st.booleans(),
@@ -176,6 +184,6 @@ def test_an_interrupted_reader_waits_no_more() -> None:
     head = log.head("EX1")
     assert head is not None
     channel = Channel("EX1", head)
-    feed = Feed(channel, MemoryTail(), log, Wanted(from_index=5))
+    feed = Feed(channel, MemoryTail(), log, Wanted(from_index=5, batch_timeout_s=0))
     channel.interrupt()
     assert feed.next(60) is None
