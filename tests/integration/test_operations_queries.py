@@ -127,6 +127,19 @@ def test_deleting_leaves_nothing_of_what_is_old_and_all_of_the_rest(
         assert not world.one(f"SELECT count(*) FROM {table} WHERE execution_id = %s", old)
 
 
+def test_what_is_old_is_left_where_its_tree_still_runs(world: PgWorld, process: Process) -> None:
+    old, root = ended(world, process), world.create()
+    world.execute(
+        "UPDATE chaingraph_executions SET root_execution_id = %s,"
+        " completed_at = completed_at - interval '40 days' WHERE id = %s",
+        root,
+        old,
+    )
+    assert ask(world, "Deleting what is old") == [{"executions": 0}]
+    world.execute("DELETE FROM chaingraph_executions WHERE id = %s", root)
+    assert ask(world, "Deleting what is old") == [{"executions": 1}]
+
+
 def tables_of_executions(world: PgWorld) -> set[str]:
     rows = world.execute(
         "SELECT table_name FROM information_schema.columns WHERE column_name = 'execution_id'"
