@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from app.embedded.account import account_for
+from app.embedded.account import Account, account_for
 from app.embedded.locate import postgres_programs
 from tests.programs import PG_BIN
 from tests.system.ledger import Ledger
@@ -43,6 +44,12 @@ def chapter() -> str:
     return rest.partition("\n## ")[0]
 
 
+def commands(first: str) -> str:
+    """The commands of that chapter that stand together and begin with this one."""
+    [found] = re.findall(rf"```sh\n({first} .+?)```", chapter(), re.DOTALL)
+    return str(found)
+
+
 def run_as_written(script: str, told: dict[str, str], directory: Path) -> None:
     """Run commands of the document, where their paths lead to what they name."""
     (directory / ".venv").unlink(missing_ok=True)
@@ -63,20 +70,33 @@ def run_as_written(script: str, told: dict[str, str], directory: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def run_beside_server(script: str, told: dict[str, str], url: str) -> None:
+    """Run commands of the document as the account that the server runs as."""
+    done = subprocess.run(
+        ["bash", "-euxc", script],
+        cwd="/",
+        env={**os.environ, **told, "PATH": os.pathsep.join((str(PROGRAMS), os.environ["PATH"]))},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=COMMAND_WITHIN_S,
+        **_account_of(url).popen_arguments(),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def new_directory(url: str, directory: Path) -> Path:
+    """Make a directory for the account that the server runs as."""
+    directory.mkdir(mode=0o700)
+    _account_of(url).own(directory)
+    return directory
+
+
+def _account_of(url: str) -> Account:
+    return account_for(Path(parse_qs(urlsplit(url).query)["host"][0]))
+
+
 def back_up(url: str, directory: Path, *options: str) -> None:
     """Take a base backup into a directory that is not there yet, as the server's account."""
-    parts = parse_qs(urlsplit(url).query)
-    account = account_for(Path(parts["host"][0]))
-    directory.mkdir(mode=0o700)
-    account.own(directory)
-    subprocess.run(
-        [
-            *(PROGRAMS / "pg_basebackup", "--pgdata", directory, *options),
-            *("--checkpoint=fast", "--dbname", url),
-        ],
-        check=True,
-        capture_output=True,
-        cwd="/",
-        timeout=COMMAND_WITHIN_S,
-        **account.popen_arguments(),
-    )
+    told = {"BACKUP": str(new_directory(url, directory)), "DATABASE_URL": url}
+    run_beside_server(" ".join((commands("pg_basebackup").strip(), *options)), told, url)

@@ -6,7 +6,6 @@ when asked for: `pytest -m soak tests/system/survival/test_failover.py`.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,7 +15,7 @@ from app.supervisor.guardian import Guardian
 from tests.proxy import Proxy, socket_of
 from tests.system.crew import Crew
 from tests.system.ledger import Ledger
-from tests.system.operating import await_progress, back_up, chapter, run_as_written
+from tests.system.operating import await_progress, back_up, commands, run_as_written
 from tests.system.servers import ScratchPostgres, ScratchValkey
 from tests.system.stack import Stack, run_stack
 from tests.system.survival.conftest import ENVIRON, MakePostgres
@@ -96,7 +95,6 @@ def test_a_dump_is_restored_by_the_commands_of_the_document(
     tmp_path: Path,
     guardian: Guardian,
 ) -> None:
-    dump, restore = re.findall(r"```sh\n(.+?)```", chapter(), re.DOTALL)
     again = urlsplit(primary.url)._replace(path="/chaingraph_again").geturl()
     told = {"DATABASE_URL": primary.url, "AGAIN": again, "REDIS_URL": site_valkey.url}
     with run_stack(
@@ -106,9 +104,9 @@ def test_a_dump_is_restored_by_the_commands_of_the_document(
         ledger.hold("n03")
         execution_ids = [stack.run(stack.store(ledger.chain(5))) for _ in range(3)]
         await_progress(ledger, execution_ids, "n03", 3)
-        run_as_written(dump, told, tmp_path)
+        run_as_written(commands("pg_dump"), told, tmp_path)
     ledger.let_go()
-    run_as_written(restore, told, tmp_path)
+    run_as_written(commands("createdb"), told, tmp_path)
     with run_stack(again, site_valkey.url, tmp_path, guardian, workers=0, environ=ENVIRON) as stack:
         Crew(stack, concurrency=2).muster(2)
         for execution_id in execution_ids:
