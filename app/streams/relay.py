@@ -156,6 +156,10 @@ class Feed:
             self._channel.shared = _Shared(place, step, self._read_to, self._status)
         return step
 
+    @property
+    def _is_short_of_events(self) -> bool:
+        return self._status is None and self._channel.known >= self._read_to
+
     def _take_shared(self, place: tuple[int, frozenset[str] | None, int]) -> Events | None:
         """Take what another feed read from here, if one did a moment ago."""
         shared = self._channel.shared
@@ -176,7 +180,7 @@ class Feed:
             self._gather()
             if self._asks_log and not self._kept:
                 return ASKS_LOG
-            if not self._kept and self._status is None and self._channel.known >= self._read_to:
+            if not self._kept and self._is_short_of_events:
                 # They are there and can't be had. Nobody gains by asking at once.
                 self._rests_until = self._clock() + REST_S
                 return Pending(until=self._rests_until)

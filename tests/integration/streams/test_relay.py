@@ -43,6 +43,25 @@ def test_a_finished_execution_is_replayed_and_ends(served: Served, history: Hist
     assert received.code == 1000
 
 
+def test_where_the_log_fell_back_it_is_told_once_redis_is_empty(
+    serve: Serve, history: History, database_url: str, redis_url: str
+) -> None:
+    execution = history.create()
+    history.tell(execution, STARTED, ENDED)
+    history.execute(
+        "UPDATE chaingraph_executions SET last_event_index = -1, status = 'running',"
+        " completed_at = NULL"
+    )
+    history.execute("DELETE FROM chaingraph_event_batches WHERE first_index >= 0")
+    history.tell(execution, ("node:started", {"nodeId": "b"}), DONE, ENDED)
+
+    history.lose_streams()
+
+    with serve(database_url, redis_url).connect() as socket:
+        told = receive_all(socket).events
+    assert [event["data"].get("nodeId") for event in told] == [None, "b", "a", None]
+
+
 def test_what_is_sent_is_counted_and_how_late_it_was(served: Served, history: History) -> None:
     execution = history.create()
 
