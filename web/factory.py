@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from flask import Flask
 
 from app.config.places import ours
@@ -39,12 +42,18 @@ BLUEPRINTS = (
 )
 
 
+class _App(Flask):
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Nothing here is a coroutine, and to look is a dozen looks a request."""
+        return func
+
+
 def build_app(services: Services, *, max_body_bytes: int, access: Access | None = None) -> Flask:
     """Make the app; a body over `max_body_bytes` is refused, also one of unknown length.
 
     Without `access` nobody is asked for a token.
     """
-    app = Flask(ours("web"), static_folder=None)
+    app = _App(ours("web"), static_folder=None)
     register_bodies(app, max_body_bytes)
     # A path is taken as it was sent: a client that doubles a slash hears 404, not a redirect
     # that turns its POST into something else.

@@ -10,6 +10,7 @@ browser, for the pages of CORS_ORIGINS, and a socket, which no browser asks abou
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -130,6 +131,7 @@ def _is_own_page() -> bool:
     return host is not None and _authority(origin) == host
 
 
+@lru_cache(maxsize=256)
 def _authority(url: str) -> tuple[str, int] | None:
     """The host and the port of an origin; None where it isn't one."""
     try:
@@ -143,6 +145,7 @@ def _authority(url: str) -> tuple[str, int] | None:
     return str(parts.hostname), port if port is not None else _DEFAULT_PORTS[parts.scheme]
 
 
+@lru_cache(maxsize=256)
 def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
