@@ -11,14 +11,17 @@ from typing import Any
 from kombu.transport.redis import Channel
 from kombu.utils.json import dumps
 
+from app.streams import keys
+
 #: An option of `apply_async`: the message is dropped where so many lie in its queue already.
 MOST_QUEUED = "most_queued"
 
-#: (queue; message, most): how long the queue is then, 0 if it was full.
-_PUSH = """
+#: (queue, note; message, most): how long the queue is then, 0 if it was full, which is noted.
+_PUSH = f"""
 if redis.call('LLEN', KEYS[1]) < tonumber(ARGV[2]) then
     return redis.call('LPUSH', KEYS[1], ARGV[1])
 end
+redis.call('SET', KEYS[2], 1, 'PX', {keys.DROPPED_TTL_MS})
 return 0
 """
 
@@ -34,7 +37,8 @@ def _put_within_bounds(self: Any, queue: str, message: dict[str, Any], **kwargs:
     priority = self._get_message_priority(message, reverse=False)
     with self.conn_or_acquire() as client:
         push = client.register_script(_PUSH)
-        push(keys=[self._q_for_pri(queue, priority)], args=[dumps(message), most])
+        # kombu puts its prefix before the first key alone.
+        push(keys=[self._q_for_pri(queue, priority), keys.DROPPED], args=[dumps(message), most])
 
 
 def bound_queues() -> None:

@@ -15,6 +15,7 @@ from app.config import Settings, urls
 from app.errors import StoreUnavailable
 from app.logs import bound
 from app.nodes.queues import DEFAULT_QUEUE
+from app.streams import keys
 from app.streams.client import Role, connect
 from app.streams.lingering import offer
 from tasks.app import app
@@ -51,16 +52,17 @@ class Dispatcher:
     def room(self, wanted: int, queue: str = DEFAULT_QUEUE) -> int:
         """How many of so many messages a queue may get: no more than there are slots to wake."""
         try:
-            queued = offer(self._client, (), self._prefix + queue).queued
+            queued = offer(self._client, (), self._prefix + queue, wanted).queued
         except RedisError:
             return 0
         return self._room(wanted, queued, queue)
 
     def unoffered(self, execution_ids: Sequence[str]) -> Sequence[str]:
         """Offer executions to processes that linger; gives those to send messages for."""
-        first = execution_ids[: self._slot_count()]
+        most = self._slot_count()
+        first = execution_ids[:most]
         try:
-            offered = offer(self._client, first, self._prefix + DEFAULT_QUEUE)
+            offered = offer(self._client, first, self._prefix + DEFAULT_QUEUE, most)
         except RedisError:
             return ()
         return offered.left[: self._room(len(offered.left), offered.queued)]
@@ -85,6 +87,13 @@ class Dispatcher:
         for execution_id in self.unoffered(execution_ids):
             if not self._wake_with(advance, execution_id):
                 return
+
+    def take_dropped(self) -> bool:
+        """Take the note that a hint was dropped as the queue was full; whether there was one."""
+        try:
+            return bool(self._client.delete(keys.DROPPED))
+        except RedisError:
+            return False
 
     def send_steps(self, execution_id: str, queues: Mapping[str, str]) -> None:
         """Send `chain(run_node.set(queue=…), advance)` of each node of an execution."""

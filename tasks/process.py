@@ -201,6 +201,10 @@ class WorkerProcess:
         self._out.signals.clear_message(execution_id)
         return self._out.signals.take_start(execution_id)
 
+    def is_looked_for(self) -> bool:
+        """Whether work may lie in the backlog of which no message tells: the queue was full."""
+        return self.dispatcher.take_dropped()
+
     def work(self, execution_id: str) -> None:
         """Run the backlog until the time slice ends; then ask for another slot to go on.
 

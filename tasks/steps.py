@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 
 @app.task(name="tasks.await_start", bind=True)
 def await_start(self: Task[..., None], execution_id: str) -> None:
-    """Go on in this process if the start signal is there; else park, holding nothing."""
-    if process().is_started(execution_id):
+    """Go on in this process if the start signal is there; else park, holding nothing.
+
+    Where messages like this one left no room for the hint of another execution, look for that.
+    """
+    if process().is_started(execution_id) or process().is_looked_for():
         advance(execution_id)
     # The rest of the chain was called, or waits for a start: Celery must not send it.
     self.request.chain = None

@@ -19,6 +19,9 @@
     cg:work                 list    1 s               executions for worker processes that
                                                       linger after their last one: taking one
                                                       here saves a broker message
+    cg:dropped              string  1 s               a hint found its queue full: whoever takes
+                                                      a message that is for nothing looks at
+                                                      the backlog
     cg:rate/…               string  two windows       how often a caller called: one key for each
                                     of a limit        caller, limit and window of it
     cg:wake:{relay}         stream  60 s              an API process's reader is to look again
@@ -50,6 +53,10 @@ RATES = "cg:rate"
 WORK = "cg:work"
 #: How long (ms) an offer lies there at most; who made it takes it back at once.
 WORK_TTL_MS = 1000
+#: Where it is noted that a hint was dropped.
+DROPPED = "cg:dropped"
+#: How long (ms): by then the sweep hints.
+DROPPED_TTL_MS = 1000
 
 #: The largest index that PostgreSQL can hold.
 MAX_INDEX = 2**31 - 1

@@ -26,11 +26,13 @@ class Offered(NamedTuple):
     queued: int
 
 
-def offer(client: Redis, execution_ids: Sequence[str], queue: str) -> Offered:
-    """Offer executions to processes that linger; `queue` is the broker's list of messages.
+def offer(client: Redis, execution_ids: Sequence[str], queue: str, most: int) -> Offered:
+    """Offer executions to processes that linger; `queue` is the broker's list of messages, which
+    is to hold `most`.
 
     Redis serves who waits between the commands of a pipeline, so what is still there after
-    the push is there because nobody lingers. Raises RedisError.
+    the push is there because nobody lingers. Where the queue has no room for that, whoever takes
+    a message from there is told to look. Raises RedisError.
     """
     with client.pipeline(transaction=False) as pipe:
         if execution_ids:
@@ -41,7 +43,13 @@ def offer(client: Redis, execution_ids: Sequence[str], queue: str) -> Offered:
         *_, lying, queued = pipe.execute()
     left = min(int(lying), len(execution_ids))
     if left:
-        client.delete(keys.WORK)
+        with client.pipeline(transaction=False) as pipe:
+            pipe.delete(keys.WORK)
+            if int(queued) + left > most:
+                pipe.set(keys.DROPPED, 1, px=keys.DROPPED_TTL_MS)
+            # Asked behind the note: who emptied the queue before that has not seen it.
+            pipe.llen(queue)
+            *_, queued = pipe.execute()
     return Offered(execution_ids[len(execution_ids) - left :], int(queued))
 
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from app.streams.keys import DROPPED, DROPPED_TTL_MS
 from tests.simulation.scheduler import TIMEOUT, Scheduler, Task
 from tests.simulation.streams import Streams
 
@@ -55,10 +56,12 @@ class SimRedis:
         return self._push(key, values)
 
     def rpush_within(self, most: int | None, key: str, *values: Any) -> int:
-        """Push, unless the list is so long already, as one step."""
+        """Push, or, where the list is so long already, note that, as one step."""
         self.arrive()
-        is_full = most is not None and len(self.lists.get(key, ())) >= most
-        return 0 if is_full else self._push(key, values)
+        if most is not None and len(self.lists.get(key, ())) >= most:
+            self._values[DROPPED] = (1, self._scheduler.now + DROPPED_TTL_MS / 1000)
+            return 0
+        return self._push(key, values)
 
     def llen(self, key: str) -> int:
         self.arrive()

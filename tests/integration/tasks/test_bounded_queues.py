@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from redis import Redis
 
 import tasks
 from tasks.dispatcher import Dispatcher
+from tests.waiting import wait_until
 
 SLOTS, SENDERS, EACH = 4, 8, 25
 PREFIX = "cg:celery:"
@@ -88,6 +90,49 @@ def test_room_is_there_again_once_a_message_is_taken(celery: Celery, broker: Red
     sender.hint(["EX3"])
 
     assert length(broker) == 1
+
+
+def test_a_hint_that_a_full_queue_leaves_no_room_for_is_noted_once(
+    celery: Celery, broker: Redis
+) -> None:
+    sender = dispatcher(celery, broker, 1)
+    sender.send(["EX1"])
+    assert not sender.take_dropped()
+
+    sender.hint(["EX2"])
+
+    assert length(broker) == 1
+    assert sender.take_dropped()
+    assert not sender.take_dropped()
+
+
+def test_one_that_others_were_quicker_than_is_noted_by_the_broker(
+    celery: Celery, broker: Redis
+) -> None:
+    sender = dispatcher(celery, broker, 1)
+    # Both saw room.
+    sender.send(["EX1"])
+    sender.send(["EX2"])
+
+    assert length(broker) == 1
+    assert sender.take_dropped()
+
+
+def test_what_a_process_that_lingers_took_is_not_noted(celery: Celery, broker: Redis) -> None:
+    sender = dispatcher(celery, broker, 1)
+    sender.send(["EX1"])
+    with ThreadPoolExecutor(1) as threads:
+        taken = threads.submit(broker.blpop, ["cg:work"], 60)
+        wait_until(lambda: is_waited_for(broker), "somebody lingers")
+        sender.hint(["EX2"])
+        assert taken.result(60) == (b"cg:work", b"EX2")
+
+    assert not sender.take_dropped()
+
+
+def is_waited_for(broker: Redis) -> bool:
+    clients: Any = broker.client_list()
+    return any(each["cmd"] == "blpop" for each in clients)
 
 
 def test_steps_are_sent_whatever_lies_there(celery: Celery, broker: Redis) -> None:

@@ -25,6 +25,7 @@ def broker(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @dataclass
 class FakeProcess:
     started: bool = True
+    looked_for: bool = False
     sends_on: bool = False
     launched: bool = False
     calls: list[tuple[str, ...]] = field(default_factory=list)
@@ -32,6 +33,10 @@ class FakeProcess:
     def is_started(self, execution_id: str) -> bool:
         self.calls.append(("is_started", execution_id))
         return self.started
+
+    def is_looked_for(self) -> bool:
+        self.calls.append(("is_looked_for",))
+        return self.looked_for
 
     def work(self, execution_id: str) -> None:
         self.calls.append(("work", execution_id))
@@ -76,7 +81,16 @@ def test_without_the_start_signal_nothing_runs_and_nothing_is_sent(fake: FakePro
 
     left = await_start()
 
-    assert fake.calls == [("is_started", EXECUTION)]
+    assert fake.calls == [("is_started", EXECUTION), ("is_looked_for",)]
+    assert left is None
+
+
+def test_what_left_no_room_for_a_hint_leads_to_the_backlog(fake: FakeProcess) -> None:
+    fake.started, fake.looked_for = False, True
+
+    left = await_start()
+
+    assert fake.calls[-1] == ("work", EXECUTION)
     assert left is None
 
 
