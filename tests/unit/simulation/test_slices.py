@@ -12,7 +12,8 @@ from tests.simulation.world import Scenario, simulate
 CROWDED = Scenario(
     clients=(6,), counts=(0, 1, 3), watched=0.0, flows=("V2braid", "V2braid", "V2row", "V2family")
 )
-SEEDS = 20
+#: Hardly one in twenty has a run that gives way after it was held; three of these have.
+SEEDS = range(34, 54)
 
 
 def test_runs_are_held_and_give_way_and_every_promise_is_kept(
@@ -38,7 +39,7 @@ def test_runs_are_held_and_give_way_and_every_promise_is_kept(
 
     monkeypatch.setattr(TimeSlice, "_decide", note_decision)
     monkeypatch.setattr(TimeSlice, "_go_on", note_going_on)
-    for seed in range(SEEDS):
+    for seed in SEEDS:
         outcome = simulate(seed, MemoryBackend, CROWDED)
         schedule = "\n".join(outcome.trace)
         assert outcome.violation is None, f"{schedule}\nseed {seed}: {outcome.violation!r}"
