@@ -86,4 +86,10 @@ def work_again_after(fault: Exception) -> int:
     standby.start()
     wait_until(lambda: len(tries) > 2, "it works again")
     standby.stop()
+    # The one that was replaced tells of its end after the one that is waited for has begun.
+    wait_until(lambda: not any(map(is_standby, threading.enumerate())), "all have ended")
     return len(tries)
+
+
+def is_standby(thread: threading.Thread) -> bool:
+    return thread.name == "standby"
