@@ -8,7 +8,7 @@ WORKDIR /srv/chaingraph
 COPY requirements.txt ./
 RUN pip install --no-cache-dir -r requirements.txt
 
-COPY pyproject.toml setup.py packing.py README.md flowerconfig.py ./
+COPY pyproject.toml setup.py packing.py requirements-otel.txt README.md flowerconfig.py ./
 COPY app app
 COPY chaingraph chaingraph
 COPY tasks tasks

@@ -27,6 +27,7 @@ from app.client.errors import ClientError, ServerUnreachable, UnexpectedAnswer
 from app.client.procedures import AWAY, TOO_MANY_REQUESTS, read_problem, read_retry_after
 from app.client.retrying import CALL, FOLLOW, Patience
 from app.client.shapes import Event
+from app.config.urls import masked
 
 #: A frame is 256 KiB unless one event alone is larger, and an event's data 64 KiB.
 MAX_FRAME_BYTES = 4 * 1024 * 1024
@@ -134,14 +135,14 @@ class Course:
         return self._patience.pause_s(self._failures, retry_after_s)
 
     def _told(self, loss: Exception, address: Address) -> tuple[ClientError, float | None]:
-        unreachable = ServerUnreachable(f"{address.base_url} can't be reached: {loss}")
+        unreachable = ServerUnreachable(f"{masked(address.base_url)} can't be reached: {loss}")
         if isinstance(loss, _NO_WAY):
             raise unreachable from loss
         if not isinstance(loss, InvalidStatus):
             return unreachable, None
         answer = loss.response
         url = address.url(self._path)
-        problem = read_problem(answer.status_code, bytes(answer.body or b""), url)
+        problem = read_problem(answer.status_code, bytes(answer.body or b""), masked(url))
         if answer.status_code not in _COME_BACK:
             raise problem
         return problem, read_retry_after(answer.headers)

@@ -26,6 +26,7 @@ from app.client.errors import (
 )
 from app.client.retrying import FOLLOW, Patience
 from app.client.shapes import Execution, faults
+from app.config.urls import masked
 
 TOO_MANY_REQUESTS = 429
 SERVICE_UNAVAILABLE = 503
@@ -144,7 +145,7 @@ def _judged(call: Call[Any], reply: Reply) -> httpx.Response | Again:
         return _lost(call, reply.base_url, answer)
     if answer.is_success or answer.status_code == call.answers_with:
         return answer
-    problem = read_problem(answer.status_code, answer.content, str(answer.url))
+    problem = read_problem(answer.status_code, answer.content, masked(str(answer.url)))
     is_away = answer.status_code in AWAY
     if answer.status_code == TOO_MANY_REQUESTS or (is_away and call.is_repeatable):
         return Again(problem, read_retry_after(answer.headers), may_be_done=is_away)
@@ -153,8 +154,8 @@ def _judged(call: Call[Any], reply: Reply) -> httpx.Response | Again:
 
 def _lost(call: Call[Any], base_url: str, error: httpx.RequestError) -> Again:
     if not isinstance(error, httpx.TransportError):
-        raise UnexpectedAnswer(f"{base_url} answers what can't be read: {error}") from error
-    unreachable = ServerUnreachable(f"{base_url} can't be reached: {_reason(error)}")
+        raise UnexpectedAnswer(f"{masked(base_url)} answers what can't be read: {error}") from error
+    unreachable = ServerUnreachable(f"{masked(base_url)} can't be reached: {_reason(error)}")
     was_sent = not isinstance(error, _NEVER_SENT)
     if call.is_repeatable or not was_sent:
         return Again(unreachable, may_be_done=was_sent)
@@ -165,7 +166,9 @@ def _read(call: Call[T], answer: httpx.Response) -> T:
     try:
         return call.read(json.loads(answer.content) if answer.content else None)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnexpectedAnswer(f"{answer.url} answers, and not as the API does") from error
+        raise UnexpectedAnswer(
+            f"{masked(str(answer.url))} answers, and not as the API does"
+        ) from error
 
 
 def _reason(error: httpx.TransportError) -> str:

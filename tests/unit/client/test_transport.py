@@ -466,3 +466,11 @@ def proxy_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_proxy_stands_between_this_machine_and_itself(host: str, proxy_is_set: None) -> None:
     assert not Address(f"http://{host}:1", None).uses_proxy
     assert Address("http://example.test", None).uses_proxy
+
+
+def test_a_password_in_the_address_is_not_told() -> None:
+    with Client("http://ada:hidden@127.0.0.1:1", attempts=1) as client:
+        for call in (client.health.live, lambda: next(iter(client.executions.events("EX1")))):
+            with pytest.raises(ServerUnreachable, match=r"ada:\*+@127\.0\.0\.1:1 can't") as refused:
+                call()
+            assert "hidden" not in str(refused.value)
