@@ -127,10 +127,11 @@ def _locked(path: Path, how: int) -> int:
 def _remove_left(where: Path) -> None:
     """Remove the directories of families that were killed."""
     for path in where.glob(f"{_PREFIX}*"):
-        # One that has no such file yet is being made; another user's is not ours to open.
-        if not (path / "alive").exists() or path.stat().st_uid != os.getuid():
-            continue
-        with suppress(BlockingIOError, FileNotFoundError):
+        # Locked by the living, gone by now, or another user's.
+        with suppress(BlockingIOError, FileNotFoundError, PermissionError):
+            # One that has no such file yet is being made; root can open what is another user's.
+            if path.stat().st_uid != os.getuid() or not (path / "alive").exists():
+                continue
             file = _locked(path / "alive", fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(path, ignore_errors=True)
             os.close(file)

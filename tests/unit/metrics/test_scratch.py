@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from app.metrics.scratch import Scratch
 from tests.reading_metrics import value
 
 #: A parent that counts once; children that count twice each and are killed; one that lives on.
@@ -111,3 +116,37 @@ def test_other_directories_are_left_alone(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     run_family(tmp_path, "good order")
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+#: A user that owns nothing.
+NOBODY = 65534
+
+
+@pytest.fixture
+def everybodys() -> Iterator[Path]:
+    """A directory like the system's for such things: whoever comes makes things there."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o1777)
+        yield Path(name)
+
+
+def test_what_may_not_be_looked_into_is_in_nobodys_way(everybodys: Path) -> None:
+    closed = everybodys / "cg-metrics-closed"
+    closed.mkdir(mode=0)
+    with without_rights():
+        Scratch(everybodys).remove()
+    assert list(everybodys.iterdir()) == [closed]
+
+
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """Have the system's superuser, who may look into everything, be nobody for the block."""
+    user = os.geteuid()
+    if user:
+        yield
+        return
+    os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
