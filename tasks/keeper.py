@@ -141,13 +141,14 @@ class Keeper(bootsteps.StartStopStep):
 
     def _is_idle(self) -> bool:
         """Whether neither this process nor a child has anything in hand: none is open any more."""
-        is_idle = self.process is None or self.process.is_idle()
+        is_idle = self.process is None or self.process.holds_nothing()
         return is_idle and not any(slot.read().pid for slot in self.board.slots)
 
     def _leave(self) -> NoReturn:
         """End in good order, but for what Celery would say to a broker that doesn't answer."""
         self.end()
-        _log.warning("ended without a word to the broker, which is silent or slow")
+        # No fault: nothing is lost by it, and on a busy machine Celery alone may take that long.
+        _log.info("ended without a word to the broker, which is silent or slow")
         os._exit(0)
 
     def bound_end(
@@ -228,7 +229,7 @@ def begin_child(**_: object) -> None:
         made = keeper.new_process(row, keeper.board.slot(child.index))
         made.start()
         # What is left of a child then ends with its parent.
-        keeper.bound_end(made, begin=lambda: None, is_idle=made.is_idle, leave=made.end)
+        keeper.bound_end(made, begin=lambda: None, is_idle=made.holds_nothing, leave=made.end)
     except SettingsError as error:
         # When a worker begins its parent meets the same, and ends it.
         _log.error(error.message)

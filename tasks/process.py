@@ -184,6 +184,10 @@ class WorkerProcess:
         """Whether nothing runs here, and nothing is being claimed."""
         return self._executor.is_idle()
 
+    def holds_nothing(self) -> bool:
+        """Whether the process could end now, and nothing would have to be handed over."""
+        return self._executor.holds_nothing()
+
     def give_up(self) -> int:
         """Hand over what runs here although its nodes have not ended; gives how much that is."""
         runs = self._executor.running()

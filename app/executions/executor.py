@@ -55,7 +55,7 @@ class Executor:
         #: the simulator couldn't repeat it.
         self._runs: dict[Run | SentRun, None] = {}
         self._spare: list[Surroundings] = []
-        self._busy = 0
+        self._busy = self._lingering = 0
         self._lock = threading.Lock()
 
     def running(self) -> list[Run | SentRun]:
@@ -67,6 +67,11 @@ class Executor:
         """Whether no thread claims, runs or hands over anything here."""
         with self._lock:
             return not self._busy
+
+    def holds_nothing(self) -> bool:
+        """The same, but for threads that wait for an offer: nothing is lost with them."""
+        with self._lock:
+            return self._busy == self._lingering
 
     def work(self) -> int:
         """Run the backlog, by priority, then age, until the time slice ends.
@@ -90,11 +95,20 @@ class Executor:
 
         Where another was quicker, which happens when much comes at once, there may be more.
         """
-        while not around.is_draining() and (offered := around.linger()) is not None:
+        while not around.is_draining() and (offered := self._linger(around)) is not None:
             run = self._claim(around, offered) or self._claim(around, None)
             if run is not None or around.clock() >= until:
                 return run
         return None
+
+    def _linger(self, around: Surroundings) -> str | None:
+        with self._lock:
+            self._lingering += 1
+        try:
+            return around.linger()
+        finally:
+            with self._lock:
+                self._lingering -= 1
 
     def work_step(self, execution_id: str, node_id: str) -> bool:
         """Run a step that was sent; False where there is nothing to run or it was lost."""

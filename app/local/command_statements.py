@@ -113,20 +113,26 @@ def note_stop(_turn: Turn, _execution: str, *_by: object) -> Rows:
     return []
 
 
-def end_executions(turn: Turn, ids: Sequence[str], *ending: Any) -> Rows:
-    """End these, as far as they are not final."""
-    return _end(turn, [row for id_ in ids if (row := turn.row(id_)) is not None], *ending)
+def lock_executions(turn: Turn, ids: Sequence[str]) -> Rows:
+    """Which of these are not final; a step here is alone."""
+    return _unfinished(turn, [row for id_ in ids if (row := turn.row(id_)) is not None])
 
 
-def end_children(turn: Turn, parents: Sequence[str], *ending: Any) -> Rows:
+def lock_children(turn: Turn, parents: Sequence[str]) -> Rows:
     """The same for their children."""
-    return _end(turn, children_of(turn, parents), *ending)
+    return _unfinished(turn, children_of(turn, parents))
 
 
-def _end(
-    turn: Turn, rows: Sequence[ExecutionRow], status: str, message: str, error_type: str | None
+def _unfinished(turn: Turn, rows: Sequence[ExecutionRow]) -> Rows:
+    return sorted((row.id,) for row in rows if turn.guards.may_end(row))
+
+
+def end_executions(
+    turn: Turn, ids: Sequence[str], status: str, message: str, error_type: str | None
 ) -> Rows:
-    unfinished = sorted((row for row in rows if turn.guards.may_end(row)), key=lambda row: row.id)
+    """End these, as far as they are not final."""
+    rows = [turn.row(id_) for id_ in sorted(ids)]
+    unfinished = [row for row in rows if row is not None and turn.guards.may_end(row)]
     return [_end_one(turn, row, status, message, error_type) for row in unfinished]
 
 
@@ -171,5 +177,6 @@ HANDLERS: Mapping[str, Handler] = {
     sql.STANDING.name: standing,
     audit.NOTE_STOP.name: note_stop,
     endings.END.name: end_executions,
-    endings.END_CHILDREN.name: end_children,
+    endings.LOCK.name: lock_executions,
+    endings.LOCK_CHILDREN.name: lock_children,
 }

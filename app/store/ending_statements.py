@@ -1,7 +1,8 @@
 """The statements that end executions from outside, level by level, in one transaction.
 
-Locks go from the root down, and within a level in the order of ids. Whoever inserts children
-has locked its own row first, so the statement after the one that locked a parent sees them all.
+Locks go from the root down, and within a level in the order of ids. What locks a level is a
+statement of its own: whoever claims an execution, sends steps or inserts children has locked its row
+first, so that the statement after the lock sees all that; one that had waited for it would not.
 """
 
 from __future__ import annotations
@@ -10,24 +11,37 @@ from app.store.run_statements import CHILD_ENDED
 from app.store.session import Statement
 
 
-def _end(name: str, which: str) -> Statement:
+def _lock(name: str, which: str) -> Statement:
     return Statement(
         name,
-        "text[], text, text, text",
+        "text[]",
         f"""
-    WITH picked AS MATERIALIZED (
-        SELECT id FROM chaingraph_executions
-        WHERE {which} = ANY ($1) AND completed_at IS NULL
-        ORDER BY id
-        FOR UPDATE
-    ), guard AS (
+    SELECT id FROM chaingraph_executions
+    WHERE {which} = ANY ($1) AND completed_at IS NULL
+    ORDER BY id
+    FOR UPDATE
+    """,
+    )
+
+
+#: (executions): lock these, as far as they are not final.
+LOCK = _lock("lock_executions", "id")
+#: (parents): the same for their children.
+LOCK_CHILDREN = _lock("lock_children", "parent_execution_id")
+
+#: (executions, status, message, error type): end these, which are locked.
+END = Statement(
+    "end_executions",
+    "text[], text, text, text",
+    f"""
+    WITH guard AS (
         UPDATE chaingraph_executions AS e
         SET epoch = epoch + 1, writes = writes + 1, status = $2, error_message = $3,
             completed_at = date_trunc('milliseconds', statement_timestamp()),
             updated_at = date_trunc('milliseconds', statement_timestamp()),
             requested = NULL, requested_reason = NULL, waiting = NULL, runnable_at = NULL,
             wake_at = NULL, {CHILD_ENDED}, last_event_index = last_event_index + 2
-        FROM picked WHERE e.id = picked.id AND e.completed_at IS NULL
+        WHERE e.id = ANY ($1) AND e.completed_at IS NULL
         RETURNING e.id, e.last_event_index - 1 AS first, e.updated_at AS at,
             e.processing_worker_id AS worker,
             coalesce(greatest(0, 1000 * extract(epoch FROM e.updated_at - e.started_at)), 0)::bigint
@@ -64,13 +78,7 @@ def _end(name: str, which: str) -> Statement:
     FROM guard JOIN told ON told.execution_id = guard.id
     ORDER BY guard.id
     """,
-    )
-
-
-#: (executions, status, message, error type): end these, as far as they are not final.
-END = _end("end_executions", "id")
-#: (parents, status, message, error type): the same for their children.
-END_CHILDREN = _end("end_children", "parent_execution_id")
+)
 
 #: (parents): nobody is left to be told of the ends of their children.
 NOTE_ALL = Statement(

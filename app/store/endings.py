@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.store.ending_statements import END, END_CHILDREN, NOTE_ALL
+from app.store.ending_statements import END, LOCK, LOCK_CHILDREN, NOTE_ALL
 from app.store.records import Effect, Told
 from app.store.sessions import StatementSession
 from app.store.sweep_statements import GIVE_UP
@@ -41,9 +41,9 @@ def end_tree(
     its epoch moves on, and nothing that was granted in it counts any more. What is final stays
     as it is, and so does what descends from it.
     """
-    args = (ending.message, ending.error_type)
-    ended = _effects(session.execute(END, list(execution_ids), ending.status, *args))
-    ids = [each.execution_id for each in ended]
+    ids = [id_ for (id_,) in session.execute(LOCK, list(execution_ids))]
+    args = (ending.status, ending.message, ending.error_type)
+    ended = _effects(session.execute(END, ids, *args)) if ids else []
     return ended + end_descendants(session, ids, ending.descendants or ending.message)
 
 
@@ -56,9 +56,9 @@ def end_descendants(
     effects: list[Effect] = []
     while level:
         parents += level
-        ended = _effects(session.execute(END_CHILDREN, level, "stopped", message, None))
-        effects += ended
-        level = [each.execution_id for each in ended]
+        level = [id_ for (id_,) in session.execute(LOCK_CHILDREN, level)]
+        if level:
+            effects += _effects(session.execute(END, level, "stopped", message, None))
     if parents:
         session.execute(NOTE_ALL, parents)
     return effects

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg2
 import pytest
@@ -13,7 +13,7 @@ from app.store.events import EventLog
 from app.store.protocol import RunStore
 from app.store.records import Ending
 from tests.integration.store.boundaries import boundary, claim, write
-from tests.waiting import wait_until
+from tests.integration.store.locks import await_lock
 from tests.world import PgWorld, World
 
 
@@ -50,31 +50,6 @@ def other(pg: PgWorld) -> Iterator[connection]:
     session = psycopg2.connect(pg.database.url)
     yield session
     session.close()
-
-
-@pytest.fixture
-def beside() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(1) as pool:
-        yield pool
-
-
-def await_lock(pg: PgWorld, future: Future[object]) -> None:
-    """Until somebody waits for a row."""
-    session = psycopg2.connect(pg.database.url)
-    session.autocommit = True
-    with session.cursor() as cursor:
-
-        def waits() -> bool:
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            [(count,)] = cursor.fetchall()
-            return bool(count)
-
-        wait_until(waits, "it waits for the row")
-    session.close()
-    assert not future.done()
 
 
 def test_who_begins_to_watch_waits_for_nobody_and_reads_what_was_written_meanwhile(
